@@ -1,0 +1,45 @@
+# Needs Python 3.11 or 3.12, make and a package registry. Everything else is set up here.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: setup run up test test-all lint bench clean
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' || \
+	  { echo "lora_assets needs Python 3.11 or 3.12: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-cache --compile-bytecode -r requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-cache --no-deps -e .
+	touch $@
+
+# The main job: draw the sample film, bring its tracker DEMO-1 up to date, print the table and the addresses.
+run: $(READY)
+	$(BIN)/lora-assets demo
+
+# Dagster UI and tracker pages, sensors and schedules running, until Ctrl-C.
+up: $(READY)
+	$(BIN)/lora-assets up
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright --level error
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest -n 2 -m 'not slow'
+
+test-all: lint
+	$(BIN)/pytest
+
+bench: $(READY)
+	$(BIN)/lora-assets bench
+
+# Removes the environment and caches; nothing of data/.
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build *.egg-info

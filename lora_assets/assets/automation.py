@@ -1,0 +1,174 @@
+"""Jobs, sensors and the nightly schedule: what makes the graph bring itself up to date.
+
+Both sensors are level-triggered: they compare what is on disk with what is wanted and remember no events.
+No `from __future__ import annotations` here (dagster#26837).
+"""
+
+import time
+from typing import Any
+
+import dagster as dg
+
+from lora_assets.assets.main_line import detections, masks, raw_frames, scored_crops, tracker_dashboard
+from lora_assets.folder_watch import SETTLE_SECONDS, Listing, look_at_folders, read_state, write_state
+from lora_assets.planning import CellDue, DashboardDue, plan_all
+from lora_assets.resources import DataFolder, datasets, trackers
+from lora_assets.specs import LIVE, dataset_problems, ensure_live, known_tracker_ids, list_datasets
+
+TICK_SECONDS = 5
+# How often a cell or dashboard whose run failed, was killed or canceled is tried again while its inputs stay the same.
+RETRIES = 3
+_DUE_TAG = "lora_assets/due"
+_FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+_ENDED = [*_FAILED, dg.DagsterRunStatus.SUCCESS]
+_GOING_ON = [status for status in dg.DagsterRunStatus if status not in _ENDED]
+
+# The terminal of `make up` shows warnings only; the log of a run in the UI shows everything.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
+
+frames_job = dg.define_asset_job(
+    "main_line_frames",
+    selection=dg.AssetSelection.assets(raw_frames),
+    config=_QUIET,
+    description="List and judge the files of one dataset.",
+)
+cells_job = dg.define_asset_job(
+    "main_line_cells",
+    selection=dg.AssetSelection.assets(detections, masks, scored_crops),
+    config=_QUIET,
+    description="Detect, mask and score one dataset for one tracker; models are opened once.",
+)
+dashboard_job = dg.define_asset_job(
+    "main_line_dashboard",
+    selection=dg.AssetSelection.assets(tracker_dashboard),
+    config=_QUIET,
+    description="Build the page of one tracker from its cells.",
+)
+
+
+def _frames_config(*, rehash: bool, settle_seconds: float) -> dict[str, Any]:
+    return {**_QUIET, "ops": {"raw_frames": {"config": {"rehash": rehash, "settle_seconds": settle_seconds}}}}
+
+
+def _listing(instance: dg.DagsterInstance, data_folder: DataFolder, slug: str) -> Listing:
+    frames = data_folder.store.frames_of(slug)
+    facts = frames.facts if frames else {}
+    going_on = dg.RunsFilter(job_name=frames_job.name, tags={"dagster/partition": slug}, statuses=_GOING_ON)
+    running = instance.get_runs_count(going_on) > 0
+    return Listing(str(facts.get("fingerprint", "")), int(facts.get("unsettled", 0)), running)
+
+
+@dg.sensor(
+    jobs=[frames_job],
+    minimum_interval_seconds=TICK_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Finds new and changed folders under data/input (and folders named elsewhere). A folder is read when "
+    "it has stood still for some seconds, and again when its run failed; a folder that vanishes keeps its results.",
+)
+def input_folders(context: dg.SensorEvaluationContext, data_folder: DataFolder) -> dg.SensorResult:
+    state = read_state(context.cursor)
+    for problem in dataset_problems(data_folder.root):
+        context.log.warning(problem)
+    watch = look_at_folders(
+        list_datasets(data_folder.root).values(),
+        state,
+        time.time(),
+        lambda slug: _listing(context.instance, data_folder, slug),
+    )
+    existing = set(context.instance.get_dynamic_partitions("dataset"))
+    new = [request.dataset.slug for request in watch.requests if request.dataset.slug not in existing]
+    newly_gone = [slug for slug in watch.gone if slug in existing and not (slug in state and state[slug].gone)]
+    for slug in newly_gone:
+        context.log.warning(f"dataset {slug}: its folder is gone; its results are kept until it returns")
+    return dg.SensorResult(
+        run_requests=[
+            dg.RunRequest(
+                run_key=request.key,
+                partition_key=request.dataset.slug,
+                run_config=_frames_config(rehash=False, settle_seconds=SETTLE_SECONDS),
+            )
+            for request in watch.requests
+        ],
+        dynamic_partitions_requests=[datasets.build_add_request(new)] if new else [],
+        asset_events=[
+            dg.AssetObservation("raw_frames", partition=slug, metadata={"folder": "gone"}) for slug in newly_gone
+        ],
+        cursor=write_state(watch.state),
+    )
+
+
+def _due_name(due: CellDue | DashboardDue) -> str:
+    place = f"{due.dataset}|{due.tracker}" if isinstance(due, CellDue) else due.tracker
+    return f"{place}:{due.key}"
+
+
+def _failures(instance: dg.DagsterInstance, due: CellDue | DashboardDue) -> int:
+    """How many runs for this very state of the inputs failed or were canceled."""
+    return instance.get_runs_count(dg.RunsFilter(tags={_DUE_TAG: _due_name(due)}, statuses=_FAILED))
+
+
+def _request(due: CellDue | DashboardDue, failures: int) -> dg.RunRequest:
+    """One run per state of the inputs and failure before; after the last retry the key repeats, and no run starts."""
+    name = _due_name(due)
+    run_key = f"{name}:{min(failures, RETRIES)}"
+    if isinstance(due, DashboardDue):
+        return dg.RunRequest(
+            job_name=dashboard_job.name, run_key=run_key, partition_key=due.tracker, tags={_DUE_TAG: name}
+        )
+    return dg.RunRequest(
+        job_name=cells_job.name,
+        run_key=run_key,
+        partition_key=dg.MultiPartitionKey({"dataset": due.dataset, "tracker": due.tracker}),
+        tags={"lora_assets/wanted": due.version, _DUE_TAG: name},
+    )
+
+
+@dg.sensor(
+    jobs=[cells_job, dashboard_job],
+    minimum_interval_seconds=TICK_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Finds cells and dashboards of unsealed trackers that are missing or stale on disk. A run that fails "
+    f"is tried again up to {RETRIES} times per state of the inputs; frames that had to be dropped once a day.",
+)
+def live_trackers(context: dg.SensorEvaluationContext, data_folder: DataFolder) -> dg.SensorResult:
+    if LIVE not in known_tracker_ids(data_folder.root):  # a LIVE that cannot be read is told by the plan
+        ensure_live(data_folder.root)
+    plan = plan_all(data_folder.root, retry_dropped=True)
+    for problem in plan.problems:
+        context.log.warning(problem)
+    known_trackers = set(context.instance.get_dynamic_partitions("tracker"))
+    known_datasets = set(context.instance.get_dynamic_partitions("dataset"))
+    new_trackers = [t for t in known_tracker_ids(data_folder.root) if t not in known_trackers]
+    new_datasets = sorted({due.dataset for due in plan.cells} - known_datasets)
+    failures = {(due.tracker, due.dataset): _failures(context.instance, due) for due in plan.cells}
+    requests = [_request(due, failures[due.tracker, due.dataset]) for due in plan.cells]
+    # A dashboard waits for cells that may still come, and for none that failed.
+    requests += [
+        _request(due, _failures(context.instance, due))
+        for due in plan.dashboards
+        if all(failures[due.tracker, dataset] for dataset in due.waits_for)
+    ]
+    additions = [trackers.build_add_request(new_trackers)] if new_trackers else []
+    additions += [datasets.build_add_request(new_datasets)] if new_datasets else []
+    return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=additions)
+
+
+@dg.schedule(
+    job=frames_job,
+    cron_schedule="0 3 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every night, opens and hashes every file again, so that also a change that kept its size and time is "
+    "found; what depends on changed frames follows by the sensors.",
+)
+def nightly_recheck(context: dg.ScheduleEvaluationContext, data_folder: DataFolder) -> list[dg.RunRequest]:
+    night = context.scheduled_execution_time.strftime("%Y-%m-%d")
+    known = set(context.instance.get_dynamic_partitions("dataset"))
+    return [
+        dg.RunRequest(
+            run_key=f"{slug}:{night}",
+            partition_key=slug,
+            run_config=_frames_config(rehash=True, settle_seconds=SETTLE_SECONDS),
+        )
+        for slug, spec in list_datasets(data_folder.root).items()
+        if slug in known and spec.folder.is_dir()
+    ]

@@ -1,0 +1,22 @@
+"""The command line: `lora-assets`. Each command is a thin call of the functions that the assets call.
+
+app.py         the commands' root, exit codes
+project.py     where the project lies
+console.py     tables and progress on a terminal, plain lines in a pipe
+runs.py        bringing a tracker up to date through Dagster, in this process
+folders.py     the folder that a command names; folders against what is listed of them
+settings.py    settings as they are given on a command line
+run.py         run, demo
+status.py      status
+trackers.py    tracker new, list, show, seal, reopen
+tables.py      show
+weights.py     models list, pull, verify, add
+servers.py     up, serve, password
+dagster_ui.py  the Dagster web server behind the guard
+register.py    reregister
+bench.py       bench
+"""
+
+from lora_assets.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,65 @@
+"""The root of all commands, and what a script reads from an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from lora_assets.input_folders import FolderGone
+from lora_assets.models import ModelError
+from lora_assets.specs import SpecError
+from lora_assets.store import StoreError
+from lora_assets.tables import TableError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_BAD_INPUT = 3
+EXIT_SEALED = 4
+EXIT_RUN_FAILED = 5
+EXIT_INTERRUPTED = 130
+
+_HELP = """Turn folders of frames into character datasets, and see why every crop is good or bad.
+
+Exit codes: 0 done, 1 a server did not stay up or something unforeseen happened (with a traceback), 2 wrong usage, 3
+something named does not fit or cannot be read or written (a folder, a tracker, weights, a setting), 4 the tracker is
+sealed and the content of its folders has changed, 5 a run failed, 130 interrupted (Ctrl-C).
+"""
+
+app = typer.Typer(
+    help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+
+
+def _add_commands() -> None:
+    # Imported here, so that `lora_assets.cli.app` can be imported by the command modules for its exit codes.
+    from lora_assets.cli import bench, register, run, servers, status, tables, trackers, weights
+
+    for module in (run, status, trackers, tables, weights, servers, register, bench):
+        module.add_to(app)
+
+
+def _told(error: OSError) -> str:
+    """An error of the operating system in one line."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"cannot use {error.filename}: {reason}" if error.filename else f"cannot go on: {reason}"
+
+
+def main() -> None:
+    """Entry point of `lora-assets`: an error that names its cause is told in one line, without a traceback."""
+    try:
+        _add_commands()
+        app()
+    except (SpecError, ModelError, FolderGone, StoreError, TableError) as error:
+        _end(str(error), EXIT_BAD_INPUT)
+    except OSError as error:
+        # The last resort: rights, a full disk, a file where a folder should be.
+        _end(_told(error), EXIT_BAD_INPUT)
+    except KeyboardInterrupt:
+        _end("interrupted", EXIT_INTERRUPTED)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    typer.echo(f"lora-assets: {message}".encode("utf-8", "backslashreplace").decode(), err=True)
+    sys.exit(code)

@@ -1,0 +1,83 @@
+"""bench: the figures of docs/BENCHMARKS.md, on this machine. How they are measured is not here (benchmarks)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+bench_app = typer.Typer(invoke_without_command=True)
+
+
+def _print(lines: list[str]) -> None:
+    for line in lines:
+        typer.echo(line)
+
+
+@bench_app.command()
+def noop(frames: Annotated[int, typer.Option(help="Frames in the folder.")] = 10_000) -> None:
+    """Measure a re-run over an unchanged folder, without Dagster's own cost."""
+    from lora_assets.benchmarks.upkeep import measure_noop
+
+    _print(measure_noop(frames))
+
+
+@bench_app.command()
+def increment(frames: Annotated[int, typer.Option(help="Frames in the folder before.")] = 1_000) -> None:
+    """Measure what one per cent of new frames costs, as a share of the full cost."""
+    from lora_assets.benchmarks.upkeep import measure_increment
+
+    _print(measure_increment(frames))
+
+
+@bench_app.command()
+def memory(
+    fewest: Annotated[int, typer.Option(help="Frames of the smaller run.")] = 1_000,
+    most: Annotated[int, typer.Option(help="Frames of the larger run.")] = 10_000,
+) -> None:
+    """Measure peak memory for a small and a large folder."""
+    from lora_assets.benchmarks.upkeep import measure_memory
+
+    _print(measure_memory((fewest, most)))
+
+
+@bench_app.command()
+def pipeline(
+    frames: Annotated[int, typer.Option(help="Drawn frames.")] = 48,
+    repeats: Annotated[int, typer.Option(help="How often each contestant runs, in turn.")] = 3,
+    width: Annotated[int, typer.Option(help="Width of the frames.")] = 1280,
+    height: Annotated[int, typer.Option(help="Height of the frames.")] = 720,
+    detector: Annotated[str, typer.Option(help="Detector weights.")] = "starter-yolo",
+    segmenter: Annotated[str, typer.Option(help="Segmenter weights.")] = "starter-sam",
+) -> None:
+    """Measure the whole line against its models alone and against the loop that tutorials show."""
+    from lora_assets.benchmarks.pipeline import measure_pipeline
+
+    _print(measure_pipeline(frames, repeats, (width, height), detector, segmenter))
+
+
+@bench_app.callback()
+def bench(
+    context: typer.Context,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small counts: minutes become seconds, figures rough.")
+    ] = False,
+) -> None:
+    """Measure the main line on this machine; each command prints its figures. Without a command: all of them."""
+    if context.invoked_subcommand is not None:
+        return
+    if quick:
+        noop(200)
+        increment(50)
+        memory(50, 200)
+        pipeline(4, 1, 640, 360)
+        return
+    noop()
+    increment()
+    memory()
+    pipeline()
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the commands of this module on the root."""
+    app.add_typer(bench_app, name="bench")

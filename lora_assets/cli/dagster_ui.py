@@ -1,0 +1,40 @@
+"""The Dagster web server behind the guard: `python -m lora_assets.cli.dagster_ui`, started by `lora-assets up`.
+
+Dagster's own server answers any Host and Origin and runs mutations that come in the address of a GET; any page that the
+person opens in the same browser could start runs (docs/ARCHITECTURE.md). It listens on 127.0.0.1 only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+
+
+def serve_dagster(port: int) -> None:
+    """Serve the UI of the project in the current folder until interrupted. DAGSTER_HOME names the instance."""
+    warnings.filterwarnings("ignore")  # Dagster's own notes on preview features, again in every process
+    import uvicorn
+    from dagster import DagsterInstance
+    from dagster._core.workspace.context import WorkspaceProcessContext
+    from dagster._core.workspace.load_target import WorkspaceFileTarget
+    from dagster_webserver.app import create_app_from_workspace_process_context
+
+    from lora_assets.addresses import LOOPBACK
+    from lora_assets.tracker.guard import Guard
+
+    with (
+        DagsterInstance.get() as instance,
+        WorkspaceProcessContext(
+            instance,
+            workspace_load_target=WorkspaceFileTarget(paths=["workspace.yaml"]),
+            code_server_log_level="warning",
+        ) as context,
+    ):
+        app = create_app_from_workspace_process_context(context)
+        uvicorn.run(Guard(app, dagster=True), host=LOOPBACK, port=port, log_level="warning", server_header=False)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Serve the Dagster UI of this project on 127.0.0.1.")
+    parser.add_argument("--port", type=int, required=True)
+    serve_dagster(parser.parse_args().port)

@@ -1,0 +1,59 @@
+"""The folder that a command names, and folders compared with what is listed of them.
+
+What belongs elsewhere: listing a folder (input_folders), making its table (main_line.frames).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lora_assets.input_folders import FolderScan, scan_folder
+from lora_assets.specs import DatasetSpec, SpecError
+from lora_assets.store import PublishedTable, Store
+
+
+def expanded(path: Path) -> Path:
+    """The path with `~` replaced. Raises SpecError for the home of nobody."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise SpecError(f"{path}: there is no such user's home; write the whole path") from error
+
+
+def given_folder(path: Path) -> Path:
+    """The folder that a person named, absolute. Raises SpecError when it is none or its name cannot be written down."""
+    folder = expanded(path).resolve()
+    try:
+        shown = str(folder).encode("utf-8").decode()
+    except UnicodeEncodeError as error:
+        shown = str(folder).encode("utf-8", "backslashreplace").decode()
+        raise SpecError(f"{shown}: the name of the folder is not valid UTF-8: rename it") from error
+    if not folder.is_dir():
+        raise SpecError(f"{shown} is not a folder: name an existing folder of pictures")
+    return folder
+
+
+def is_list_of(listed: PublishedTable | None, scan: FolderScan) -> bool:
+    """True when a published frames list is of the folder's present state."""
+    if listed is None or listed.facts.get("unsettled"):
+        return False
+    return listed.facts.get("fingerprint") == scan.fingerprint
+
+
+def is_listed(store: Store, dataset: DatasetSpec) -> bool:
+    """True when the dataset's frames list is of the folder's present state. Raises FolderGone."""
+    return is_list_of(store.frames_of(dataset.slug), scan_folder(dataset.folder))
+
+
+def holds_what_was_kept(store: Store, dataset: DatasetSpec, kept: PublishedTable) -> bool | None:
+    """Whether the folder still holds the frames of a tracker's kept list; None when it must be listed anew to know.
+
+    Times and inodes change when a folder is copied or restored, so that only content decides. Raises FolderGone.
+    """
+    scan = scan_folder(dataset.folder)
+    if kept.facts.get("fingerprint") == scan.fingerprint:
+        return True
+    if not scan.files:
+        return False
+    listed = store.frames_of(dataset.slug)
+    return listed.version == kept.version if listed is not None and is_list_of(listed, scan) else None

@@ -1,0 +1,164 @@
+"""run, demo: from a folder to a tracker page. How a folder becomes crops is not here (main_line, runs)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lora_assets.addresses import dagster_url, pages_url
+from lora_assets.cli.app import EXIT_INTERRUPTED, EXIT_RUN_FAILED, EXIT_SEALED
+from lora_assets.cli.console import print_table, shown_progress
+from lora_assets.cli.folders import given_folder
+from lora_assets.cli.project import Project, enter_project
+from lora_assets.cli.runs import Outcome, RunFailed, bring_up_to_date
+from lora_assets.cli.settings import given_settings
+from lora_assets.cli.status import tracker_counts
+from lora_assets.main_line.progress import heard_by
+from lora_assets.recipes import tracker_recipes, tracker_settings
+from lora_assets.specs import (
+    LIVE,
+    SpecError,
+    TrackerSpec,
+    check_tracker_id,
+    dataset_slug,
+    ensure_live,
+    list_datasets,
+    read_tracker,
+    register_dataset,
+    tracker_path,
+    write_tracker,
+)
+from lora_assets.store import Store
+
+DEMO_TRACKER = "DEMO-1"
+
+
+def _finish(project: Project, tracker: str) -> None:
+    """Bring the tracker up to date, print its table and addresses, and exit with the code that fits."""
+    try:
+        with shown_progress() as listener, heard_by(listener):
+            outcome = bring_up_to_date(project, tracker)
+    except KeyboardInterrupt as interrupted:
+        typer.echo("interrupted; what was finished is kept, run again to go on", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from interrupted
+    except RunFailed as failed:
+        typer.echo(f"failed: {failed}", err=True)
+        raise typer.Exit(EXIT_RUN_FAILED) from failed
+    _print_summary(project, tracker, outcome)
+    if outcome.changed_since_sealed:
+        typer.echo(
+            f"tracker {tracker} is sealed, and {', '.join(outcome.changed_since_sealed)} changed since: its results "
+            f"stay as they are. Choose another ID, or: lora-assets tracker reopen {tracker}",
+            err=True,
+        )
+        raise typer.Exit(EXIT_SEALED)
+    if outcome.problems:
+        for problem in outcome.problems:
+            typer.echo(f"failed: {problem}", err=True)
+        raise typer.Exit(EXIT_RUN_FAILED)
+
+
+def _print_summary(project: Project, tracker: str, outcome: Outcome) -> None:
+    counts = tracker_counts(Store(project.data), read_tracker(project.data, tracker))
+    rows = [
+        [c["name"], c["frames"], c["high"], c["medium"], c["low"], c["quarantined"], c["nothing_found"],
+         float(c["seconds"]), c["flags"]]
+        for c in counts
+    ]  # fmt: skip
+    print_table(
+        ["dataset", "frames", "high", "medium", "low", "quarantined", "nothing found", "seconds", "flags"],
+        rows,
+        title=f"tracker {tracker}",
+    )
+    done = "everything was up to date" if not outcome.runs else f"{outcome.runs} Dagster runs"
+    typer.echo(f"{done}, {outcome.seconds:.1f} s")
+    typer.echo(f"page:    {pages_url()}/tracker/{tracker}   (start the servers with: make up)")
+    typer.echo(f"Dagster: {dagster_url()}/assets/tracker_dashboard?partition={tracker}")
+
+
+def run(
+    input_folder: Annotated[Path, typer.Option("--input", help="Folder of frames, anywhere; it is only read.")],
+    tracker: Annotated[str, typer.Option(help="ID of the tracker: letters, digits, '-' and '_'.")],
+    detector: Annotated[
+        list[str] | None, typer.Option(help="Detector weights, by name or as a file. May be given several times.")
+    ] = None,
+    segmenter: Annotated[str | None, typer.Option(help="Segmenter weights, by name or as a file.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Mask refinement: aggressive, extended or baseline.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Any other setting, as SECTION.NAME=VALUE: detect.conf=0.4")
+    ] = None,
+    note: Annotated[str, typer.Option(help="What this tracker is meant to show.")] = "",
+) -> None:
+    """Make the crops of one folder under a tracker, in this process, and print what came out.
+
+    The tracker is made when it does not exist yet. Run it again after adding frames: only new frames are computed.
+    """
+    folder = given_folder(input_folder)
+    settings = given_settings(detector or [], segmenter, preset, set_ or [])
+    project = enter_project()
+    if tracker_path(project.data, tracker).exists() or tracker == LIVE:
+        spec = ensure_live(project.data) if tracker == LIVE else read_tracker(project.data, tracker)
+        _check_same(spec, _slug_of(project, folder), settings)
+        if note and note != spec.note:
+            typer.echo(f"tracker {tracker} exists: its note is kept as it was ({spec.note or 'none'})", err=True)
+        register_dataset(project.data, folder)
+    else:
+        # A wrong setting or absent weights are told before anything is written.
+        tracker_recipes(TrackerSpec(tracker, (), settings=settings), project.data)
+        dataset = register_dataset(project.data, folder)
+        write_tracker(project.data, TrackerSpec(tracker, (dataset.slug,), note=note, settings=settings))
+    _finish(project, tracker)
+
+
+def _slug_of(project: Project, folder: Path) -> str:
+    """The key of a folder's dataset: as it is known, or as it will be once it is registered."""
+    known = [spec.slug for spec in list_datasets(project.data).values() if spec.folder.resolve() == folder]
+    return known[0] if known else dataset_slug(folder.name)
+
+
+def _check_same(spec: TrackerSpec, dataset: str, settings: dict[str, dict[str, Any]]) -> None:
+    """A tracker that exists must already be what the command asks for: a tracker never changes silently.
+
+    Settings are compared as they work, so that a default that is given in so many words is no difference.
+    """
+    if not spec.covers(dataset):
+        raise SpecError(
+            f"tracker {spec.id} is of {', '.join(spec.datasets or ())}, not of {dataset}: choose another ID, or "
+            f"add the dataset to its file"
+        )
+    for section, values in settings.items():
+        for name, value in values.items():
+            written = spec.settings.get(section, {})
+            asked = replace(spec, settings={**spec.settings, section: {**written, name: value}})
+            if tracker_settings(asked) != tracker_settings(spec):
+                raise SpecError(
+                    f"tracker {spec.id} exists with other settings ({section}.{name} = "
+                    f"{written.get(name, 'its default')}): choose another ID to compare the two"
+                )
+
+
+def demo() -> None:
+    """Draw the sample film into data/input and make its tracker DEMO-1: what `make run` does."""
+    from lora_assets.scenes import write_sample_film
+
+    project = enter_project()
+    began = time.monotonic()
+    written = write_sample_film(project.data / "input")
+    if time.monotonic() - began > 1.0:
+        typer.echo(f"sample film: {len(written)} files drawn in {time.monotonic() - began:.1f} s")
+    slugs = sorted({spec.slug for spec in list_datasets(project.data).values() if spec.name.startswith("demo-")})
+    if not tracker_path(project.data, DEMO_TRACKER).exists():
+        write_tracker(
+            project.data, TrackerSpec(DEMO_TRACKER, tuple(slugs), note="the sample film, drawn by the project")
+        )
+    _finish(project, DEMO_TRACKER)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the commands of this module on the root."""
+    app.command()(run)
+    app.command()(demo)

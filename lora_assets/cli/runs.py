@@ -1,0 +1,205 @@
+"""Bringing a tracker up to date through Dagster, in this process: the same jobs that the sensors start.
+
+Nothing is imported of Dagster when nothing is to be done, so that a run over unchanged folders takes a second or two.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lora_assets.cli.folders import holds_what_was_kept, is_listed
+from lora_assets.cli.project import Project
+from lora_assets.input_folders import FolderGone
+from lora_assets.planning import missing_datasets, plan_tracker
+from lora_assets.specs import DatasetSpec, SpecError, TrackerSpec, list_datasets, read_tracker
+from lora_assets.store import Store, StoreError, atomic_write_bytes
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+
+class RunFailed(RuntimeError):
+    """A Dagster run ended in failure; the text is the cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What bringing a tracker up to date did. `changed_since_sealed` are datasets that a sealed tracker leaves out."""
+
+    runs: int
+    seconds: float
+    changed_since_sealed: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def dagster_home(project: Project) -> str:
+    """A folder under data/ that serves as DAGSTER_HOME with the project's dagster.yaml, so that none of Dagster's own
+    files appear beside the sources. Raises SpecError when data/ may not be written."""
+    project.data.mkdir(exist_ok=True)
+    if not os.access(project.data, os.W_OK):
+        raise SpecError(f"{project.data} may not be written: give write rights, or work on a copy of the project")
+    told = project.data / "dagster" / "home" / "dagster.yaml"
+    content = (project.root / "dagster.yaml").read_bytes()
+    # Other processes of Dagster may be reading it at this moment.
+    if not told.is_file() or told.read_bytes() != content:
+        atomic_write_bytes(told, content)
+    return str(told.parent)
+
+
+def open_instance(project: Project) -> DagsterInstance:
+    """The project's Dagster instance; storage is made when there is none yet."""
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module="dagster")
+    from dagster import DagsterInstance
+
+    return DagsterInstance.from_config(dagster_home(project))
+
+
+def _tracker_datasets(project: Project, spec: TrackerSpec) -> list[DatasetSpec]:
+    known = list_datasets(project.data)
+    wanted = list(known) if spec.datasets is None else list(spec.datasets)
+    unknown = [slug for slug in wanted if slug not in known]
+    if unknown:
+        raise SpecError(
+            f"tracker {spec.id} names {', '.join(unknown)}, but there is no such folder under "
+            f"{project.data / 'input'}; known datasets: {', '.join(known) or 'none'}"
+        )
+    return [known[slug] for slug in wanted]
+
+
+class _Jobs:
+    """The jobs of the definitions, run in this process on the project's instance."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._instance: DagsterInstance | None = None
+        self._defs: Any = None
+        self.count = 0
+
+    def _open(self) -> DagsterInstance:
+        """The instance, opened when the first job needs it: importing Dagster takes seconds."""
+        if self._instance is not None:
+            return self._instance
+        self._instance = open_instance(self._project)
+        logging.getLogger("dagster").setLevel(logging.CRITICAL)
+        from lora_assets.definitions import defs
+
+        self._defs = defs
+        return self._instance
+
+    def run(self, job: str, partition: Any, **dimensions: str) -> None:
+        """Run one job for one partition, which is made known first. Raises RunFailed with the cause."""
+        instance = self._open()
+        for name, key in dimensions.items():
+            if not instance.has_dynamic_partition(name, key):
+                instance.add_dynamic_partitions(name, [key])
+        self.count += 1
+        result = self._defs.resolve_job_def(job).execute_in_process(
+            instance=instance,
+            partition_key=partition,
+            raise_on_error=False,
+            tags={"lora_assets/pid": str(os.getpid())},
+        )
+        if not result.success:
+            raise RunFailed(_cause_of(result))
+
+    def close(self) -> None:
+        """Release the instance's storage."""
+        if self._instance is not None:
+            self._instance.dispose()
+
+
+def _list_frames(jobs: _Jobs, dataset: DatasetSpec) -> None:
+    jobs.run("main_line_frames", dataset.slug, dataset=dataset.slug)
+
+
+def _changed_since_sealed(jobs: _Jobs, store: Store, spec: TrackerSpec, datasets: list[DatasetSpec]) -> tuple[str, ...]:
+    """The names of the datasets whose content is no longer what the sealed tracker keeps; listed anew where needed."""
+    changed = []
+    for dataset in datasets:
+        kept = store.frames_of(dataset.slug, spec.id)
+        if kept is None:
+            continue
+        try:
+            same = holds_what_was_kept(store, dataset, kept)
+            if same is None:
+                _list_frames(jobs, dataset)
+                same = holds_what_was_kept(store, dataset, kept)
+        except FolderGone:
+            continue
+        if not same:
+            changed.append(dataset.name)
+    return tuple(changed)
+
+
+def _cause_of(result: Any) -> str:
+    """The innermost error of a failed run, in its own words."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            return f"{event.step_key}: {error.message.strip() if error else 'failed'} (run {result.run_id})"
+    return f"the run failed (run {result.run_id})"
+
+
+def bring_up_to_date(project: Project, tracker: str) -> Outcome:
+    """List the tracker's folders, make its due cells and its dashboard. A sealed tracker is left as it is.
+
+    Raises RunFailed, SpecError, ModelError, FolderGone.
+    """
+    began = time.monotonic()
+    store = Store(project.data)
+    spec = read_tracker(project.data, tracker)
+    datasets = _tracker_datasets(project, spec)
+    jobs = _Jobs(project)
+    try:
+        if spec.sealed:
+            changed = _changed_since_sealed(jobs, store, spec, datasets)
+            return Outcome(jobs.count, time.monotonic() - began, changed)
+        problems = _make_all(jobs, store, spec, datasets)
+        return Outcome(jobs.count, time.monotonic() - began, problems=problems)
+    finally:
+        jobs.close()
+
+
+def _make_all(jobs: _Jobs, store: Store, spec: TrackerSpec, datasets: list[DatasetSpec]) -> tuple[str, ...]:
+    """List what changed and make what is due; nothing is started when everything is up to date."""
+    if not datasets:
+        raise SpecError(f"tracker {spec.id} has no dataset: put a folder of frames into {store.data / 'input'}")
+    unlisted = [dataset for dataset in datasets if not is_listed(store, dataset)]
+    if not unlisted and plan_tracker(store, spec, retry_dropped=True).nothing and not missing_datasets(store, spec):
+        return ()
+    for dataset in unlisted:
+        _list_frames(jobs, dataset)
+    if not any(int(listed.facts["files"]) for each in datasets if (listed := store.frames_of(each.slug))):
+        raise SpecError(f"tracker {spec.id}: {_folders(datasets)} holds no file that could be a frame; it is empty")
+    return _make_due(jobs, store, spec)
+
+
+def _folders(datasets: list[DatasetSpec]) -> str:
+    return ", ".join(str(each.folder) for each in datasets)
+
+
+def _make_due(jobs: _Jobs, store: Store, spec: TrackerSpec) -> tuple[str, ...]:
+    """Make the due cells, then the dashboard. One cell that fails stops no other and is told at the end."""
+    from dagster import MultiPartitionKey
+
+    problems = []
+    for due in plan_tracker(store, spec, retry_dropped=True).cells:
+        cell = MultiPartitionKey({"dataset": due.dataset, "tracker": due.tracker})
+        try:
+            jobs.run("main_line_cells", cell, dataset=due.dataset, tracker=due.tracker)
+        except RunFailed as failed:
+            problems.append(f"{due.dataset}: {failed}")
+    if problems and not list((store.data / "tables" / "scored_crops" / spec.id).glob("*.parquet")):
+        raise RunFailed("; ".join(problems))
+    try:
+        jobs.run("main_line_dashboard", spec.id, tracker=spec.id)
+    except (RunFailed, StoreError) as failed:
+        problems.append(str(failed))
+    return tuple(problems)

@@ -1,0 +1,86 @@
+"""A tracker's dashboard is made from its cells, and a named tracker that is complete is sealed.
+
+What belongs elsewhere: counting and checking pictures (tracker.summary), what is due (planning).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lora_assets.addresses import pages_url
+from lora_assets.input_folders import FolderGone, scan_folder
+from lora_assets.main_line.integrity import no_veto_in_high
+from lora_assets.planning import dashboard_inputs, inputs_path, plan_tracker, tracker_datasets
+from lora_assets.specs import LIVE, DatasetSpec, TrackerSpec, list_datasets, read_tracker, set_sealed
+from lora_assets.store import Store, atomic_write_bytes
+from lora_assets.tracker.summary import Dashboard, build_dashboard
+
+
+@dataclass(frozen=True, slots=True)
+class MadeDashboard:
+    """A dashboard as Dagster sees it: versions, numbers to plot, problems in words, its address."""
+
+    version: str
+    inputs: str
+    numbers: dict[str, float]
+    problems: list[dict[str, Any]]
+    page_url: str
+    sealed: bool
+
+
+def _numbers(made: Dashboard) -> dict[str, float]:
+    total = made.total
+    crops = total.crops or 0
+    numbers: dict[str, float | None] = {
+        "frames": total.frames,
+        "quarantined": total.quarantined,
+        "nothing_found": total.nothing_found,
+        "detections": total.detections,
+        "crops": crops,
+        "suitable": total.suitable,
+        "vetoed": total.vetoed,
+        "mean_score": total.mean_score,
+        "mean_technical_score": total.mean_technical_score,
+        "seconds": made.seconds,
+        "picture_problems": made.problem_count,
+        **{f"crops_{tier}": count for tier, count in total.tiers.items()},
+        **{f"share_{tier}": count / crops if crops else 0.0 for tier, count in total.tiers.items()},
+    }
+    return {name: float(value) for name, value in numbers.items() if value is not None}
+
+
+def _is_whole(store: Store, tracker: str, dataset: DatasetSpec) -> bool:
+    """True when the dataset is listed as its folder is now, file by file, and its crops pass their check."""
+    frames = store.frames_of(dataset.slug)
+    if frames is None or not frames.facts.get("files") or frames.facts.get("unsettled"):
+        return False
+    try:
+        if scan_folder(dataset.folder).fingerprint != frames.facts["fingerprint"]:
+            return False
+    except FolderGone:
+        return False
+    return no_veto_in_high(store.cell_table("scored_crops", dataset.slug, tracker)).passed
+
+
+def is_complete(store: Store, spec: TrackerSpec) -> bool:
+    """True when every dataset that the tracker covers is whole, answered and shown."""
+    known = list_datasets(store.data)
+    wanted = known if spec.datasets is None else spec.datasets
+    if not wanted or not all(slug in known and _is_whole(store, spec.id, known[slug]) for slug in wanted):
+        return False
+    return plan_tracker(store, spec, retry_dropped=True).nothing
+
+
+def make_dashboard(store: Store, tracker: str) -> MadeDashboard:
+    """Build the dashboard of a tracker from its published cells; seal the tracker when it is named and complete."""
+    spec = read_tracker(store.data, tracker)
+    with store.lock(f"dashboard-{tracker}"):
+        inputs = dashboard_inputs(store, tracker, tracker_datasets(store, spec))
+        made = build_dashboard(store.data, tracker)
+        atomic_write_bytes(inputs_path(store, tracker), inputs.encode())
+    sealed = tracker != LIVE and is_complete(store, spec)
+    if sealed:
+        set_sealed(store.data, tracker, True)
+    problems = [{"picture": str(problem)} for problem in made.problems]
+    return MadeDashboard(made.version, inputs, _numbers(made), problems, f"{pages_url()}/tracker/{tracker}", sealed)

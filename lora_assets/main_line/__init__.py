@@ -1,0 +1,11 @@
+"""The main line without Dagster: raw_frames -> detections -> masks -> scored_crops, incremental and crash-proof.
+
+stream.py      frames side by side, in order, with bounded memory
+progress.py    how far a stage is, for a terminal, a log or nobody
+frames.py      a folder becomes the published table `raw_frames`
+stages.py      one stage over the frames that have no result yet; published tables of a cell
+cells.py       detections, masks and scored crops of a (dataset, tracker) cell
+integrity.py   what must hold of the published tables
+
+What belongs elsewhere: the algorithms (vision), what is to be made (planning), Dagster (assets).
+"""

@@ -1,0 +1,281 @@
+"""Detections, masks and scored crops of one cell: a dataset under the recipes of a tracker.
+
+Each function brings one published table up to date and computes only frames that no tracker has computed under the same
+recipe. Models are opened when the first frame needs them. What belongs elsewhere: the algorithms (vision), the
+bookkeeping of chunks (stages), which cells are due (planning).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+import numpy as np
+
+from lora_assets.main_line.progress import Listener, nobody
+from lora_assets.main_line.stages import (
+    FrameRef,
+    StageUpdate,
+    fill_shelf,
+    frame_refs,
+    grouped,
+    is_complete,
+    load_pixels,
+    publish_stage,
+    reused_stage,
+    snapshot_frames,
+)
+from lora_assets.recipes import Recipe, TrackerRecipes
+from lora_assets.specs import DatasetSpec
+from lora_assets.store import PublishedTable, Shelf, Store, StoreError, atomic_write_bytes
+from lora_assets.tables import Detection, Mask, ScoredCrop
+from lora_assets.vision import crops, images
+from lora_assets.vision.detect import Detector, detect_frame
+from lora_assets.vision.masks import encode_mask
+from lora_assets.vision.refine import refine_rows
+from lora_assets.vision.score import score_frame
+from lora_assets.vision.segment import Segmenter
+
+Arguments = ParamSpec("Arguments")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A dataset under a tracker's recipes, and how to work on it."""
+
+    store: Store
+    dataset: DatasetSpec
+    tracker: str
+    recipes: TrackerRecipes
+    run_id: str = ""
+    workers: int = 2
+    listen: Listener = nobody
+
+    @property
+    def name(self) -> str:
+        """The cell's name for locks and progress."""
+        return f"{self.dataset.slug}|{self.tracker}"
+
+    def shelf(self, recipe: Recipe, row_type: type) -> Shelf:
+        """The shelf of a recipe's results; the recipe itself is kept beside them."""
+        recipe.keep(self.store.data)
+        return self.store.shelf(recipe.stage, recipe.digest, row_type)
+
+    def facts(self) -> dict[str, Any]:
+        """What every published table of the cell tells beside its recipe."""
+        return {"dataset": self.dataset.slug, "dataset_name": self.dataset.name, "run_id": self.run_id}
+
+
+Update = Callable[Concatenate[Cell, Arguments], StageUpdate]
+
+
+def _one_at_a_time(update: Update[Arguments]) -> Update[Arguments]:
+    """Let one process at a time work on a dataset's cells: a second one then finds the frames done and re-uses them."""
+
+    @wraps(update)
+    def locked(cell: Cell, *args: Arguments.args, **kwargs: Arguments.kwargs) -> StageUpdate:
+        with cell.store.lock(f"cell-{cell.dataset.slug}"):
+            return update(cell, *args, **kwargs)
+
+    return locked
+
+
+def _listed_frames(cell: Cell) -> PublishedTable:
+    kept = cell.store.frames_of(cell.dataset.slug, cell.tracker)
+    if kept is None:
+        raise StoreError(f"{cell.name}: the frames list is missing; materialize detections of this cell first")
+    return kept
+
+
+def _check_made(cell: Cell, table: str, recipe: Recipe, frames: PublishedTable) -> None:
+    """Raise StoreError unless the stage before was made for these frames with the tracker's present settings."""
+    made = cell.store.cell_table(table, cell.dataset.slug, cell.tracker)
+    if made is None or made.facts.get("wanted") != recipe.version_for(frames.version):
+        raise StoreError(
+            f"{cell.name}: {table} are not of the tracker's present settings, weights and frames (were they changed "
+            f"during the run?); materialize {table} first, or the whole cell"
+        )
+
+
+@_one_at_a_time
+def update_detections(cell: Cell, open_detectors: Callable[[], Sequence[Detector]]) -> StageUpdate:
+    """Bring `detections` of a cell up to date with its dataset, and keep the frames list for the tracker."""
+    started = time.monotonic()
+    store, recipe, settings = cell.store, cell.recipes.detections, cell.recipes.settings
+    current = store.frames_of(cell.dataset.slug)
+    if current is None:
+        raise StoreError(f"dataset {cell.dataset.name}: its frames are not listed yet; materialize raw_frames first")
+    frames = snapshot_frames(store, cell.dataset.slug, cell.tracker, current)
+    version = recipe.version_for(frames.version)
+    published = store.cell_table("detections", cell.dataset.slug, cell.tracker)
+    if is_complete(published, version):
+        return reused_stage(published)
+    refs = frame_refs(frames, cell.dataset.folder)
+    shelf = cell.shelf(recipe, Detection)
+    done = shelf.done()
+    missing = [ref for sha256, ref in refs.items() if sha256 not in done]
+    detectors = open_detectors() if missing else ()
+
+    def work(frame: FrameRef, _: None) -> list[Detection]:
+        return detect_frame(load_pixels(frame), frame.sha256, detectors, settings.detect)
+
+    filled = fill_shelf(
+        shelf, ((ref, None) for ref in missing), work,
+        total=len(missing), name=f"{cell.dataset.name}: detections", workers=cell.workers, listen=cell.listen,
+    )  # fmt: skip
+    path = store.table_path("detections", cell.dataset.slug, cell.tracker)
+    return publish_stage(store, path, shelf, list(refs), recipe, version, filled, started, cell.facts())
+
+
+def segment_subjects(
+    image: images.RgbImage, sha256: str, subjects: list[Detection], segmenter: Segmenter
+) -> list[Mask]:
+    """The mask of each subject of a frame, all boxes answered from one embedding of the image."""
+    xyxy = np.array([[box.x1, box.y1, box.x2, box.y2] for box in subjects], dtype=np.float64)
+    frame_area = image.shape[0] * image.shape[1]
+    rows = []
+    for box, found in zip(subjects, segmenter(image, xyxy), strict=True):
+        height, width = found.mask.shape
+        area = int(np.count_nonzero(found.mask))
+        rows.append(
+            Mask(
+                sha256, box.detection_id, found.x, found.y, width, height, encode_mask(found.mask), area,
+                area / frame_area, found.predicted_iou, found.stability,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _fill_segments(cell: Cell, refs: dict[str, FrameRef], open_segmenter: Callable[[], Segmenter]) -> Any:
+    """Masks before refinement, for frames that have detections but no such masks yet."""
+    found = cell.shelf(cell.recipes.detections, Detection)
+    shelf = cell.shelf(cell.recipes.segments, Mask)
+    missing = set(refs) - shelf.done()
+    segmenter: list[Segmenter] = [open_segmenter()] if missing else []
+
+    def inputs() -> Iterator[tuple[FrameRef, list[Detection]]]:
+        for frames, table in found.read(missing):
+            subjects = grouped(table.filter(table.column("is_subject")), Detection)
+            for sha256 in frames:
+                yield refs[sha256], subjects.get(sha256, [])
+
+    def work(frame: FrameRef, subjects: list[Detection]) -> list[Mask]:
+        if not subjects:
+            return []
+        return segment_subjects(load_pixels(frame), frame.sha256, subjects, segmenter[0])
+
+    return shelf, fill_shelf(
+        shelf, inputs(), work,
+        total=len(missing), name=f"{cell.dataset.name}: masks", workers=cell.workers, listen=cell.listen,
+    )  # fmt: skip
+
+
+def _segment_facts(recipes: TrackerRecipes) -> dict[str, Any]:
+    """What the refined masks owe to the segmenter: its weights and settings are told with their table."""
+    told = recipes.segments.facts()
+    settings = {**told["settings"], **recipes.masks.settings}
+    return {"weights": told["weights"], "settings": settings, "segments_recipe": told["recipe"]}
+
+
+@_one_at_a_time
+def update_masks(cell: Cell, open_segmenter: Callable[[], Segmenter]) -> StageUpdate:
+    """Bring `masks` of a cell up to date: segment what has no mask yet, refine what has no refined mask yet."""
+    started = time.monotonic()
+    store, recipe = cell.store, cell.recipes.masks
+    frames = _listed_frames(cell)
+    version = recipe.version_for(frames.version)
+    published = store.cell_table("masks", cell.dataset.slug, cell.tracker)
+    if is_complete(published, version):
+        return reused_stage(published)
+    _check_made(cell, "detections", cell.recipes.detections, frames)
+    refs = frame_refs(frames, cell.dataset.folder)
+    segments, segmented = _fill_segments(cell, refs, open_segmenter)
+    shelf = cell.shelf(recipe, Mask)
+    missing = set(refs) - shelf.done()
+
+    def inputs() -> Iterator[tuple[FrameRef, list[Mask]]]:
+        for answered, table in segments.read(missing):
+            rows = grouped(table, Mask)
+            for sha256 in answered:
+                yield refs[sha256], rows.get(sha256, [])
+
+    def work(frame: FrameRef, rows: list[Mask]) -> list[Mask]:
+        return refine_rows(rows, frame.width, frame.height, cell.recipes.settings.refine)
+
+    filled = fill_shelf(
+        shelf, inputs(), work,
+        total=len(missing), name=f"{cell.dataset.name}: refinement", workers=cell.workers, listen=cell.listen,
+    )  # fmt: skip
+    filled.dropped.update(segmented.dropped)
+    filled.dropped.update(dict.fromkeys(missing - shelf.done() - set(filled.dropped), "no detections yet"))
+    path = store.table_path("masks", cell.dataset.slug, cell.tracker)
+    facts = {**cell.facts(), **_segment_facts(cell.recipes), "segmented": segmented.computed}
+    return publish_stage(store, path, shelf, list(refs), recipe, version, filled, started, facts)
+
+
+def _is_written(path: Path) -> bool:
+    """False also for an empty file, which a power cut can leave."""
+    return path.exists() and path.stat().st_size > 0
+
+
+def _write_pictures(store: Store, image: images.RgbImage, mask: Mask, row: ScoredCrop) -> None:
+    """The crop's PNG where it may be trained on, and its thumbnail; pictures that are there already are kept."""
+    png = store.picture("crops", row.crop_id, ".png")
+    thumb = store.picture("thumbs", row.crop_id, ".webp")
+    needs_png = row.has_picture and not _is_written(png)
+    if not needs_png and _is_written(thumb):
+        return
+    rgba = crops.cut_crop(image, mask)
+    if needs_png:
+        atomic_write_bytes(png, crops.encode_png(rgba), durable=False)
+    if not _is_written(thumb):
+        atomic_write_bytes(thumb, images.thumbnail_webp(rgba), durable=False)
+
+
+@_one_at_a_time
+def update_scored_crops(cell: Cell) -> StageUpdate:
+    """Bring `scored_crops` of a cell up to date: score, cut out and write the pictures of what has no score yet."""
+    started = time.monotonic()
+    store, recipe, settings = cell.store, cell.recipes.scored_crops, cell.recipes.settings
+    frames = _listed_frames(cell)
+    version = recipe.version_for(frames.version)
+    published = store.cell_table("scored_crops", cell.dataset.slug, cell.tracker)
+    if is_complete(published, version):
+        return reused_stage(published)
+    _check_made(cell, "masks", cell.recipes.masks, frames)
+    refs = frame_refs(frames, cell.dataset.folder)
+    boxes, masks = cell.shelf(cell.recipes.detections, Detection), cell.shelf(cell.recipes.masks, Mask)
+    shelf = cell.shelf(recipe, ScoredCrop)
+    missing = set(refs) - shelf.done()
+
+    def inputs() -> Iterator[tuple[FrameRef, tuple[list[Detection], list[Mask]]]]:
+        for answered, table in masks.read(missing):
+            mask_of = grouped(table, Mask)
+            box_of: dict[str, list[Detection]] = {}
+            for _, found in boxes.read(answered):
+                box_of.update(grouped(found, Detection))
+            for sha256 in answered:
+                yield refs[sha256], (box_of.get(sha256, []), mask_of.get(sha256, []))
+
+    def work(frame: FrameRef, found: tuple[list[Detection], list[Mask]]) -> list[ScoredCrop]:
+        detections, mask_list = found
+        if not mask_list:
+            return []
+        image = load_pixels(frame)
+        rows = score_frame(image, detections, mask_list, settings.score)
+        by_detection = {mask.detection_id: mask for mask in mask_list}
+        for row in rows:
+            _write_pictures(store, image, by_detection[row.detection_id], row)
+        return rows
+
+    filled = fill_shelf(
+        shelf, inputs(), work,
+        total=len(missing), name=f"{cell.dataset.name}: scored_crops", workers=cell.workers, listen=cell.listen,
+    )  # fmt: skip
+    filled.dropped.update(dict.fromkeys(missing - shelf.done() - set(filled.dropped), "no mask yet"))
+    path = store.table_path("scored_crops", cell.dataset.slug, cell.tracker)
+    return publish_stage(store, path, shelf, list(refs), recipe, version, filled, started, cell.facts())

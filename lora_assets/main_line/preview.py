@@ -1,0 +1,58 @@
+"""Contact sheets of what a stage made, small enough to travel in Dagster's metadata."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+
+import numpy as np
+from PIL import Image
+
+from lora_assets.store import PublishedTable, Store
+from lora_assets.vision.crops import contact_sheet, sheet_jpeg
+
+_TILES = 24
+
+
+def _spread(names: list[str], count: int) -> list[str]:
+    """`count` names spread evenly over the list, so that a sheet shows the whole dataset and not its first shot."""
+    if len(names) <= count:
+        return names
+    return [names[i * len(names) // count] for i in range(count)]
+
+
+def _thumbs(store: Store, kind: str, names: Iterable[str]) -> list[np.ndarray]:
+    found = []
+    for name in names:
+        path = store.picture(kind, name, ".webp")
+        if path.exists():
+            with Image.open(path) as picture:
+                found.append(np.asarray(picture.convert("RGBA")))
+    return found
+
+
+def _markdown(store: Store, kind: str, names: list[str]) -> str:
+    thumbs = _thumbs(store, kind, _spread(names, _TILES))
+    if not thumbs:
+        return "nothing to show"
+    encoded = base64.b64encode(sheet_jpeg(contact_sheet(thumbs))).decode()
+    return f"![contact sheet](data:image/jpeg;base64,{encoded})"
+
+
+def frames_preview(store: Store, frames: PublishedTable) -> str:
+    """A contact sheet of a frames table, as Markdown with the picture inside."""
+    hashes = [row["sha256"] for row in frames.read(["sha256", "quarantine_reason"]).to_pylist() if row["sha256"]]
+    return _markdown(store, "frame_thumbs", hashes)
+
+
+def found_preview(store: Store, rows: PublishedTable) -> str:
+    """A contact sheet of the frames in which something was found."""
+    hashes = sorted(set(rows.read(["frame_sha256"]).column("frame_sha256").to_pylist()))
+    return _markdown(store, "frame_thumbs", hashes)
+
+
+def crops_preview(store: Store, crops: PublishedTable) -> str:
+    """A contact sheet of a scored_crops table, best first."""
+    rows = crops.read(["crop_id", "score"]).to_pylist()
+    rows.sort(key=lambda row: -row["score"])
+    return _markdown(store, "thumbs", [row["crop_id"] for row in rows])

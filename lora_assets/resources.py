@@ -1,0 +1,84 @@
+"""What the assets work with: partitions, the data folder, and models that are opened once for a run.
+
+What belongs elsewhere: what an asset does with them (assets), how a model is opened (vision).
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import dagster as dg
+
+from lora_assets.main_line.cells import Cell
+from lora_assets.main_line.progress import Listener
+from lora_assets.recipes import TrackerRecipes, tracker_recipes
+from lora_assets.specs import DatasetSpec, SpecError, list_datasets, read_tracker
+from lora_assets.store import Store
+from lora_assets.vision.detect import Detector, load_detector
+from lora_assets.vision.device import worker_count
+from lora_assets.vision.segment import Segmenter, load_segmenter
+from lora_assets.vision.threads import one_thread_per_call
+
+datasets = dg.DynamicPartitionsDefinition(name="dataset")
+trackers = dg.DynamicPartitionsDefinition(name="tracker")
+cells = dg.MultiPartitionsDefinition({"dataset": datasets, "tracker": trackers})
+
+# Weights stay open for the life of a run's process, whichever cells it makes; two sets, so that a comparison of two
+# trackers in one process does not load by turns.
+_open_detector = lru_cache(maxsize=4)(load_detector)
+_open_segmenter = lru_cache(maxsize=2)(load_segmenter)
+
+
+class ModelOpener(dg.ConfigurableResource):
+    """Opens the weights of a tracker; the one seam where tests put other models."""
+
+    def detectors(self, recipes: TrackerRecipes) -> Sequence[Detector]:
+        """The detectors of a tracker, in the order of its settings."""
+        opened = [_open_detector(weights, recipes.settings.detect) for weights in recipes.detectors]
+        one_thread_per_call()
+        return opened
+
+    def segmenter(self, recipes: TrackerRecipes) -> Segmenter:
+        """The segmenter of a tracker."""
+        opened = _open_segmenter(recipes.segmenter, recipes.settings.segment)
+        one_thread_per_call()
+        return opened
+
+
+class DataFolder(dg.ConfigurableResource):
+    """The project's `data/` folder."""
+
+    path: str = "data"
+
+    @property
+    def root(self) -> Path:
+        """The folder as an absolute path."""
+        return Path(self.path).resolve()
+
+    @property
+    def store(self) -> Store:
+        """The computed part of the folder."""
+        return Store(self.root)
+
+    def dataset(self, slug: str) -> DatasetSpec:
+        """The dataset of a partition key. Raises SpecError when neither a folder nor a registration has that name."""
+        known = list_datasets(self.root)
+        if slug not in known:
+            raise SpecError(
+                f"dataset {slug}: there is no such folder under {self.root / 'input'} (deleted or renamed?) and no "
+                "registered one; its results are kept. Known: " + (", ".join(known) or "none")
+            )
+        return known[slug]
+
+    def recipes(self, tracker: str) -> TrackerRecipes:
+        """The recipes of a tracker."""
+        return tracker_recipes(read_tracker(self.root, tracker), self.root)
+
+    def cell(self, key: dg.MultiPartitionKey, run_id: str, listen: Listener) -> Cell | None:
+        """The cell of a partition key; None when the tracker is sealed or does not name the dataset."""
+        dataset, tracker = key.keys_by_dimension["dataset"], key.keys_by_dimension["tracker"]
+        spec = read_tracker(self.root, tracker)
+        if spec.sealed or not spec.covers(dataset):
+            return None
+        recipes = tracker_recipes(spec, self.root)
+        return Cell(self.store, self.dataset(dataset), tracker, recipes, run_id, worker_count(), listen)

@@ -1,0 +1,265 @@
+"""What a person writes down: which folders are datasets, and what each tracker is made of (`data/trackers/<ID>.toml`).
+
+A tracker's file is the truth about it: datasets, baseline, note, settings that differ from the defaults, sealed or not.
+Edits keep the person's comments. What belongs elsewhere: the meaning and the defaults of a setting (beside its
+algorithm in vision), what has been computed (store).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from lora_assets.store import atomic_write_bytes
+
+LIVE = "LIVE"
+SECTIONS = ("detect", "segment", "refine", "score")
+_TRACKER_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+_UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
+_SLUG = re.compile(r"[A-Za-z0-9._-]+")
+_MARKED_SLUG = re.compile(r"[A-Za-z0-9._-]+-[0-9a-f]{8}")
+
+
+class SpecError(ValueError):
+    """A tracker or dataset that a person named does not fit; the text says which, why and the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSpec:
+    """A folder of frames: `slug` is its key everywhere, `name` what people see, `folder` where the originals lie."""
+
+    slug: str
+    name: str
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerSpec:
+    """One named evaluation. `datasets` is None for a tracker that follows every folder."""
+
+    id: str
+    datasets: tuple[str, ...] | None = None
+    note: str = ""
+    ticket: str = ""
+    baseline: str = ""
+    sealed: bool = False
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def covers(self, dataset: str) -> bool:
+        """True when the dataset belongs to the tracker."""
+        return self.datasets is None or dataset in self.datasets
+
+
+def check_tracker_id(text: str) -> str:
+    """The ID itself, or SpecError. IDs are file names and parts of addresses: letters, digits, _ and -, up to 64."""
+    if not _TRACKER_ID.fullmatch(text):
+        raise SpecError(
+            f"tracker ID {text!r} does not fit: use 1 to 64 letters, digits, '_' or '-' (for example INTEGRATE-3-6-05)"
+        )
+    return text
+
+
+def _mark(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+
+
+def dataset_slug(name: str) -> str:
+    """A key of `[A-Za-z0-9._-]` for a folder's name; a short hash is added when anything fell away, so that two
+    Japanese names never collide."""
+    name = unicodedata.normalize("NFC", name)
+    kept = _UNFIT.sub("-", name).strip("-.")[:60]
+    if kept == name:
+        return kept
+    return f"{kept}-{_mark(name)}" if kept else f"dataset-{_mark(name)}"
+
+
+# --- datasets --------------------------------------------------------------------------------------------------------
+
+
+def _registered_path(data: Path, slug: str) -> Path:
+    return data / "datasets" / f"{slug}.toml"
+
+
+def _input_folders(data: Path) -> list[Path]:
+    root = data / "input"
+    if not root.is_dir():
+        return []
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _registered(data: Path) -> tuple[dict[str, DatasetSpec], list[str]]:
+    """The datasets that a person named, by slug, and in words which of their files cannot be used."""
+    found: dict[str, DatasetSpec] = {}
+    problems: list[str] = []
+    for path in sorted(p for p in (data / "datasets").glob("*.toml") if not p.name.startswith(".")):
+        try:
+            told = _parse(path)
+        except SpecError as error:
+            problems.append(str(error))
+            continue
+        folder = told.get("folder")
+        if not _SLUG.fullmatch(path.stem):
+            problems.append(f"{path}: a dataset's file is named with letters, digits, '.', '_' and '-': rename it")
+        elif not isinstance(folder, str) or not Path(folder).is_absolute() or "\0" in folder:
+            problems.append(
+                f'{path}: needs an entry folder = "/path/to/frames" with an absolute path: mend or delete it'
+            )
+        else:
+            found[path.stem] = DatasetSpec(path.stem, str(told.get("name") or Path(folder).name), Path(folder))
+    return found, problems
+
+
+def list_datasets(data: Path) -> dict[str, DatasetSpec]:
+    """All datasets by slug: the folders under `data/input/` and the folders elsewhere that a person named.
+
+    Of two folders with one slug the one named elsewhere keeps it; the one under `data/input/` gets a mark of its path.
+    Files in `data/datasets/` that cannot be used are left out; `dataset_problems` tells them.
+    """
+    found, _ = _registered(data)
+    for folder in _input_folders(data):
+        slug = dataset_slug(folder.name)
+        if slug in found:
+            if found[slug].folder.resolve() == folder.resolve():
+                continue
+            slug = f"{slug}-{_mark(str(folder.resolve()))}"
+        found[slug] = DatasetSpec(slug, folder.name, folder)
+    return found
+
+
+def dataset_problems(data: Path) -> list[str]:
+    """In words, which files in `data/datasets/` cannot be used and why."""
+    return _registered(data)[1]
+
+
+def register_dataset(data: Path, folder: Path) -> DatasetSpec:
+    """The dataset of any folder, read in place. A folder outside `data/input/` is remembered in `data/datasets/`.
+
+    Raises SpecError when it is not a folder.
+    """
+    folder = folder.expanduser().resolve()
+    if not folder.is_dir():
+        raise SpecError(f"{folder} is not a folder: name an existing folder of pictures")
+    known = list_datasets(data)
+    for spec in known.values():
+        if spec.folder.resolve() == folder:
+            return spec
+    slug = dataset_slug(folder.name or "root")
+    if slug in known:
+        slug = f"{slug}-{_mark(str(folder))}"
+    document = tomlkit.document()
+    document.add("name", tomlkit.item(folder.name))
+    document.add("folder", tomlkit.item(str(folder)))
+    atomic_write_bytes(_registered_path(data, slug), tomlkit.dumps(document).encode())
+    return DatasetSpec(slug, folder.name, folder)
+
+
+# --- trackers --------------------------------------------------------------------------------------------------------
+
+
+def tracker_path(data: Path, tracker: str) -> Path:
+    """The file of a tracker; the ID is checked first, so that no user text becomes a path."""
+    return data / "trackers" / f"{check_tracker_id(tracker)}.toml"
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
+    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
+        raise SpecError(f"{path} cannot be read as TOML: {error}. Mend the file or delete it") from error
+
+
+def _slugs_of(data: Path, names: list[str]) -> tuple[str, ...]:
+    """The slugs of datasets that a person gave by slug or by the folder's name, each once, in the person's order."""
+    known = list_datasets(data)
+    by_name = {spec.name: slug for slug, spec in known.items()}
+
+    def slug_of(text: str) -> str:
+        if text in known or text in by_name:
+            return text if text in known else by_name[text]
+        # A dataset that is gone: a marked slug has no other slug, a name has one.
+        return text if _MARKED_SLUG.fullmatch(text) else dataset_slug(text)
+
+    return tuple(dict.fromkeys(slug_of(text) for text in names))
+
+
+def read_tracker(data: Path, tracker: str) -> TrackerSpec:
+    """The tracker's spec; datasets given by their folder's name are told by slug.
+
+    Raises SpecError when there is none, or when its file does not say what it must.
+    """
+    path = tracker_path(data, tracker)
+    if not path.exists():
+        names = ", ".join(known_tracker_ids(data)) or "none yet"
+        raise SpecError(
+            f"there is no tracker {tracker}. Known: {names}. Make one with: lora-assets tracker new {tracker}"
+        )
+    told = _parse(path)
+    unknown = set(told) - {"datasets", "note", "ticket", "baseline", "sealed", *SECTIONS}
+    if unknown:
+        raise SpecError(f"{path}: unknown entries {', '.join(sorted(unknown))}; known sections: {', '.join(SECTIONS)}")
+    datasets = told.get("datasets")
+    if datasets is not None and not (isinstance(datasets, list) and all(isinstance(d, str) for d in datasets)):
+        raise SpecError(f"{path}: datasets must be a list of names, or left out to follow every folder")
+    for section in SECTIONS:
+        if not isinstance(told.get(section, {}), dict):
+            raise SpecError(f"{path}: {section} must be a table of settings, written as [{section}]")
+    return TrackerSpec(
+        id=tracker,
+        datasets=None if datasets is None else _slugs_of(data, datasets),
+        note=str(told.get("note", "")),
+        ticket=str(told.get("ticket", "")),
+        baseline=str(told.get("baseline", "")),
+        sealed=bool(told.get("sealed", False)),
+        settings={section: dict(told[section]) for section in SECTIONS if told.get(section)},
+    )
+
+
+def known_tracker_ids(data: Path) -> list[str]:
+    """The IDs of all trackers that have a file, sorted."""
+    return sorted(p.stem for p in (data / "trackers").glob("*.toml") if _TRACKER_ID.fullmatch(p.stem))
+
+
+def write_tracker(data: Path, spec: TrackerSpec) -> Path:
+    """Write a new tracker's file. Raises SpecError when the ID is taken: trackers are never overwritten, and for a
+    LIVE that would not follow every folder."""
+    path = tracker_path(data, spec.id)
+    if spec.id == LIVE and spec.datasets is not None:
+        raise SpecError("LIVE follows every folder and names none: choose another ID for a tracker of some datasets")
+    if path.exists():
+        raise SpecError(f"tracker {spec.id} exists already ({path}): choose another ID, or edit the file")
+    document = tomlkit.document()
+    for name in ("note", "ticket", "baseline"):
+        if getattr(spec, name):
+            document.add(name, tomlkit.item(getattr(spec, name)))
+    if spec.datasets is not None:
+        document.add("datasets", tomlkit.item(list(spec.datasets)))
+    document.add("sealed", tomlkit.item(spec.sealed))
+    for section, values in spec.settings.items():
+        document.add(section, tomlkit.item(values))
+    atomic_write_bytes(path, tomlkit.dumps(document).encode())
+    return path
+
+
+def set_sealed(data: Path, tracker: str, sealed: bool) -> None:
+    """Seal or reopen a tracker, keeping everything else of its file. LIVE follows the folders and is never sealed."""
+    if tracker == LIVE and sealed:
+        raise SpecError("LIVE follows every folder and is never sealed: make a named tracker to keep a state")
+    read_tracker(data, tracker)
+    path = tracker_path(data, tracker)
+    document = tomlkit.parse(path.read_text(encoding="utf-8"))
+    document["sealed"] = sealed
+    atomic_write_bytes(path, tomlkit.dumps(document).encode())
+
+
+def ensure_live(data: Path) -> TrackerSpec:
+    """The tracker LIVE, made with the defaults when it has no file yet."""
+    if not tracker_path(data, LIVE).exists():
+        write_tracker(data, TrackerSpec(LIVE, note="follows every folder under data/input"))
+    return read_tracker(data, LIVE)

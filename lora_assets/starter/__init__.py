@@ -1,0 +1,14 @@
+"""The starter models that come inside the package: small, trained from scratch on our own drawn scenes.
+
+`CARD.json` says how each file was made and what it measured; `lora_assets.starter.card` reads and checks it. Code that
+trains them is in `lora_assets.training`, and code that runs them in `lora_assets.vision`; neither belongs here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+STARTER_FOLDER = Path(__file__).resolve().parent
+STARTER_YOLO = STARTER_FOLDER / "starter_yolo.pt"
+STARTER_SAM = STARTER_FOLDER / "starter_sam.pt"
+STARTER_CARD = STARTER_FOLDER / "CARD.json"

@@ -1,0 +1,263 @@
+"""Files under `data/`: atomic writes, the content-addressed shelves of stage results, and published tables.
+
+A stage's result for a frame is known by (frame hash, recipe). Results are appended in chunks: one Parquet file holds
+the rows of a few hundred frames and, in its footer, the hashes of the frames that it answers, so that a frame without
+any row is known to be done as well. A chunk appears whole or not at all, thus a run killed at any moment resumes where
+it was. Published tables are what a tracker shows for a dataset; they name the version that they hold. What belongs
+elsewhere: what the rows mean (tables), what is to be computed (planning).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lora_assets.tables import arrow_schema, check_table
+
+_FRAMES_KEY = b"lora_assets.frames"
+_FACTS_KEY = b"lora_assets.facts"
+_TEMPORARY = ".tmp-"
+_STALE_TEMPORARY_S = 24 * 3600.0
+_BATCH_ROWS = 4096
+
+
+class StoreError(RuntimeError):
+    """A file of the store is missing, damaged or cannot be written; the text names it and the way out."""
+
+
+def digest(*parts: Any) -> str:
+    """A 16-digit hex digest of JSON values; equal values give equal digests whatever the order of their keys."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def atomic_write(path: Path, write: Callable[[BinaryIO], object], *, durable: bool = True) -> None:
+    """Replace `path` with what `write` puts into the handle: whole or not at all, and on disk when this returns.
+
+    The helper owns the handle, so that a full disk raises here and not in a garbage collector. `durable=False` leaves
+    out the wait for the disk: for pictures, which a power cut may cost and which can be drawn again from the tables.
+    Raises StoreError when the file cannot be written; the old file is then still there.
+    """
+    temporary = path.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as handle:
+            write(handle)
+            handle.flush()
+            if durable:
+                os.fsync(handle.fileno())
+        temporary.replace(path)
+        if durable:
+            _sync_folder(path.parent)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path}: {error.strerror or error}; free space or rights, then run again"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def atomic_write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Replace `path` with `content`, as `atomic_write`."""
+    atomic_write(path, lambda handle: handle.write(content), durable=durable)
+
+
+def atomic_write_json(path: Path, value: Any) -> None:
+    """Replace `path` with `value` as readable JSON, as `atomic_write`."""
+    atomic_write_bytes(path, (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def exclusive(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock file `path` while the body runs. With `wait=False` raises StoreError when another holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(f"{path.stem} is being made by another process: wait for it, then run again") from error
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTable:
+    """Where a published table lies and what it says of itself: `version`, counts, seconds, the run that made it."""
+
+    path: Path
+    version: str
+    facts: dict[str, Any]
+
+    @property
+    def rows(self) -> int:
+        """How many rows the table has."""
+        return pq.read_metadata(self.path).num_rows
+
+    def batches(self) -> Iterator[pa.Table]:
+        """The rows, a few thousand at a time. Raises StoreError for a damaged file."""
+        try:
+            with pq.ParquetFile(self.path) as file:
+                for batch in file.iter_batches(_BATCH_ROWS):
+                    yield pa.Table.from_batches([batch]).replace_schema_metadata(None)
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(f"{self.path} is damaged or gone ({error}): delete it and run again") from error
+
+    def read(self, names: Sequence[str] | None = None) -> pa.Table:
+        """The rows, or the named columns only. Raises StoreError for a damaged file."""
+        try:
+            return pq.read_table(self.path, columns=list(names) if names else None).replace_schema_metadata(None)
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(f"{self.path} is damaged or gone ({error}): delete it and run again") from error
+
+
+class Shelf:
+    """The results of one stage under one recipe, by frame hash, in append-only chunks."""
+
+    def __init__(self, folder: Path, row_type: type) -> None:
+        self.folder = folder
+        self.row_type = row_type
+        self._index: dict[Path, list[str]] = {}  # chunks never change, so a footer is read once
+
+    def chunk_frames(self) -> dict[Path, list[str]]:
+        """The frames that each chunk answers. A chunk that cannot be read is left out: its frames count as missing."""
+        found: dict[Path, list[str]] = {}
+        for path in sorted(self.folder.glob("*.parquet")):
+            if path not in self._index:
+                try:
+                    metadata = pq.read_schema(path).metadata or {}
+                except (OSError, pa.ArrowException):
+                    continue
+                text = metadata.get(_FRAMES_KEY, b"").decode()
+                self._index[path] = text.split("\n") if text else []
+            found[path] = self._index[path]
+        return found
+
+    def done(self) -> set[str]:
+        """The hashes of all frames that have a result."""
+        return {frame for frames in self.chunk_frames().values() for frame in frames}
+
+    def append(self, table: pa.Table, frames: Sequence[str]) -> Path:
+        """Add the rows of `frames` (each frame answered whole, also those without rows) as one chunk."""
+        check_table(table, self.row_type)
+        stray = set(table.column("frame_sha256").to_pylist()) - set(frames)
+        if stray:
+            raise StoreError(f"rows of {len(stray)} frames that the chunk does not claim to answer")
+        chunk = table.replace_schema_metadata({_FRAMES_KEY: "\n".join(frames).encode()})
+        path = self.folder / f"{digest(sorted(frames))}.parquet"
+        atomic_write(path, lambda handle: pq.write_table(chunk, handle, compression="zstd"))
+        return path
+
+    def read(self, frames: Iterable[str]) -> Iterator[tuple[list[str], pa.Table]]:
+        """The results of `frames`, chunk by chunk: the frames that a chunk answers, and their rows.
+
+        A frame without rows is among the frames of its chunk; a frame answered by two chunks is given once. Frames
+        without a result are left out.
+        """
+        wanted = set(frames)
+        for path, answered in self.chunk_frames().items():
+            here = [frame for frame in answered if frame in wanted]
+            if not here:
+                continue
+            wanted.difference_update(here)
+            table = _read_chunk(path)
+            if len(here) < len(answered):
+                table = table.filter(pc.is_in(table.column("frame_sha256"), pa.array(here)))  # pyright: ignore
+            yield here, table
+
+
+def _read_chunk(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path).replace_schema_metadata(None)
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{path} is damaged ({error}): delete it and run again, its frames are made anew") from error
+
+
+class Store:
+    """The computed part of `data/`: shelves, pictures and published tables. Holds a path and nothing else."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+
+    def shelf(self, stage: str, recipe: str, row_type: type) -> Shelf:
+        """The shelf of one stage under one recipe digest."""
+        return Shelf(self.data / "store" / stage / recipe, row_type)
+
+    def picture(self, kind: str, name: str, suffix: str) -> Path:
+        """Path of a picture known by a digest: kind is crops, thumbs or frame_thumbs."""
+        return self.data / "store" / kind / name[:2] / f"{name}{suffix}"
+
+    def table_path(self, table: str, dataset: str, tracker: str | None = None) -> Path:
+        """Path of a published table: of a dataset (raw_frames) or of one cell of a tracker."""
+        folder = self.data / "tables" / table
+        return (folder / tracker if tracker else folder) / f"{dataset}.parquet"
+
+    def publish(
+        self, path: Path, row_type: type, tables: Iterable[pa.Table], version: str, facts: dict[str, Any]
+    ) -> PublishedTable:
+        """Write a published table from a stream of tables, keeping memory flat, and replace the one before."""
+        told = {**facts, "version": version, "published_at": time.time()}
+        schema = arrow_schema(row_type).with_metadata({_FACTS_KEY: json.dumps(told).encode()})
+
+        def write(handle: BinaryIO) -> None:
+            with pq.ParquetWriter(handle, schema, compression="zstd") as writer:
+                for table in tables:
+                    writer.write_table(check_table(table, row_type).replace_schema_metadata(schema.metadata))
+
+        atomic_write(path, write)
+        return PublishedTable(path, version, told)
+
+    def published(self, path: Path) -> PublishedTable | None:
+        """The table at `path`, or None when there is none or it cannot be read (it is then made again)."""
+        try:
+            metadata = pq.read_schema(path).metadata or {}
+            facts = json.loads(metadata[_FACTS_KEY])
+        except (OSError, pa.ArrowException, KeyError, ValueError):
+            return None
+        return PublishedTable(path, str(facts["version"]), facts)
+
+    def frames_of(self, dataset: str, tracker: str | None = None) -> PublishedTable | None:
+        """The frames of a dataset as they are now, or as a tracker has them (its own kept list)."""
+        name = "frames" if tracker else "raw_frames"
+        return self.published(self.table_path(name, dataset, tracker))
+
+    def cell_table(self, table: str, dataset: str, tracker: str) -> PublishedTable | None:
+        """The published `detections`, `masks` or `scored_crops` of one cell."""
+        return self.published(self.table_path(table, dataset, tracker))
+
+    def lock(self, name: str, *, wait: bool = True) -> Any:
+        """A lock among processes, by name (a dataset, a cell, a tracker)."""
+        return exclusive(self.data / "store" / "locks" / f"{name}.lock", wait=wait)
+
+    def sweep(self) -> int:
+        """Remove temporary files that a killed process left more than a day ago; returns how many."""
+        count = 0
+        for folder in (self.data / "store", self.data / "tables", self.data / "pages"):
+            for path in folder.rglob(f"{_TEMPORARY}*"):
+                try:
+                    age = time.time() - path.stat().st_mtime
+                except FileNotFoundError:
+                    continue  # another process has just put it in its place
+                if age > _STALE_TEMPORARY_S:
+                    path.unlink(missing_ok=True)
+                    count += 1
+        return count

@@ -1,0 +1,147 @@
+"""The published tables of a tracker as its pages read them: which cells there are, their columns, kept in memory.
+
+A file is read once and again only when it has been replaced, so that a page of 200 out of 15,000 crops costs a filter.
+What a page shows of it is not here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lora_assets.specs import TrackerSpec, list_datasets, read_tracker, tracker_path
+from lora_assets.store import PublishedTable, Store, StoreError
+from lora_assets.tables import from_table
+
+STAGES = ("frames", "detections", "masks", "scored_crops")
+Kept = TypeVar("Kept")
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One dataset in one tracker. `folder` is None when the dataset is no longer known; a table is None until made."""
+
+    dataset: str
+    name: str
+    folder: Path | None
+    frames: PublishedTable | None
+    detections: PublishedTable | None
+    masks: PublishedTable | None
+    scored_crops: PublishedTable | None
+
+    def tables(self) -> list[tuple[str, PublishedTable | None]]:
+        """Stage name and table, in the order of the stages."""
+        return [(stage, getattr(self, stage)) for stage in STAGES]
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """What tells this state of the cell from any other."""
+        return (self.dataset, *(table.version if table else "" for _, table in self.tables()))
+
+
+class Memory:
+    """Keeps the last results by key, for the threads of a server. The oldest falls out when there are too many."""
+
+    def __init__(self, most: int) -> None:
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._lock = threading.Lock()
+        self._most = most
+
+    def get(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
+        """The kept value of `key`, or the one that `make` gives now. Two threads may both make it; both are right."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        value = make()
+        with self._lock:
+            self._kept[key] = value
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return value
+
+
+def file_mark(path: Path) -> tuple[str, int, int, int]:
+    """Tells a file from the one that replaced it: path, inode, size and time. Raises OSError when there is none."""
+    told = path.stat()
+    return (str(path), told.st_ino, told.st_size, told.st_mtime_ns)
+
+
+class Cells:
+    """Reads trackers and their cells below `data`; safe to share among threads."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.store = Store(data)
+        self._facts = Memory(4096)
+        self._columns = Memory(256)
+        self.counts = Memory(8192)
+
+    def published(self, path: Path) -> PublishedTable | None:
+        """The table at `path`, or None when it is not there or cannot be read."""
+        try:
+            mark = file_mark(path)
+        except OSError:
+            return None
+        return self._facts.get(mark, lambda: self.store.published(path))
+
+    def columns(self, table: PublishedTable, names: Sequence[str]) -> pa.Table:
+        """The named columns. Raises StoreError for a damaged file."""
+        key = (str(table.path), table.version, table.facts.get("published_at"), tuple(names))
+        return self._columns.get(key, lambda: table.read(names))
+
+    def rows(self, table: PublishedTable, row_type: type[Row], sha256: str, column: str = "frame_sha256") -> list[Row]:
+        """The rows of one frame, whose hash stands in `column`. Raises StoreError for a damaged file."""
+        try:
+            found = pq.read_table(table.path, filters=[(column, "==", sha256)], partitioning=None)  # pyright: ignore
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(f"{table.path} is damaged or gone ({error}): delete it and run again") from error
+        return from_table(found, row_type)
+
+    def dataset_slugs(self, spec: TrackerSpec) -> list[str]:
+        """The datasets of a tracker: those it names, or every known one and every one that has a table."""
+        if spec.datasets is not None:
+            return list(spec.datasets)
+        made = {
+            path.stem
+            for stage in STAGES
+            for path in (self.data / "tables" / stage / spec.id).glob("*.parquet")
+            if not path.name.startswith(".")
+        }
+        return sorted(made | set(list_datasets(self.data)))
+
+    def cell(self, dataset: str, tracker: str, name: str = "", folder: Path | None = None) -> Cell:
+        """One cell, made or not. Until a tracker has its own frames list, the dataset's own stands in."""
+        frames, *later = [self.published(self.store.table_path(stage, dataset, tracker)) for stage in STAGES]
+        frames = frames or self.published(self.store.table_path("raw_frames", dataset))
+        return Cell(dataset, name or dataset, folder, frames, *later)
+
+    def of(self, spec: TrackerSpec) -> tuple[Cell, ...]:
+        """All cells of a tracker, also those without any table yet."""
+        known = list_datasets(self.data)
+        found = []
+        for slug in self.dataset_slugs(spec):
+            told = known.get(slug)
+            found.append(self.cell(slug, spec.id, told.name if told else "", told.folder if told else None))
+        return tuple(found)
+
+    def spec(self, tracker: str) -> TrackerSpec:
+        """The tracker's spec. A tracker whose file is gone but whose tables are there is still shown.
+
+        Raises SpecError when neither is there, or when the file does not say what it must.
+        """
+        if tracker_path(self.data, tracker).exists() or tracker not in self.tracker_folders():
+            return read_tracker(self.data, tracker)
+        return TrackerSpec(tracker)
+
+    def tracker_folders(self) -> set[str]:
+        """The IDs under which tables are published."""
+        return {path.name for stage in STAGES for path in (self.data / "tables" / stage).glob("*/") if path.is_dir()}

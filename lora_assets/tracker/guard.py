@@ -1,0 +1,290 @@
+"""The ASGI guard in front of every web page of this software: who may ask, from where, with which password.
+
+One small class checks Host, Origin and Basic credentials for http and websocket, so that the tracker pages and
+Dagster's own web server stand behind the same rules: loopback alone does not make a server private, since any web page
+that the user opens can send requests to 127.0.0.1. Which pages exist is not here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import ipaddress
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, MutableMapping
+from typing import Any
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+FAILURES_PER_MINUTE = 10
+_WINDOW_S = 60.0
+_CLIENTS_KEPT = 10_000
+_VERIFIED_KEPT = 64
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+_DAGSTER_DATA = frozenset({"graphql", "logs", "notebook", "dagit", "download_debug", "server_info", "dagit_info"})
+_REFUSAL_TEXTS = {
+    400: "This request names no host, or names it twice.",
+    401: "",
+    403: "This request comes from another web page. Open the page itself, then try again.",
+    421: "This server does not answer under that host name. Name it with --allow-host when it is yours.",
+    429: "Too many wrong passwords from this address. Wait a minute, then try again.",
+}
+
+
+class GuardError(ValueError):
+    """The server would stand open to others; the text says why and the way out."""
+
+
+def is_loopback(host: str) -> bool:
+    """True when only this machine reaches the address. A name other than `localhost` counts as reachable by others."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def check_bind(host: str, password_hash: str | None) -> None:
+    """Raise GuardError when `host` can be reached by others and there is no password."""
+    if not is_loopback(host) and not password_hash:
+        raise GuardError(
+            f"the address {host or '(all)'} can be reached by other machines and no password is set: "
+            "set one with `lora-assets password`, or leave --host out to stay on 127.0.0.1"
+        )
+
+
+class PasswordGate:
+    """Checks Basic credentials against one argon2 hash; any user name goes, the password alone decides.
+
+    argon2 takes a quarter of a second on purpose, so credentials that were right once are known again by a keyed hash
+    and a page of 200 thumbnails costs one verification. After FAILURES_PER_MINUTE wrong passwords an address is
+    answered 429; its next tries are checked one at a time and slowly, so that the right password still opens. The
+    clock and the pause (seconds) can be set for tests.
+    """
+
+    def __init__(
+        self, password_hash: str, *, clock: Callable[[], float] = time.monotonic, pause_s: float = 2.0
+    ) -> None:
+        self._hash = password_hash
+        self._hasher = PasswordHasher()
+        self._key = secrets.token_bytes(32)
+        self._verified: deque[bytes] = deque(maxlen=_VERIFIED_KEPT)
+        self._failures: dict[str, deque[float]] = {}
+        self._clock = clock
+        self._pause_s = pause_s
+        self._slow_lane = asyncio.Lock()
+        try:
+            self._hasher.check_needs_rehash(password_hash)
+        except InvalidHashError as error:
+            raise GuardError("the stored password is damaged: set it again with `lora-assets password`") from error
+
+    def _mark(self, credentials: bytes) -> bytes:
+        return hmac.new(self._key, credentials, hashlib.sha256).digest()
+
+    def _known(self, mark: bytes) -> bool:
+        found = False
+        for verified in self._verified:
+            found |= hmac.compare_digest(verified, mark)
+        return found
+
+    def _matches(self, password: bytes) -> bool:
+        try:
+            return self._hasher.verify(self._hash, password)
+        except VerificationError:
+            return False
+
+    def _too_many(self, client: str) -> bool:
+        failures = self._failures.get(client)
+        while failures and failures[0] < self._clock() - _WINDOW_S:
+            failures.popleft()
+        if failures is not None and not failures:
+            del self._failures[client]
+        return failures is not None and len(failures) >= FAILURES_PER_MINUTE
+
+    def _note_failure(self, client: str) -> None:
+        if len(self._failures) >= _CLIENTS_KEPT and client not in self._failures:
+            self._failures.pop(next(iter(self._failures)))
+        self._failures.setdefault(client, deque(maxlen=FAILURES_PER_MINUTE)).append(self._clock())
+
+    async def check(self, authorization: bytes, client: str) -> int:
+        """200 for the right password, 401 for a wrong or missing one, 429 when the address tried too often."""
+        credentials = _basic_credentials(authorization)
+        if credentials is None:
+            return 401
+        mark = self._mark(credentials)
+        if self._known(mark):
+            return 200
+        limited = self._too_many(client)
+        if limited and self._slow_lane.locked():
+            return 429
+        password = credentials.partition(b":")[2]
+        if limited:
+            async with self._slow_lane:
+                await asyncio.sleep(self._pause_s)
+                right = await asyncio.to_thread(self._matches, password)
+        else:
+            right = await asyncio.to_thread(self._matches, password)
+        if right:
+            self._verified.append(mark)
+            return 200
+        self._note_failure(client)
+        return 429 if limited else 401
+
+
+def _basic_credentials(authorization: bytes) -> bytes | None:
+    scheme, _, text = authorization.partition(b" ")
+    if scheme.lower() != b"basic":
+        return None
+    try:
+        decoded = base64.b64decode(text.strip(), validate=True)
+    except ValueError:
+        return None
+    return decoded if b":" in decoded else None
+
+
+class Guard:
+    """ASGI middleware for http and websocket; other scopes (lifespan) pass.
+
+    - Host: loopback names, and those of `allowed_hosts`; with a password any IP address as well, since an address
+      cannot be rebound by a foreign name server and a browser never sends a password to another origin.
+    - Origin: what changes something (every method but GET and HEAD, and websockets) must show that it comes from the
+      same origin; pictures and data are not given to other sites either, only a link that opens a page works.
+    - Password: Basic credentials on every address, when a hash is given.
+    - `dagster=True` adds what Dagster's web server needs: it runs mutations that come in the address of a GET.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        allowed_hosts: Iterable[str] = (),
+        password_hash: str | None = None,
+        dagster: bool = False,
+        gate: PasswordGate | None = None,
+    ) -> None:
+        self.app = app
+        self._hosts = _LOOPBACK_NAMES | {host.strip("[]").lower() for host in allowed_hosts}
+        self._gate = gate or (PasswordGate(password_hash) if password_hash else None)
+        self._dagster = dagster
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer the refusal itself."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        status = await self._judge(scope)
+        if status == 200:
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        else:
+            await _refuse(send, status)
+
+    async def _judge(self, scope: Scope) -> int:
+        headers = _header_lists(scope)
+        hosts = headers.get(b"host", [])
+        if len(hosts) != 1 or not hosts[0]:
+            return 400
+        if not self._host_allowed(hosts[0].decode("latin-1")):
+            return 421
+        if self._gate is not None:
+            client = scope["client"][0] if scope.get("client") else ""
+            given = headers.get(b"authorization", [b""])
+            status = await self._gate.check(given[0] if len(given) == 1 else b"", client)
+            if status != 200:
+                return status
+        if not _is_from_same_origin(scope, headers, hosts[0]):
+            return 403
+        if self._dagster and _is_dagster_trap(scope, headers):
+            return 403
+        return 200
+
+    def _host_allowed(self, header: str) -> bool:
+        name = _host_name(header)
+        if name in self._hosts:
+            return True
+        if self._gate is None:
+            return False
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+
+def _header_lists(scope: Scope) -> dict[bytes, list[bytes]]:
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name.lower(), []).append(value)
+    return found
+
+
+def _host_name(header: str) -> str:
+    """The name or address without port and brackets, lower case; empty when the header is malformed."""
+    if header.startswith("["):
+        name, bracket, rest = header[1:].partition("]")
+        return name.lower() if bracket and (not rest or _is_port(rest)) else ""
+    name, colon, port = header.partition(":")
+    return name.lower() if not colon or _is_port(":" + port) else ""
+
+
+def _is_port(text: str) -> bool:
+    return text[:1] == ":" and text[1:].isascii() and text[1:].isdigit()
+
+
+def _is_from_same_origin(scope: Scope, headers: MutableMapping[bytes, list[bytes]], host: bytes) -> bool:
+    """Cross-origin rules after https://words.filippo.io/csrf (Go's CrossOriginProtection), made stricter: a changing
+    request without any sign of its origin is refused, and another site may open a page but embed or read nothing."""
+    site = headers.get(b"sec-fetch-site", [])
+    origin = headers.get(b"origin", [])
+    if len(site) > 1 or len(origin) > 1:
+        return False
+    if origin and not _same_netloc(origin[0], host):
+        return False
+    changes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
+    if changes:
+        return (not site or site[0] == b"same-origin") and bool(site or origin)
+    if not site or site[0] in (b"same-origin", b"none"):
+        return True
+    return headers.get(b"sec-fetch-mode") == [b"navigate"] and headers.get(b"sec-fetch-dest") == [b"document"]
+
+
+def _same_netloc(origin: bytes, host: bytes) -> bool:
+    scheme, separator, netloc = origin.partition(b"://")
+    return bool(separator) and scheme in (b"http", b"https") and netloc.lower() == host.lower()
+
+
+def _is_dagster_trap(scope: Scope, headers: MutableMapping[bytes, list[bytes]]) -> bool:
+    if scope["type"] != "http" or scope["method"] not in _SAFE_METHODS:
+        return False
+    parts = {part for part in scope["path"].split("/") if part}
+    if "graphql" in parts and scope.get("query_string"):
+        return True
+    foreign = headers.get(b"sec-fetch-site", [b"none"])[0] not in (b"same-origin", b"none")
+    return foreign and bool(parts & _DAGSTER_DATA)
+
+
+async def _refuse(send: Send, status: int) -> None:
+    body = _REFUSAL_TEXTS[status].encode()
+    headers: list[tuple[bytes, bytes]] = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"private, no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    if status == 401:
+        headers.append((b"www-authenticate", b'Basic realm="lora-assets", charset="UTF-8"'))
+    if status == 429:
+        headers.append((b"retry-after", b"60"))
+    start: dict[str, Any] = {"type": "http.response.start", "status": status, "headers": headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": body})

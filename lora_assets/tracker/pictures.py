@@ -1,0 +1,130 @@
+"""The bytes of every picture that the pages show; each is looked up in the tracker's tables before it is served.
+
+Names in addresses are digests and never become paths of their own; originals are decoded and encoded anew, so that no
+EXIF and no foreign content leaves. Which route serves which picture is not here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from lora_assets.store import PublishedTable
+from lora_assets.tables import Mask
+from lora_assets.tracker.cells import Cell, Cells
+from lora_assets.tracker.view import FrameFile, TrackerView
+
+FRAME_SIDE = 1600
+MASK_COLOUR = (255, 46, 138)
+_MAGIC = {".webp": b"RIFF", ".png": b"\x89PNG\r\n\x1a\n"}
+
+
+class PictureMissing(LookupError):
+    """There is no such picture to show; the text is a label key that says why."""
+
+
+def stored_picture(cells: Cells, kind: str, name: str, suffix: str) -> bytes:
+    """A picture that a stage wrote. Raises PictureMissing when it is gone or is not what its name says."""
+    try:
+        content = cells.store.picture(kind, name, suffix).read_bytes()
+    except OSError as error:
+        raise PictureMissing("missing.picture") from error
+    if not content.startswith(_MAGIC[suffix]):
+        raise PictureMissing("missing.picture")
+    return content
+
+
+def original_fault(frame: FrameFile, sha256: str) -> str:
+    """Empty when the original can be shown, else the label key that says why not."""
+    try:
+        _original(frame, sha256)
+    except PictureMissing as missing:
+        return str(missing)
+    return ""
+
+
+def _original(frame: FrameFile, sha256: str) -> bytes:
+    """The bytes of the original, when they still are those of the row."""
+    from lora_assets.vision.images import ImageRefused, read_file
+
+    path = PurePosixPath(frame.path)
+    if frame.folder is None or path.is_absolute() or ".." in path.parts:
+        raise PictureMissing("missing.gone")
+    try:
+        content = read_file(Path(frame.folder) / path)
+    except (OSError, ImageRefused) as error:
+        raise PictureMissing("missing.gone") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise PictureMissing("missing.changed")
+    return content
+
+
+def _original_pixels(frame: FrameFile, sha256: str) -> npt.NDArray[np.uint8]:
+    from lora_assets.vision.images import ImageRefused, decode_image
+
+    try:
+        return decode_image(_original(frame, sha256)).pixels
+    except ImageRefused as error:
+        raise PictureMissing("missing.gone") from error
+
+
+def frame_jpeg(frame: FrameFile, sha256: str) -> bytes:
+    """The whole frame, upright, at most FRAME_SIDE pixels a side, as a JPEG without metadata.
+
+    Raises PictureMissing when the original is gone or has changed since the row was made.
+    """
+    picture = Image.fromarray(_original_pixels(frame, sha256))
+    picture.thumbnail((FRAME_SIDE, FRAME_SIDE), Image.Resampling.LANCZOS)
+    return _encoded(picture, "JPEG", quality=88)
+
+
+def cutout_png(cells: Cells, view: TrackerView, crop_id: str) -> bytes:
+    """The crop as RGBA PNG: the stored one, or, for a vetoed crop without one, drawn from frame and mask.
+
+    Raises PictureMissing when neither is to be had.
+    """
+    from lora_assets.vision.crops import cut_crop, encode_png
+
+    try:
+        return stored_picture(cells, "crops", crop_id, ".png")
+    except PictureMissing:
+        mask, sha256 = crop_mask(cells, view, crop_id)
+        frame = view.frames.get(sha256)
+        if frame is None:
+            raise PictureMissing("missing.gone") from None
+        return encode_png(cut_crop(_original_pixels(frame, sha256), mask))
+
+
+def mask_png(cells: Cells, view: TrackerView, crop_id: str) -> bytes:
+    """The mask in its window as a transparent PNG, to lay over the frame. Raises PictureMissing when there is none."""
+    from lora_assets.vision.crops import encode_png, mask_overlay
+
+    mask, _ = crop_mask(cells, view, crop_id)
+    return encode_png(mask_overlay(mask, MASK_COLOUR, 0.4))
+
+
+def crop_mask(cells: Cells, view: TrackerView, crop_id: str) -> tuple[Mask, str]:
+    """The mask row of a crop and the hash of its frame. Raises PictureMissing when the tables have neither."""
+    for number in view.rows_of.get(crop_id, []):
+        row = view.rows([number])[0]
+        table = mask_table(view.cells, row["dataset"])
+        for mask in cells.rows(table, Mask, row["frame_sha256"]) if table else []:
+            if mask.detection_id == row["detection_id"]:
+                return mask, row["frame_sha256"]
+    raise PictureMissing("missing.mask")
+
+
+def mask_table(cells: tuple[Cell, ...], dataset: str) -> PublishedTable | None:
+    """The masks of one dataset."""
+    return next((cell.masks for cell in cells if cell.dataset == dataset), None)
+
+
+def _encoded(picture: Image.Image, form: str, **options: int) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, form, **options)
+    return buffer.getvalue()

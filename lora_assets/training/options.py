@@ -1,0 +1,34 @@
+"""Command line options that both trainings share, and settings taken from them.
+
+An option stands for every number of a training's settings; what the numbers do is written where they are defined.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TypeVar
+
+Settings = TypeVar("Settings")
+
+
+def add_training_options(parser: argparse.ArgumentParser, out: Path, defaults: object) -> None:
+    """Add where frames, weights and checkpoint lie, and one option per number in the dataclass `defaults`."""
+    parser.add_argument("--frames-folder", type=Path, required=True, help="drawn frames are kept here and used again")
+    parser.add_argument("--out", type=Path, default=out, help="the weights file; CARD.json is written beside it")
+    parser.add_argument("--checkpoint", type=Path, help="state of the training (default: among the frames)")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint after a kill")
+    parser.add_argument("--start", type=Path, help="begin with the averaged weights of an earlier checkpoint")
+    parser.add_argument("--publish-minutes", type=float, default=10.0, help="write weights and card this often")
+    parser.add_argument("--processes", type=int, default=1, help="processes that draw frames")
+    for field in fields(defaults):  # pyright: ignore[reportArgumentType]
+        value = getattr(defaults, field.name)
+        name = "--" + field.name.replace("_", "-")
+        parser.add_argument(name, type=type(value), default=value, help=f"default {value}")
+
+
+def settings_from_options(chosen: argparse.Namespace, defaults: Settings) -> Settings:
+    """The settings dataclass with the values chosen on the command line."""
+    names = [field.name for field in fields(defaults)]  # pyright: ignore[reportArgumentType]
+    return replace(defaults, **{name: getattr(chosen, name) for name in names})  # pyright: ignore[reportArgumentType, reportCallIssue]

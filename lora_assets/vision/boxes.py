@@ -1,0 +1,130 @@
+"""Boxes as arrays, and the arithmetic on them: areas, overlaps, clipping, non-maximum suppression.
+
+Boxes are xyxy float64 pixels of the upright full frame, x right, y down, x2 and y2 exclusive. What belongs elsewhere:
+what finds boxes and which of them is a subject (detect).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IndexArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Boxes:
+    """Boxes of one frame. xyxy (N,4) float64 pixels, confidence (N,) from 0 to 1, a label and a detector each.
+
+    Raises ValueError when the parts differ in length, a number is NaN or infinite, a box is turned inside out, or a
+    confidence lies outside 0 to 1.
+    """
+
+    xyxy: FloatArray
+    confidence: FloatArray
+    labels: tuple[str, ...]
+    detectors: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        count = len(self.labels)
+        if self.xyxy.shape != (count, 4) or self.confidence.shape != (count,) or len(self.detectors) != count:
+            raise ValueError(
+                f"boxes {self.xyxy.shape}, confidences {self.confidence.shape}, {count} labels and "
+                f"{len(self.detectors)} detectors do not belong together: give one of each for every box"
+            )
+        check_xyxy(self.xyxy)
+        if not (np.isfinite(self.confidence) & (self.confidence >= 0) & (self.confidence <= 1)).all():
+            raise ValueError(f"a confidence lies outside 0 to 1: {self.confidence.tolist()}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: IndexArray | Sequence[int]) -> Boxes:
+        """The boxes at these positions, in this order."""
+        order = np.asarray(index, np.int64)
+        return Boxes(
+            self.xyxy[order],
+            self.confidence[order],
+            tuple(self.labels[i] for i in order),
+            tuple(self.detectors[i] for i in order),
+        )
+
+
+def no_boxes() -> Boxes:
+    """Boxes of a frame in which nothing was found."""
+    return Boxes(np.zeros((0, 4)), np.zeros(0), (), ())
+
+
+def join_boxes(parts: Sequence[Boxes]) -> Boxes:
+    """All boxes of several finds, in order."""
+    if not parts:
+        return no_boxes()
+    return Boxes(
+        np.concatenate([part.xyxy for part in parts]),
+        np.concatenate([part.confidence for part in parts]),
+        tuple(label for part in parts for label in part.labels),
+        tuple(detector for part in parts for detector in part.detectors),
+    )
+
+
+def check_xyxy(xyxy: npt.NDArray[np.floating]) -> None:
+    """Raise ValueError unless `xyxy` is (N,4), finite, with x1 <= x2 and y1 <= y2."""
+    if xyxy.ndim != 2 or xyxy.shape[1] != 4:
+        raise ValueError(f"boxes must be an array of shape (N, 4), not {xyxy.shape}")
+    if not np.isfinite(xyxy).all():
+        row = int(np.flatnonzero(~np.isfinite(xyxy).all(axis=1))[0])
+        raise ValueError(f"box {row} holds a NaN or an infinite number: {xyxy[row].tolist()}")
+    turned = (xyxy[:, 2] < xyxy[:, 0]) | (xyxy[:, 3] < xyxy[:, 1])
+    if turned.any():
+        row = int(np.flatnonzero(turned)[0])
+        raise ValueError(f"box {row} is turned inside out (x1 <= x2 and y1 <= y2 must hold): {xyxy[row].tolist()}")
+
+
+def box_area(xyxy: FloatArray) -> FloatArray:
+    """Areas (N,) in square pixels."""
+    return (xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1])
+
+
+def intersection_area(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Area of every intersection, (N,4) and (M,4) -> (N,M), square pixels."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    return np.clip(high - low, 0.0, None).prod(axis=2)
+
+
+def box_iou(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Intersection over union, (N,4) and (M,4) -> (N,M), 0 to 1; 0 where both boxes are empty."""
+    common = intersection_area(a, b)
+    union = box_area(a)[:, None] + box_area(b)[None, :] - common
+    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+
+
+def inside_share(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Share of each box of `a` that lies inside each box of `b`, (N,4) and (M,4) -> (N,M), 0 to 1."""
+    common = intersection_area(a, b)
+    area = np.broadcast_to(box_area(a)[:, None], common.shape)
+    return np.divide(common, area, out=np.zeros_like(common), where=area > 0)
+
+
+def clip_boxes(xyxy: FloatArray, width: int, height: int) -> FloatArray:
+    """The parts of the boxes that lie inside a frame; a box outside becomes an empty one on the frame's edge."""
+    return np.clip(xyxy, 0.0, np.array([width, height, width, height], np.float64))
+
+
+def non_maximum_suppression(
+    xyxy: FloatArray, confidence: FloatArray, groups: npt.NDArray[np.integer], iou: float
+) -> IndexArray:
+    """Positions of the boxes that stay, most sure first: of boxes of one group that overlap by more than `iou`, the
+    most sure. Ties keep the order given. Greedy, as in Felzenszwalb et al. 2010 and every YOLO since."""
+    order = np.argsort(-confidence, kind="stable")
+    kept: list[int] = []
+    while order.size:
+        best, rest = order[0], order[1:]
+        kept.append(int(best))
+        overlaps = box_iou(xyxy[best : best + 1], xyxy[rest])[0]
+        order = rest[(overlaps <= iou) | (groups[rest] != groups[best])]
+    return np.array(kept, np.int64)

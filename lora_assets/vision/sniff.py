@@ -1,0 +1,144 @@
+"""What the first and the last bytes of a file say, for reasons that a person can act on.
+
+Knows the marks of formats that are not read (to name them), and the marks of a file whose copy has not ended. Decoding
+does not belong here (images).
+"""
+
+from __future__ import annotations
+
+import struct
+
+_MARKS: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
+    (0, b"GIF8", "GIF"),
+    (0, b"BM", "BMP"),
+    (8, b"WEBP", "WEBP"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (4, b"ftypavi", "AVIF"),
+)
+_FOREIGN: tuple[tuple[int, bytes, str], ...] = (
+    (4, b"ftyphei", "HEIF"),
+    (4, b"ftyphev", "HEIF"),
+    (4, b"ftypmif1", "HEIF"),
+    (4, b"ftypmsf1", "HEIF"),
+    (0, b"qoif", "QOI"),
+    (0, b"/* XPM", "XPM"),
+    (0, b"8BPS", "PSD"),
+    (0, b"\0\0\1\0", "ICO"),
+    (0, b"\0\0\0\x0cjP  ", "JPEG 2000"),
+    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (0, b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (0, b"\x76\x2f\x31\x01", "OpenEXR"),
+    (0, b"DDS ", "DDS"),
+    (0, b"II+\0", "BigTIFF"),
+    (0, b"MM\0+", "BigTIFF"),
+)
+_OTHERS: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"%PDF", "a PDF document"),
+    (0, b"PK\3\4", "a ZIP archive"),
+    (0, b"\x1aE\xdf\xa3", "a video (Matroska)"),
+    (4, b"ftyp", "a video (MP4)"),
+    (8, b"AVI ", "a video (AVI)"),
+    (0, b"\x1f\x8b", "a gzip archive"),
+    (0, b"7z\xbc\xaf", "a 7z archive"),
+)
+_LEAST_ZERO_TAIL = 8
+_LEAST_ZERO_ROWS = 64
+_FLAT_LOSSY_TAIL = 256
+
+
+def _match(content: bytes, marks: tuple[tuple[int, bytes, str], ...]) -> str:
+    return next((name for at, mark, name in marks if content[at : at + len(mark)] == mark), "")
+
+
+def known_format(content: bytes) -> str:
+    """The name of the readable format that the content begins like; empty when it begins like none."""
+    return _match(content, _MARKS)
+
+
+def why_not_a_picture(content: bytes) -> str:
+    """The reason to give for content that begins like no readable format."""
+    if not content.rstrip(b"\0"):
+        return f"not completely copied: all {len(content)} bytes are zero; copy the file again"
+    foreign = _match(content, _FOREIGN)
+    if not foreign and content[:1] == b"P" and content[1:2] in b"1234567" and content[2:3].isspace():
+        foreign = "PPM"
+    if foreign:
+        return f"format {foreign} is not read: convert it to PNG or JPEG"
+    other = _match(content, _OTHERS)
+    if other:
+        return f"not a picture: the content is {other}"
+    start = content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype html", b"<html")) or b"<html" in start:
+        return "not a picture: the content is HTML"
+    if start.startswith(b"<svg") or b"<svg" in start:
+        return "format SVG is not read: convert it to PNG"
+    if b"\0" not in content[:1024] and _is_text(content[:1024]):
+        return "not a picture: the content is text"
+    return "not a picture: the content begins like no known picture format"
+
+
+def _is_text(start: bytes) -> bool:
+    try:
+        text = start.decode("utf-8", "strict")
+    except UnicodeDecodeError as error:
+        if error.start < len(start) - 4:
+            return False
+        text = start[: error.start].decode("utf-8")
+    return all(c.isprintable() or c in "\r\n\t\f" for c in text)
+
+
+def zero_tail(content: bytes) -> int:
+    """How many zero bytes the content ends in."""
+    if not content or content[-1]:
+        return 0
+    return len(content) - len(content.rstrip(b"\0"))
+
+
+def missing_bytes(content: bytes, name: str) -> str:
+    """The reason when the header of a WebP or BMP file promises more bytes than there are; empty when all are there."""
+    if name == "WEBP" and len(content) >= 12:
+        promised = struct.unpack_from("<I", content, 4)[0] + 8
+    elif name == "BMP" and len(content) >= 6:
+        promised = struct.unpack_from("<I", content, 2)[0]
+    else:
+        return ""
+    if promised <= len(content):
+        return ""
+    return f"not completely copied: the header promises {promised} bytes, {len(content)} are there; copy the file again"
+
+
+def unfinished_stream(content: bytes, name: str, last_row_is_flat: bool) -> str:
+    """The reason when a WebP or AVIF file ends in zeros as an unfinished copy does; empty when its end is sound.
+
+    Both decoders read such a file without a word. A compressed stream of a real picture does not end in 8 zero bytes;
+    one whose last row is a single colour may (measured: up to 100 bytes lossy, thousands lossless).
+    """
+    if name == "WEBP" and len(content) >= 12:
+        content = content[: struct.unpack_from("<I", content, 4)[0] + 8]
+    tail = zero_tail(content)
+    lossless = b"VP8L" in content[12:256]
+    if tail < _LEAST_ZERO_TAIL or (last_row_is_flat and (lossless or tail < _FLAT_LOSSY_TAIL)):
+        return ""
+    return f"not completely copied: the last {tail} bytes are zero; copy the file again"
+
+
+def unfinished_rows(content: bytes, start: int, stride: int) -> str:
+    """The reason when uncompressed rows (BMP, plain TIFF) end in zeros that begin in the middle of a row.
+
+    `start` is the offset of the first row, `stride` the bytes per row. A black bar or a black corner is zeros as well,
+    so the zeros count only where the row before goes on with something else: a picture does not turn black mid-row
+    while its neighbour row does not.
+    """
+    tail = zero_tail(content)
+    first = len(content) - tail
+    if tail < _LEAST_ZERO_ROWS or stride <= 0 or first - stride < start:
+        return ""
+    rest = stride - (first - start) % stride
+    above = content[first - stride : first - stride + rest]
+    if rest < 7 or above.count(0) > 0.9 * len(above):
+        return ""
+    return f"not completely copied: the last {tail} bytes are zero; copy the file again"

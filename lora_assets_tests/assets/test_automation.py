@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import datetime
+
+import dagster as dg
+import pytest
+
+from lora_assets.assets import automation
+from lora_assets.assets.automation import input_folders, live_trackers, nightly_recheck
+from lora_assets.resources import DataFolder
+from lora_assets.specs import LIVE, TrackerSpec, read_tracker, write_tracker
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [1_000_000.0]
+    monkeypatch.setattr(automation.time, "time", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def tick(data, instance, clock):
+    cursor = [None]
+
+    def run(sensor, seconds: float = 5.0):
+        clock[0] += seconds
+        context = dg.build_sensor_context(
+            instance=instance, cursor=cursor[0] if sensor is input_folders else None,
+            resources={"data_folder": DataFolder(path=str(data))},
+        )  # fmt: skip
+        result = sensor(context)
+        if sensor is input_folders:
+            cursor[0] = result.cursor
+        for request in result.dynamic_partitions_requests or []:
+            instance.add_dynamic_partitions(request.partitions_def_name, request.partition_keys)
+        return result
+
+    return run
+
+
+def test_a_new_folder_becomes_a_partition_and_a_run_in_one_tick(drop_frames, tick, instance):
+    drop_frames("キャラ 画像", count=2)
+    assert not tick(input_folders).run_requests
+    results = [tick(input_folders) for _ in range(3)]
+    requests = [request for result in results for request in result.run_requests]
+    assert len(requests) == 1
+    assert requests[0].partition_key in instance.get_dynamic_partitions("dataset")
+
+
+def test_a_vanished_folder_is_observed_once_and_its_partition_stays(data, drop_frames, tick, instance):
+    folder = drop_frames(count=2)
+    for _ in range(4):
+        tick(input_folders)
+    folder.rename(data / "away")
+    events = [event for _ in range(3) for event in tick(input_folders).asset_events]
+    assert [event.partition for event in events] == ["film"]
+    assert instance.get_dynamic_partitions("dataset") == ["film"]
+
+
+def test_cells_are_asked_for_while_they_are_missing_and_then_the_dashboard(data, drop_frames, tick, make_cell, run_job):
+    drop_frames(count=2)
+    assert not tick(live_trackers).run_requests  # nothing is listed yet
+    assert read_tracker(data, LIVE).covers("film")
+    run_job("main_line_frames", "film", dataset="film")
+    due = tick(live_trackers).run_requests
+    assert [(request.job_name, str(request.partition_key)) for request in due] == [("main_line_cells", "film|LIVE")]
+    assert [request.run_key for request in tick(live_trackers).run_requests] == [due[0].run_key]
+    make_cell(tracker=LIVE)
+    due = tick(live_trackers).run_requests
+    assert [(request.job_name, request.partition_key) for request in due] == [("main_line_dashboard", LIVE)]
+    run_job("main_line_dashboard", LIVE, tracker=LIVE)
+    assert not tick(live_trackers).run_requests
+    assert not read_tracker(data, LIVE).sealed
+
+
+def test_inputs_that_return_to_an_earlier_state_are_asked_for_under_a_new_key(data, drop_frames, tick, run_job):
+    def key() -> str:
+        run_job("main_line_frames", "film", dataset="film")
+        return tick(live_trackers).run_requests[0].run_key
+
+    folder = drop_frames(count=2)
+    first = key()
+    extra = sorted(drop_frames(count=3).iterdir())[-1]
+    second = key()
+    extra.unlink()
+    third = key()
+    assert len({first, second, third}) == 3
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_a_tracker_that_cannot_be_planned_stops_no_other(data, drop_frames, tick, run_job):
+    drop_frames(count=1)
+    write_tracker(data, TrackerSpec("BROKEN", settings={"detect": {"weights": ["nothing-like-it"]}}))
+    run_job("main_line_frames", "film", dataset="film")
+    due = tick(live_trackers).run_requests
+    assert [str(request.partition_key) for request in due] == ["film|LIVE"]
+
+
+def test_the_nightly_schedule_reads_every_dataset_again(data, drop_frames, tmp_path):
+    drop_frames(count=1)
+    drop_frames("unknown to Dagster", count=1)
+    (tmp_path / "dagster").mkdir()
+    stored = dg.DagsterInstance.local_temp(str(tmp_path / "dagster"))
+    stored.add_dynamic_partitions("dataset", ["film", "gone"])
+    context = dg.build_schedule_context(
+        instance=stored, scheduled_execution_time=datetime.datetime(2026, 11, 21, 3, tzinfo=datetime.UTC),
+        resources={"data_folder": DataFolder(path=str(data))},
+    )  # fmt: skip
+    with context:
+        requests = nightly_recheck(context)
+    stored.dispose()
+    assert [request.partition_key for request in requests] == ["film"]
+    assert requests[0].run_config["ops"]["raw_frames"]["config"]["rehash"] is True

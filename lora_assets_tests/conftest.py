@@ -1,0 +1,65 @@
+"""Fixtures of all tests: data folders with drawn frames, real weights and pictures where they are present."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lora_assets.benchmarks.inputs import draw_frames
+
+_ROOT = Path(__file__).resolve().parents[1]
+TEST_MODELS = Path(os.environ.get("LORA_ASSETS_TEST_MODELS", _ROOT.parent / "shared" / "models"))
+TEST_IMAGES = Path(os.environ.get("LORA_ASSETS_TEST_IMAGES", _ROOT.parent / "shared" / "images"))
+
+
+def pytest_report_header() -> str:
+    """Which of the things that tests may leave out are present."""
+    chromium = shutil.which("chromium")
+    present = {
+        "real weights": TEST_MODELS.is_dir(),
+        "real pictures": TEST_IMAGES.is_dir(),
+        "Chromium": chromium is not None,
+        "GPU": Path("/dev/nvidiactl").exists(),
+    }
+    return "present: " + ", ".join(f"{name} {'yes' if there else 'no'}" for name, there in present.items())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out, and why."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = sorted({report.longrepr[2] for report in skipped if isinstance(report.longrepr, tuple)})
+    for reason in reasons:
+        terminalreporter.write_line(f"left out: {reason}")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """An empty data folder."""
+    folder = tmp_path / "data"
+    (folder / "input").mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def _drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drawn")
+    draw_frames(folder, 12, different=12, size=(320, 180))
+    return folder
+
+
+@pytest.fixture
+def drop_frames(data: Path, _drawn: Path) -> Callable[..., Path]:
+    """Put `count` drawn frames, from number `start` on, into the dataset folder `name`."""
+
+    def drop(name: str = "film", count: int = 4, start: int = 0) -> Path:
+        folder = data / "input" / name
+        folder.mkdir(exist_ok=True)
+        for path in sorted(_drawn.iterdir())[start : start + count]:
+            shutil.copyfile(path, folder / path.name)
+        return folder
+
+    return drop

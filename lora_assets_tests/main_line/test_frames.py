@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from lora_assets.input_folders import FolderGone
+from lora_assets.main_line.frames import update_raw_frames
+from lora_assets.specs import list_datasets
+from lora_assets.store import Store
+from lora_assets.tables import RawFrame, from_table
+
+
+@pytest.fixture
+def update(data):
+    def run(name: str = "film", **options):
+        specs = {spec.name: spec for spec in list_datasets(data).values()}
+        return update_raw_frames(Store(data), specs[name], **options)
+
+    return run
+
+
+def _rows(update) -> dict[str, RawFrame]:
+    return {row.path: row for row in from_table(update.table.read(), RawFrame)}
+
+
+def test_frames_have_facts_and_thumbnails(data, drop_frames, update):
+    drop_frames(count=3)
+    made = update()
+    assert (made.frames, made.quarantined, made.computed) == (3, 0, 3)
+    for row in _rows(made).values():
+        assert (row.width, row.height, row.format) == (320, 180, "JPEG")
+        assert row.sha256 is not None
+        assert Store(data).picture("frame_thumbs", row.sha256, ".webp").exists()
+
+
+def test_only_new_files_are_opened(drop_frames, update):
+    drop_frames(count=3)
+    update()
+    drop_frames(count=1, start=3)
+    made = update()
+    assert (made.computed, made.reused, made.frames) == (1, 3, 4)
+    again = update()
+    assert (again.computed, again.table.version) == (0, made.table.version)
+
+
+def test_a_bad_file_is_quarantined_and_the_rest_goes_on(drop_frames, update):
+    folder = drop_frames(count=2)
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "キャラ 😀.png").write_bytes(b"<html>no picture</html>")
+    os.mkfifo(folder / "pipe.jpg")
+    made = update()
+    reasons = {path: row.quarantine_reason for path, row in _rows(made).items() if row.quarantine_reason}
+    assert made.frames == 2
+    assert set(reasons) == {"empty.png", "キャラ 😀.png", "pipe.jpg"}
+    assert "empty" in (reasons["empty.png"] or "")
+
+
+def test_a_file_replaced_in_place_is_read_again(drop_frames, update):
+    folder = drop_frames(count=3)
+    before = _rows(update())
+    first, second = sorted(folder.iterdir())[:2]
+    shutil.copyfile(second, first.with_suffix(".new"))
+    os.replace(first.with_suffix(".new"), first)
+    os.utime(first, ns=(before[first.name].mtime_ns,) * 2)
+    made = update()
+    assert made.computed == 1
+    assert _rows(made)[first.name].sha256 == before[second.name].sha256
+    assert made.frames == 2  # the same picture twice is one frame
+
+
+def test_a_change_that_kept_size_time_and_inode_is_found_by_the_nightly_check(drop_frames, update):
+    folder = drop_frames(count=2)
+    path = sorted(folder.iterdir())[0]
+    before = _rows(update())[path.name]
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(before.mtime_ns, before.mtime_ns))
+    assert update().computed == 0
+    assert _rows(update(rehash=True))[path.name].sha256 != before.sha256
+
+
+def test_fresh_files_wait_until_they_have_settled(drop_frames, update):
+    drop_frames(count=2)
+    made = update(settle_s=30.0)
+    assert (made.frames, made.unsettled) == (0, 2)
+    assert update().frames == 2
+
+
+def test_an_emptied_folder_keeps_its_results(data, drop_frames, update):
+    folder = drop_frames(count=2)
+    version = update().table.version
+    for path in folder.iterdir():
+        path.unlink()
+    with pytest.raises(FolderGone, match="held 2 frames"):
+        update()
+    kept = Store(data).frames_of("film")
+    assert kept is not None
+    assert kept.version == version
+
+
+def test_a_folder_gone_between_tick_and_run_is_told(data, drop_frames):
+    folder = drop_frames(count=2)
+    spec = list_datasets(data)["film"]
+    shutil.rmtree(folder)
+    with pytest.raises(FolderGone, match="gone"):
+        update_raw_frames(Store(data), spec)
+
+
+def test_a_killed_first_run_keeps_what_it_read(drop_frames, update, monkeypatch):
+    drop_frames(count=6)
+    monkeypatch.setattr("lora_assets.main_line.frames._JOURNAL_FRAMES", 1)
+
+    def stop(progress) -> None:
+        if progress.done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        update(listen=stop)
+    made = update()
+    assert made.frames == 6
+    assert made.computed <= 2
+    assert update().computed == 0
+
+
+def test_originals_are_not_touched(drop_frames, update):
+    folder = drop_frames(count=2)
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+    update()
+    assert before == {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+
+def test_a_file_that_could_not_be_opened_is_tried_again(drop_frames, update, monkeypatch):
+    from lora_assets.vision import images
+
+    drop_frames(count=2)
+    read_file = images.read_file
+
+    def locked(path):
+        if path.name.endswith("0.jpg"):
+            raise images.ImageRefused("no permission to read the file: change its rights (chmod u+r)")
+        return read_file(path)
+
+    monkeypatch.setattr(images, "read_file", locked)
+    assert (made := update()).quarantined == 1
+    monkeypatch.setattr(images, "read_file", read_file)
+    again = update()
+    assert (again.quarantined, again.computed) == (0, 1)
+    assert again.table.version != made.table.version
+
+
+def test_rows_of_an_older_reader_are_read_again(drop_frames, update, monkeypatch):
+    from lora_assets.vision import images
+
+    drop_frames(count=2)
+    update()
+    monkeypatch.setattr(images, "CODE_VERSION", "next")
+    assert update().computed == 2
+    assert update().computed == 0
+
+
+def test_a_video_beside_the_frames_is_named_and_not_read(drop_frames, update):
+    import time
+
+    folder = drop_frames(count=1)
+    with (folder / "episode.mkv").open("wb") as video:
+        video.write(b"\x1aE\xdf\xa3")
+        video.truncate(900 << 20)
+    began = time.process_time()
+    made = update()
+    assert time.process_time() - began < 2.0
+    reason = {path: row.quarantine_reason for path, row in _rows(made).items()}["episode.mkv"]
+    assert "video" in (reason or "")
+
+
+def test_limits_on_pictures_are_settings_of_the_data_folder(data, drop_frames, update):
+    from lora_assets.specs import SpecError
+
+    drop_frames(count=2)
+    assert update().quarantined == 0
+    (data / "settings.toml").write_text("[read]\nmin_side = 1000\n")
+    made = update()
+    assert (made.computed, made.quarantined) == (2, 2)
+    (data / "settings.toml").write_text("[read]\nmin_sides = 1000\n")
+    with pytest.raises(SpecError, match="settings.toml"):
+        update()

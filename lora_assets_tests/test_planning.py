@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from lora_assets.benchmarks.cheap import ellipses, middle_box
+from lora_assets.dashboards import is_complete, make_dashboard
+from lora_assets.main_line.cells import Cell, update_detections, update_masks, update_scored_crops
+from lora_assets.main_line.frames import update_raw_frames
+from lora_assets.planning import missing_datasets, plan_all, plan_tracker
+from lora_assets.recipes import tracker_recipes
+from lora_assets.specs import LIVE, TrackerSpec, list_datasets, read_tracker, set_sealed, write_tracker
+from lora_assets.store import Store
+
+
+@pytest.fixture
+def store(data):
+    return Store(data)
+
+
+@pytest.fixture
+def listed(data, drop_frames, store):
+    """List the dataset's frames, after dropping some."""
+
+    def run(count: int = 2, start: int = 0, name: str = "film") -> None:
+        drop_frames(name, count=count, start=start)
+        update_raw_frames(store, list_datasets(data)[name])
+
+    return run
+
+
+def _make(store: Store, spec: TrackerSpec, dataset: str = "film") -> None:
+    cell = Cell(store, list_datasets(store.data)[dataset], spec.id, tracker_recipes(spec, store.data))
+    update_detections(cell, lambda: (middle_box,))
+    update_masks(cell, lambda: ellipses)
+    update_scored_crops(cell)
+
+
+def test_a_tracker_goes_from_cells_to_a_sealed_dashboard(data, store, listed):
+    spec = TrackerSpec("T1", ("film",))
+    write_tracker(data, spec)
+    assert plan_tracker(store, spec).nothing
+    assert missing_datasets(store, spec) == ["film"]
+    listed()
+    assert [due.dataset for due in plan_tracker(store, spec).cells] == ["film"]
+    _make(store, spec)
+    plan = plan_tracker(store, spec)
+    assert not plan.cells
+    assert [due.tracker for due in plan.dashboards] == ["T1"]
+    made = make_dashboard(store, "T1")
+    assert made.sealed
+    assert made.numbers["frames"] == 2.0
+    assert read_tracker(data, "T1").sealed
+    listed(count=1, start=5)
+    assert plan_all(data).nothing  # sealed: whatever happens to the folder
+
+
+@pytest.mark.parametrize("missing", ["detections", "masks", "scored_crops"])
+def test_a_lost_table_is_due_again(data, store, listed, missing):
+    spec = TrackerSpec("T1", ("film",))
+    write_tracker(data, spec)
+    listed()
+    _make(store, spec)
+    store.table_path(missing, "film", "T1").unlink()
+    assert plan_tracker(store, spec).cells
+    _make(store, spec)
+    assert not plan_tracker(store, spec).cells
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"detect": {"conf": 0.3}}, {"segment": {"multimask": False}}, {"refine": {"preset": "baseline"}},
+     {"score": {"high": 0.9}}],
+)  # fmt: skip
+def test_every_setting_makes_its_cells_due(data, store, listed, settings):
+    spec = TrackerSpec(LIVE)
+    write_tracker(data, spec)
+    listed()
+    _make(store, spec)
+    make_dashboard(store, LIVE)
+    assert plan_all(data).nothing
+    assert plan_tracker(store, dataclasses.replace(spec, settings=settings)).cells
+
+
+def test_a_new_frame_makes_the_cell_and_then_the_dashboard_due(data, store, listed):
+    spec = TrackerSpec(LIVE)
+    write_tracker(data, spec)
+    listed()
+    _make(store, spec)
+    make_dashboard(store, LIVE)
+    assert plan_all(data).nothing
+    listed(count=1, start=5)
+    assert [due.dataset for due in plan_all(data).cells] == ["film"]
+    _make(store, spec)
+    assert [due.tracker for due in plan_all(data).dashboards] == [LIVE]
+    assert not make_dashboard(store, LIVE).sealed
+
+
+def test_a_tracker_whose_dataset_is_missing_is_not_complete(data, store, listed):
+    spec = TrackerSpec("T1", ("film", "later"))
+    write_tracker(data, spec)
+    listed()
+    _make(store, spec)
+    assert not make_dashboard(store, "T1").sealed
+    assert not is_complete(store, spec)
+    listed(name="later")
+    _make(store, spec, "later")
+    assert make_dashboard(store, "T1").sealed
+
+
+def test_frames_that_had_to_be_dropped_keep_a_tracker_open(data, store, listed):
+    spec = TrackerSpec("T1", ("film",))
+    write_tracker(data, spec)
+    listed(count=3)
+    path = sorted((data / "input" / "film").iterdir())[0]
+    path.write_bytes(path.read_bytes() + b"more")
+    _make(store, spec)
+    assert plan_tracker(store, spec).dashboards
+    assert not plan_tracker(store, spec).cells
+    assert plan_tracker(store, spec, retry_dropped=True).cells
+    assert not make_dashboard(store, "T1").sealed
+
+
+def test_an_unknown_weight_is_a_problem_and_stops_no_other(data, store, listed):
+    write_tracker(data, TrackerSpec("A", settings={"segment": {"weights": "nothing"}}))
+    write_tracker(data, TrackerSpec("B"))
+    listed()
+    plan = plan_all(data)
+    assert [due.tracker for due in plan.cells] == ["B"]
+    assert "A" in plan.problems[0]
+    assert "nothing" in plan.problems[0]
+
+
+def test_a_recipe_does_not_depend_on_the_name_of_the_weights(data, tmp_path):
+    from lora_assets.models import resolve
+
+    copy = tmp_path / "another name.pt"
+    copy.write_bytes(resolve("starter-yolo", data).path.read_bytes())
+    one = tracker_recipes(TrackerSpec("A"), data)
+    other = tracker_recipes(TrackerSpec("B", settings={"detect": {"weights": [str(copy)]}}), data)
+    assert one.detections.digest == other.detections.digest
+    assert one.scored_crops.digest == other.scored_crops.digest
+
+
+def test_reopening_takes_up_what_changed(data, store, listed):
+    spec = TrackerSpec("T1", ("film",))
+    write_tracker(data, spec)
+    listed()
+    _make(store, spec)
+    make_dashboard(store, "T1")
+    listed(count=1, start=5)
+    set_sealed(data, "T1", False)
+    assert plan_tracker(store, read_tracker(data, "T1")).cells

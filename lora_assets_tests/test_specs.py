@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lora_assets.specs import (
+    LIVE,
+    SpecError,
+    TrackerSpec,
+    check_tracker_id,
+    dataset_slug,
+    ensure_live,
+    known_tracker_ids,
+    list_datasets,
+    list_trackers,
+    read_tracker,
+    register_dataset,
+    set_sealed,
+    tracker_path,
+    write_tracker,
+)
+
+
+@given(st.text(max_size=80))
+@settings(max_examples=100, deadline=None)
+def test_an_id_is_canonical_or_refused(text):
+    try:
+        assert re.fullmatch(r"[0-9A-Za-z_-]{1,64}", check_tracker_id(text))
+    except SpecError as error:
+        assert "use 1 to 64 letters" in str(error)
+
+
+@pytest.mark.parametrize("text", ["", "a/b", "../x", "a.b", "a b", "a|b", "x" * 65, "トラッカー", "a\n"])
+def test_ids_that_are_no_file_names_are_refused(text):
+    with pytest.raises(SpecError, match="does not fit"):
+        check_tracker_id(text)
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=60))
+@settings(max_examples=100, deadline=None)
+def test_a_slug_fits_every_key(name):
+    assert re.fullmatch(r"[A-Za-z0-9._-]+", dataset_slug(name))
+
+
+def test_slugs_keep_plain_names_and_tell_japanese_ones_apart():
+    assert dataset_slug("episode-01_cut.2") == "episode-01_cut.2"
+    assert dataset_slug("キャラ 画像") != dataset_slug("背景 画像")
+    assert "|" not in dataset_slug("a|b")
+
+
+def test_composed_and_decomposed_names_are_one_dataset():
+    assert dataset_slug("が") == dataset_slug("が")
+
+
+def test_a_tracker_survives_the_round_trip(data):
+    spec = TrackerSpec("QI-003", ("a", "b"), note="顔 😀", baseline="QI-002", settings={"detect": {"conf": 0.4}})
+    write_tracker(data, spec)
+    assert read_tracker(data, "QI-003") == spec
+    assert list_trackers(data) == [spec]
+
+
+def test_a_tracker_is_never_overwritten(data):
+    write_tracker(data, TrackerSpec("T1"))
+    with pytest.raises(SpecError, match="exists already"):
+        write_tracker(data, TrackerSpec("T1", note="other"))
+
+
+def test_sealing_keeps_the_persons_comments(data):
+    path = tracker_path(data, "T1")
+    path.parent.mkdir(parents=True)
+    path.write_text('# mine\ndatasets = ["a"]  # the first\n\n[detect]\nconf = 0.3\n')
+    set_sealed(data, "T1", True)
+    assert "# mine" in path.read_text()
+    assert "# the first" in path.read_text()
+    spec = read_tracker(data, "T1")
+    assert spec.sealed
+    assert spec.settings == {"detect": {"conf": 0.3}}
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("datasets = 3", "list of names"),
+        ("detektor = 1", "unknown entries detektor"),
+        ("detect = 1", "table of settings"),
+        ("datasets = [", "cannot be read as TOML"),
+    ],
+)
+def test_a_wrong_file_is_named_and_stops_no_other(data, text, word):
+    write_tracker(data, TrackerSpec("GOOD"))
+    tracker_path(data, "BAD").write_text(text)
+    with pytest.raises(SpecError, match=word):
+        read_tracker(data, "BAD")
+    assert [spec.id for spec in list_trackers(data)] == ["GOOD"]
+    assert known_tracker_ids(data) == ["BAD", "GOOD"]
+
+
+def test_an_unknown_tracker_names_the_known_ones_and_the_way_out(data):
+    write_tracker(data, TrackerSpec("QI-001"))
+    with pytest.raises(SpecError, match=r"Known: QI-001.*tracker new NOPE"):
+        read_tracker(data, "NOPE")
+
+
+def test_live_follows_everything_and_is_never_sealed(data):
+    live = ensure_live(data)
+    assert live.covers("anything")
+    assert ensure_live(data) == live
+    with pytest.raises(SpecError, match="never sealed"):
+        set_sealed(data, LIVE, True)
+
+
+def test_folders_become_datasets(data, tmp_path):
+    for name in ("plain", "キャラ 画像 😀", ".hidden"):
+        (data / "input" / name).mkdir()
+    assert {spec.name for spec in list_datasets(data).values()} == {"plain", "キャラ 画像 😀"}
+    outside = tmp_path / "elsewhere" / "plain"
+    outside.mkdir(parents=True)
+    spec = register_dataset(data, outside)
+    assert spec.slug.startswith("plain-")
+    assert register_dataset(data, outside) == spec
+    assert list_datasets(data)[spec.slug].folder == outside
+    assert register_dataset(data, data / "input" / "plain").slug == "plain"
+
+
+def test_a_file_is_no_dataset(data, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SpecError, match="not a folder"):
+        register_dataset(data, tmp_path / "file")

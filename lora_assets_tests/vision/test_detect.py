@@ -1,0 +1,372 @@
+"""Detectors of tiny and of real weights, fusion, bodies made from faces, and the rows of a frame."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lora_assets.models import ModelError, OpenWeights, resolve
+from lora_assets.scenes import draw_scene
+from lora_assets.tables import Detection, to_table
+from lora_assets.vision.boxes import Boxes, box_iou, no_boxes
+from lora_assets.vision.detect import DetectSettings, add_bodies, body_box, detect_frame, fuse, load_detector
+from lora_assets.vision.images import decode_image
+from lora_assets_tests.vision.tiny_models import constant_onnx, tiny_yolo
+
+FRAME = "f" * 64
+REAL = Path(os.environ.get("LORA_ASSETS_TEST_MODELS", Path(__file__).parents[3] / "shared" / "models"))
+
+IMAGES = Path(os.environ.get("LORA_ASSETS_TEST_IMAGES", Path(__file__).parents[3] / "shared" / "images"))
+
+Rgb = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+@pytest.fixture(scope="session")
+def weights_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("Bob's 重み")
+    for task in ("detect", "segment", "pose"):
+        tiny_yolo(folder / f"{task}.pt", task, ("person",) if task == "pose" else ("person", "face"))
+    return folder
+
+
+def _real(name: str) -> Path:
+    if not (REAL / name).is_file():
+        pytest.skip(f"real weights {name} are not in LORA_ASSETS_TEST_MODELS")
+    return REAL / name
+
+
+def _open(path: Path, family: str = "yolo-pt") -> OpenWeights:
+    return OpenWeights(path.stem, path, "0" * 64, family, "detect")
+
+
+def _noise(width: int, height: int, seed: int = 0) -> Rgb:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def _boxes(*rows: tuple[float, float, float, float, float, str], detector: str = "net") -> Boxes:
+    return Boxes(
+        np.array([row[:4] for row in rows], np.float64).reshape(-1, 4),
+        np.array([row[4] for row in rows], np.float64),
+        tuple(row[5] for row in rows),
+        (detector,) * len(rows),
+    )
+
+
+# --- settings --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"conf": 1.5}, {"iou": -0.1}, {"conf": float("nan")}, {"max_det": 0}, {"keep": 2.5}, {"imgsz": 10},
+        {"weights": ()}, {"weights": ("a", "a")}, {"face_to_body": "yes"}, {"body_heads": 40.0}, {"conf": True},
+        {"label_names": (("a", ""),)}, {"imgsz": 100_000},
+    ],
+)  # fmt: skip
+def test_settings_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        DetectSettings(**wrong)
+
+
+def test_settings_take_what_toml_gives() -> None:
+    made = DetectSettings(weights=["a", "b"], label_names={"character": "person"})  # pyright: ignore[reportArgumentType]
+    assert made.weights == ("a", "b") and made.label_names == (("character", "person"),)
+    assert DetectSettings(**asdict(made)) == made and hash(made) == hash(DetectSettings(**asdict(made)))
+
+
+# --- Ultralytics weights ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("task", "size"),
+    [("detect", (213, 120)), ("detect", (31, 400)), ("segment", (90, 160)), ("pose", (150, 120))],
+)
+def test_boxes_equal_those_of_ultralytics(
+    weights_folder: Path, tmp_path: Path, task: str, size: tuple[int, int]
+) -> None:
+    from ultralytics import YOLO
+
+    path = shutil.copy(weights_folder / f"{task}.pt", tmp_path / "net.pt")
+    made = DetectSettings(conf=0.3, iou=0.5, max_det=20)
+    image = _noise(*size)
+    found = load_detector(_open(Path(path)), made)(image)
+    expected = YOLO(path).predict(image[..., ::-1], conf=0.3, iou=0.5, max_det=20, imgsz=128, verbose=False)[0].boxes
+    corners = expected.xyxy.numpy()
+    inside = (corners[:, 2:] > corners[:, :2]).all(axis=1)
+    assert len(found) == inside.sum() > 0
+    assert np.allclose(found.xyxy, corners[inside], atol=1e-3)
+    assert np.allclose(found.confidence, expected.conf.numpy()[inside], atol=1e-5)
+    assert (found.xyxy >= 0).all() and (found.xyxy <= [*size, *size]).all()
+
+
+def test_the_weights_own_side_is_used_unless_one_is_set(weights_folder: Path) -> None:
+    image = _noise(300, 200)
+    detector = {
+        side: load_detector(_open(weights_folder / "detect.pt"), DetectSettings(imgsz=side)) for side in (0, 128, 64)
+    }
+    own, same, less = (detector[side](image) for side in (0, 128, 64))
+    assert own.xyxy.tolist() == same.xyxy.tolist() != less.xyxy.tolist()
+
+
+def test_threads_share_a_detector(weights_folder: Path) -> None:
+    detector = load_detector(_open(weights_folder / "detect.pt"), DetectSettings())
+    images = [_noise(*size, seed) for seed in range(4) for size in [(160, 90), (90, 160), (128, 128), (40, 200)]]
+    alone = [detector(image) for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(detector, images))
+    assert sum(len(boxes) for boxes in alone) > 0
+    for a, b in zip(alone, together, strict=True):
+        assert np.array_equal(a.xyxy, b.xyxy) and a.labels == b.labels
+
+
+def test_ultralytics_is_made_harmless(weights_folder: Path) -> None:
+    import PIL.Image
+    from ultralytics.nn import tasks
+    from ultralytics.utils import SETTINGS
+
+    load_detector(_open(weights_folder / "detect.pt"), DetectSettings())
+    assert tasks.SAFE_LOAD is True and SETTINGS["sync"] is False
+    assert PIL.Image.open.__module__ == "PIL.Image"
+
+
+# --- files that must be refused --------------------------------------------------------------------------------------
+
+
+class _Payload:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.mkdir, (str(self.mark),)
+
+
+def test_a_pickle_that_runs_code_is_refused_before_it_runs(tmp_path: Path) -> None:
+    import torch
+
+    path = tmp_path / "yolo.pt"
+    torch.save({"model": _Payload(tmp_path / "ran"), "note": "ultralytics"}, path)
+    with pytest.raises(ModelError, match=r"yolo\.pt.*posix\.mkdir.*models list"):
+        load_detector(resolve(str(path), tmp_path), DetectSettings())
+    assert not (tmp_path / "ran").exists()
+    with pytest.raises(FileNotFoundError):
+        pickle.loads(pickle.dumps(_Payload(tmp_path / "no" / "ran")))  # noqa: S301 - the payload does work
+
+
+@pytest.mark.parametrize("length", [0, 100, 30_000])
+def test_a_cut_file_is_named_and_left_as_it_is(weights_folder: Path, tmp_path: Path, length: int) -> None:
+    path = tmp_path / "yolov8n.pt"
+    content = (weights_folder / "detect.pt").read_bytes()[:length]
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"yolov8n\.pt is damaged.*fetch it again"):
+        load_detector(_open(path), DetectSettings())
+    assert path.read_bytes() == content
+
+
+def test_a_file_with_torn_bytes_is_named_and_left_as_it_is(weights_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "yolov8n.pt"
+    content = bytearray((weights_folder / "detect.pt").read_bytes())
+    content[200:6000] = b"\xff" * 5800
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"yolov8n\.pt"):
+        load_detector(_open(path), DetectSettings())
+    assert path.read_bytes() == content
+
+
+def test_missing_and_unfit_weights_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"none\.pt is not there"):
+        load_detector(_open(tmp_path / "none.pt"), DetectSettings())
+    with pytest.raises(ModelError, match=r"none\.onnx is not there"):
+        load_detector(_open(tmp_path / "none.onnx", "yolo-onnx"), DetectSettings())
+    with pytest.raises(ModelError, match="family sam, which finds no boxes"):
+        load_detector(_open(tmp_path / "sam.pth", "sam"), DetectSettings())
+
+
+def test_yolov5_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"old YOLOv5 repository.*yolov5nu"):
+        load_detector(resolve(str(_real("yolov5n.pt")), tmp_path), DetectSettings())
+
+
+# --- real weights ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["yolov8n.pt", "yolov8n-seg.pt", "yolov8n-pose.dequant.pt"])
+def test_real_weights_find_what_ultralytics_finds(tmp_path: Path, name: str) -> None:
+    from ultralytics import YOLO
+
+    pictures = [path for path in [IMAGES / "photos" / "zidane.jpg"] if path.exists()]
+    if not pictures:
+        pytest.skip("real pictures are not in LORA_ASSETS_TEST_IMAGES")
+    weights = resolve(str(_real(name)), tmp_path)
+    detector, peer = load_detector(weights, DetectSettings()), YOLO(str(weights.path))
+    counts = 0
+    for picture in pictures:
+        image = decode_image(picture.read_bytes()).pixels
+        found = detector(image)
+        expected = peer.predict(image[..., ::-1], conf=0.25, iou=0.45, max_det=100, verbose=False)[0]
+        counts += len(found)
+        assert found.labels == tuple(expected.names[int(number)] for number in expected.boxes.cls)
+        assert (
+            len(found) == 0
+            or np.diag(box_iou(found.xyxy, expected.boxes.xyxy.numpy().astype(np.float64))).min() > 0.999
+        )
+    assert counts > 0
+
+
+# --- the starter -----------------------------------------------------------------------------------------------------
+
+
+def test_the_starter_opens_by_name_and_finds_drawn_characters(tmp_path: Path) -> None:
+    detector = load_detector(resolve("starter-yolo", tmp_path), DetectSettings())
+    found = [detector(draw_scene(seed, 640, 360, characters=1, effects=False).image) for seed in range(3)]
+    assert any(len(boxes) for boxes in found)
+    assert {label for boxes in found for label in boxes.labels} <= {"person", "head", "face"}
+
+
+# --- ONNX ------------------------------------------------------------------------------------------------------------
+
+
+def _answer(*rows: tuple[float, ...]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return np.array(rows, np.float32).T[None]
+
+
+def test_onnx_boxes_come_back_to_the_frame(tmp_path: Path) -> None:
+    # Input 64 x 32 of a frame 128 x 64: centre, size, then a share for each class.
+    answer = _answer(
+        (16, 16, 8, 16, 0.9, 0.1), (17, 16, 8, 16, 0.8, 0.1), (48, 16, 16, 8, 0.2, 0.6), (5, 5, 2, 2, 0.2, 0.2)
+    )
+    path = constant_onnx(tmp_path / "net.onnx", answer, None, "{0: 'Face', 1: 'dog'}", "[64, 64]")
+    detector = load_detector(resolve(str(path), tmp_path), DetectSettings())
+    found = detector(np.full((64, 128, 3), 255, np.uint8))
+    assert found.labels == ("face", "dog") and found.detectors == ("net", "net")
+    assert np.allclose(found.xyxy, [[24, 16, 40, 48], [80, 24, 112, 40]], atol=1e-4)
+    assert np.allclose(found.confidence, [0.9, 0.6])
+    assert len(detector(np.zeros((64, 128, 3), np.uint8))) == 0
+
+
+def test_an_onnx_file_with_a_fixed_input_is_padded(tmp_path: Path) -> None:
+    path = constant_onnx(tmp_path / "net.onnx", _answer((32, 32, 64, 32, 0.9)), (64, 64))
+    found = load_detector(resolve(str(path), tmp_path), DetectSettings())(np.full((100, 200, 3), 255, np.uint8))
+    assert found.labels == ("class 0",) and np.allclose(found.xyxy, [[0, 0, 200, 100]], atol=1e-3)
+
+
+def test_an_onnx_file_that_suppresses_itself(tmp_path: Path) -> None:
+    rows = np.array([[[0, 0, 32, 32, 0.9, 1], [1, 1, 33, 33, 0.8, 1], [0, 0, 9, 9, 0.1, 0]]], np.float32)
+    path = constant_onnx(tmp_path / "net.onnx", rows, (64, 64), "['face', 'person']")
+    found = load_detector(resolve(str(path), tmp_path), DetectSettings())(np.full((64, 64, 3), 255, np.uint8))
+    assert found.labels == ("person", "person") and np.allclose(found.xyxy[0], [0, 0, 32, 32])
+
+
+def test_class_names_can_be_named_anew(tmp_path: Path) -> None:
+    path = constant_onnx(tmp_path / "net.onnx", _answer((16, 16, 8, 8, 0.9)), (32, 32), "{0: 'character'}")
+    made = DetectSettings(label_names=(("character", "person"),))
+    found = load_detector(resolve(str(path), tmp_path), made)(np.full((32, 32, 3), 255, np.uint8))
+    assert found.labels == ("person",)
+
+
+def test_other_onnx_files_are_refused(tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.onnx"
+    damaged.write_bytes(b"\x08\x08nothing")
+    flat = constant_onnx(tmp_path / "flat.onnx", np.zeros((1, 5), np.float32))
+    few = constant_onnx(tmp_path / "few.onnx", np.zeros((1, 3, 9), np.float32))
+    for path, reason in [(damaged, "cannot be opened"), (flat, "first output"), (few, "names no classes")]:
+        with pytest.raises(ModelError, match=f"{path.name}.*{reason}"):
+            load_detector(resolve(str(path), tmp_path), DetectSettings())
+
+
+def test_an_onnx_file_that_answers_nan_is_refused(tmp_path: Path) -> None:
+    path = constant_onnx(tmp_path / "net.onnx", _answer((float("nan"), 16, 8, 8, 0.9)), (32, 32))
+    detector = load_detector(resolve(str(path), tmp_path), DetectSettings())
+    with pytest.raises(ModelError, match="answers with NaN"):
+        detector(np.full((32, 32, 3), 255, np.uint8))
+
+
+# --- fusion, bodies, rows --------------------------------------------------------------------------------------------
+
+
+def test_fusion_keeps_the_more_trusted_box_and_says_whose_it_is() -> None:
+    first = _boxes((0, 0, 100, 100, 0.3, "person"), (0, 0, 20, 20, 0.5, "face"), detector="first")
+    second = _boxes(
+        (5, 0, 105, 100, 0.9, "person"),
+        (300, 0, 400, 100, 0.8, "person"),
+        (0, 0, 100, 100, 0.9, "dog"),
+        detector="second",
+    )
+    fused = fuse([first, second])
+    assert list(zip(fused.labels, fused.detectors, strict=True)) == [
+        ("person", "first"), ("face", "first"), ("person", "second"), ("dog", "second"),
+    ]  # fmt: skip
+    assert len(fuse([no_boxes(), no_boxes()])) == 0 and len(fuse([])) == 0
+
+
+def test_a_face_makes_a_body_of_six_and_a_half_heads() -> None:
+    face = np.array([100.0, 100, 130, 130])
+    assert np.allclose(body_box(face, "face", DetectSettings(), 2000, 2000), [65, 90, 165, 350])
+    assert np.allclose(body_box(face, "head", DetectSettings(), 2000, 2000), [77.5, 100, 152.5, 295])
+    assert np.allclose(body_box(face, "face", DetectSettings(), 150, 200), [65, 90, 150, 200])
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.tuples(st.floats(0, 300), st.floats(0, 200), st.floats(1, 100), st.floats(1, 100)),
+    st.sampled_from(["face", "head"]),
+)
+def test_bodies_lie_in_the_frame_and_hold_their_face(box: tuple[float, float, float, float], label: str) -> None:
+    x, y, width, height = box
+    face = np.array([x, y, min(x + width, 400), min(y + height, 300)])
+    body = body_box(face, label, DetectSettings(), 400, 300)
+    assert (body >= 0).all() and (body <= [400, 300, 400, 300]).all()
+    middle = (face[0] + face[2]) / 2
+    assert body[1] <= face[1] + 1e-6 and body[3] >= face[3] - 1e-6 and body[0] <= middle <= body[2]
+
+
+def test_only_faces_without_a_person_get_a_body() -> None:
+    boxes = _boxes(
+        (0, 0, 100, 400, 0.9, "person"),
+        (20, 20, 60, 60, 0.8, "face"),
+        (80, 20, 130, 70, 0.7, "face"),
+        (300, 20, 380, 100, 0.6, "head"),
+        (320, 40, 370, 100, 0.5, "face"),
+    )
+    made = add_bodies(boxes, DetectSettings(), 1000, 1000)
+    assert made.labels[5:] == ("person", "person") and made.detectors[5:] == ("net+face_to_body",) * 2
+    assert made.confidence[5:].tolist() == [0.7, 0.6]
+
+
+def test_rows_of_a_frame() -> None:
+    image = _noise(200, 100)
+    boxes = _boxes((0, 0, 50, 90, 0.6, "person"), (10, 10, 20, 20, 0.9, "dog"), (150, 10, 160, 20, 0.7, "face"))
+    rows = detect_frame(image, FRAME, [lambda _image: boxes, lambda _image: no_boxes()], DetectSettings())
+    to_table(rows, Detection)
+    assert [(row.label, row.is_subject) for row in rows] == [
+        ("dog", False), ("face", False), ("person", True), ("person", True),
+    ]  # fmt: skip
+    assert rows[3].detector == "net+face_to_body" and len({row.detection_id for row in rows}) == 4
+    assert (
+        detect_frame(image, "e" * 64, [lambda _image: boxes], DetectSettings())[0].detection_id != rows[0].detection_id
+    )
+
+
+def test_the_surest_boxes_are_kept_and_doubles_fall_away() -> None:
+    boxes = _boxes(*[(i, 0, i + 5, 5, i / 10, "person") for i in range(9)], (8, 0, 13, 5, 0.8, "person"))
+    rows = detect_frame(_noise(50, 50), FRAME, [lambda _image: boxes], DetectSettings(keep=4))
+    assert [round(row.confidence, 1) for row in rows] == [0.8, 0.7, 0.6]
+
+
+def test_nothing_found_gives_no_rows() -> None:
+    assert detect_frame(_noise(50, 50), FRAME, [lambda _image: no_boxes()], DetectSettings()) == []
+
+
+def test_faces_can_be_subjects_without_bodies() -> None:
+    made = DetectSettings(face_to_body=False, subject_labels=("face",))
+    rows = detect_frame(_noise(50, 50), FRAME, [lambda _image: _boxes((0, 0, 9, 9, 0.9, "face"))], made)
+    assert [(row.label, row.is_subject) for row in rows] == [("face", True)]
