@@ -29,7 +29,8 @@ class MadeDashboard:
     sealed: bool
 
 
-def _numbers(made: Dashboard) -> dict[str, float]:
+def dashboard_numbers(made: Dashboard) -> dict[str, float]:
+    """The numbers of a dashboard that Dagster plots over trackers, by name; what no stage has made yet is left out."""
     total = made.total
     crops = total.crops or 0
     numbers: dict[str, float | None] = {
@@ -56,7 +57,7 @@ def _is_whole(store: Store, tracker: str, dataset: DatasetSpec) -> bool:
     if frames is None or not frames.facts.get("files") or frames.facts.get("unsettled"):
         return False
     try:
-        if scan_folder(dataset.folder).fingerprint != frames.facts["fingerprint"]:
+        if scan_folder(dataset.folder).fingerprint != frames.facts.get("fingerprint"):
             return False
     except FolderGone:
         return False
@@ -83,4 +84,6 @@ def make_dashboard(store: Store, tracker: str) -> MadeDashboard:
     if sealed:
         set_sealed(store.data, tracker, True)
     problems = [{"picture": str(problem)} for problem in made.problems]
-    return MadeDashboard(made.version, inputs, _numbers(made), problems, f"{pages_url()}/tracker/{tracker}", sealed)
+    return MadeDashboard(
+        made.version, inputs, dashboard_numbers(made), problems, f"{pages_url()}/tracker/{tracker}", sealed
+    )

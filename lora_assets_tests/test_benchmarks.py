@@ -27,8 +27,9 @@ def test_a_noop_costs_less_than_the_first_run():
 
 
 def test_new_frames_cost_a_share():
-    assert "2 new frames" not in (lines := measure_increment(10))[1]
-    assert "1 new frames" in lines[1]
+    told = re.fullmatch(r"1 new frames \(10\.0%\): ([\d.]+) s = ([\d.]+)% of the full cost", measure_increment(10)[1])
+    assert told
+    assert 0 < float(told[2]) < 80
 
 
 def test_memory_is_told_for_each_count():
@@ -46,3 +47,38 @@ def test_the_line_is_measured_against_its_models_and_the_tutorial():
     assert [line.split()[0] for line in lines[1:4]] == ["models", "line", "tutorial"]
     ratio = float(lines[-1].split(":")[1].split()[0])
     assert ratio > 0
+
+
+def test_bench_without_a_command_measures_everything(monkeypatch, capsys):
+    from typer.main import get_command
+
+    from lora_assets.cli.bench import bench_app
+
+    asked: dict[str, tuple] = {}
+
+    def remembered(name: str):
+        def measure(*given) -> list[str]:
+            asked[name] = given
+            return [f"measured {name}"]
+
+        return measure
+
+    for name in (
+        "upkeep.measure_noop",
+        "upkeep.measure_increment",
+        "upkeep.measure_memory",
+        "pipeline.measure_pipeline",
+    ):
+        monkeypatch.setattr(f"lora_assets.benchmarks.{name}", remembered(name))
+    get_command(bench_app).main([], standalone_mode=False)
+    full, told = dict(asked), capsys.readouterr().out
+    assert len(full) == told.count("measured") == 4
+    assert next(iter(full)) == "upkeep.measure_memory"
+    asked.clear()
+    get_command(bench_app).main(["--quick"], standalone_mode=False)
+    assert set(asked) == set(full)
+    assert asked["upkeep.measure_noop"][0] < full["upkeep.measure_noop"][0]
+    assert max(asked["upkeep.measure_memory"][0]) < max(full["upkeep.measure_memory"][0])
+    asked.clear()
+    get_command(bench_app).main(["noop", "--frames", "7"], standalone_mode=False)
+    assert asked == {"upkeep.measure_noop": (7,)}

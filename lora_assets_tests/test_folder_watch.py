@@ -1,24 +1,31 @@
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 
 import pytest
 
-from lora_assets.folder_watch import RESTLESS_SECONDS, look_at_folders, read_state, write_state
+from lora_assets.folder_watch import RESTLESS_SECONDS, Listing, look_at_folders, read_state, write_state
+from lora_assets.input_folders import scan_folder
 from lora_assets.specs import DatasetSpec
 
 
 class _Clock:
-    """Looks at one folder after the other, with a clock that the test moves."""
+    """Looks at one folder after the other, with a clock that the test moves; runs list at once, or not at all."""
 
-    def __init__(self, *specs: DatasetSpec) -> None:
+    def __init__(self, *specs: DatasetSpec, runs_succeed: bool = True) -> None:
         self.specs, self.now, self.cursor = specs, 1000.0, None
+        self.runs_succeed, self.listings = runs_succeed, {}
 
     def tick(self, seconds: float = 5.0):
         self.now += seconds
-        watch = look_at_folders(self.specs, read_state(self.cursor), self.now, settle_s=6.0)
+        listed = lambda slug: self.listings.get(slug, Listing())  # noqa: E731
+        watch = look_at_folders(self.specs, read_state(self.cursor), self.now, listed, settle_s=6.0)
         self.cursor = write_state(watch.state)
+        if self.runs_succeed:
+            for request in watch.requests:
+                self.listings[request.dataset.slug] = Listing(scan_folder(request.dataset.folder).fingerprint)
         return watch
 
     def ask(self, ticks: int, seconds: float = 5.0) -> list[str]:
@@ -96,7 +103,9 @@ def test_a_spent_budget_goes_on_with_the_folders_left_out(tmp_path):
     state, scanned = {}, []
     for tick in range(3):
         times = iter(range(100))
-        watch = look_at_folders(specs, state, 1000.0 + tick, budget_s=2.5, clock=lambda t=times: next(t))
+        watch = look_at_folders(
+            specs, state, 1000.0 + tick, lambda _: Listing(), budget_s=2.5, clock=lambda t=times: next(t)
+        )
         scanned.append({slug for slug, seen in watch.state.items() if seen.scanned_at == 1000.0 + tick})
         state = watch.state
     assert set.union(*scanned) == {str(n) for n in range(6)}
@@ -105,3 +114,69 @@ def test_a_spent_budget_goes_on_with_the_folders_left_out(tmp_path):
 @pytest.mark.parametrize("cursor", [None, "", "no json", "[]", '{"film": {"unknown": 1}}'])
 def test_an_unreadable_cursor_starts_anew(cursor):
     assert read_state(cursor) == {}
+
+
+def test_a_copy_that_stops_when_it_is_taken_is_asked_for_once_more_at_rest(film):
+    clock = _Clock(film)
+    asked: list[str] = []
+    for number in range(100):
+        _put(film, f"{number}.png")
+        asked += [request.key for request in clock.tick().requests]
+        if asked:
+            break
+    asked += clock.ask(30)
+    assert len(asked) == len(set(asked)) == 2
+
+
+def test_a_state_that_was_not_listed_is_asked_for_again_with_growing_waits(film):
+    clock = _Clock(film, runs_succeed=False)
+    _put(film)
+    times, keys = [], []
+    for _ in range(3 * 3600 // 10):
+        for request in clock.tick(10.0).requests:
+            times.append(clock.now)
+            keys.append(request.key)
+    waits = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert waits[:4] == [60.0, 120.0, 240.0, 480.0]
+    assert max(waits) == 3600.0
+    assert len(set(keys)) == len(keys)
+
+
+@pytest.mark.parametrize("listing", [Listing("another state"), Listing("", 0), None])
+def test_another_state_and_left_out_files_are_not_what_was_asked_for(film, listing):
+    clock = _Clock(film)
+    _put(film)
+    assert len(clock.ask(4)) == 1
+    clock.listings["film"] = listing or Listing(scan_folder(film.folder).fingerprint, unsettled=1)
+    assert len(clock.ask(13)) == 1
+    assert clock.ask(30) == []
+
+
+def test_a_run_that_goes_on_is_not_doubled(film):
+    clock = _Clock(film, runs_succeed=False)
+    _put(film)
+    assert len(clock.ask(4)) == 1
+    clock.listings["film"] = Listing(running=True)
+    assert clock.ask(1000) == []
+    clock.listings["film"] = Listing()
+    assert len(clock.ask(1)) == 1
+
+
+def test_a_folder_that_lost_its_files_is_not_asked_for_for_ever(film):
+    clock = _Clock(film)
+    _put(film)
+    assert len(clock.ask(4)) == 1
+    (film.folder / "a.png").unlink()
+    clock.runs_succeed = False  # the listing refuses a dataset that is suddenly empty
+    assert len(clock.ask(4)) == 1
+    assert clock.ask(100) == []
+
+
+def test_a_lost_cursor_does_not_repeat_a_key(film):
+    clock = _Clock(film)
+    _put(film)
+    first = clock.ask(4)
+    clock.cursor = None
+    second = clock.ask(4)
+    assert len(first) == len(second) == 1
+    assert first != second

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import os
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from lora_assets import input_folders
 from lora_assets.input_folders import FileStat, FolderGone, is_settled, scan_folder
+from lora_assets.tables import RawFrame, from_table, to_table
 
 
 def _names(folder) -> list[str]:
@@ -67,3 +70,94 @@ def test_settled_is_judged_by_this_machines_changes(tmp_path):
     assert is_settled(fresh, now + 6_000_000_000, 5.0)
     assert is_settled(fresh, now, 0.0)
     assert is_settled(FileStat("a", 1, 0, now + 10**18, 1), now, 5.0)  # a clock that was set back
+
+
+def _stat_with(monkeypatch, **changed):
+    """Let every file of a scan report other facts than the disk gives."""
+
+    class Entry:
+        def __init__(self, entry) -> None:
+            self.name, self.is_dir, self._entry = entry.name, entry.is_dir, entry
+
+        def stat(self, follow_symlinks: bool):
+            if "error" in changed:
+                raise changed["error"]
+            told = self._entry.stat(follow_symlinks=follow_symlinks)
+            facts = {
+                name: getattr(told, name) for name in ("st_mode", "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
+            }
+            return SimpleNamespace(**(facts | changed))
+
+    class Listed(list):
+        __enter__ = lambda self: self  # noqa: E731
+        __exit__ = lambda self, *_: None  # noqa: E731
+
+    real = os.scandir
+    monkeypatch.setattr(input_folders.os, "scandir", lambda path: Listed(Entry(entry) for entry in list(real(path))))
+
+
+def test_numbers_beyond_64_bits_fit_the_table(tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(b"x")
+    _stat_with(monkeypatch, st_ino=(1 << 64) - 1, st_mtime_ns=1 << 70, st_ctime_ns=-(1 << 70))
+    file = scan_folder(tmp_path).files[0]
+    assert (file.inode, file.mtime_ns, file.ctime_ns) == ((1 << 63) - 1, (1 << 63) - 1, -((1 << 63) - 1))
+    row = RawFrame(file.path, None, file.size, file.mtime_ns, file.inode, *([None] * 7), "no picture")
+    assert from_table(to_table([row], RawFrame), RawFrame) == [row]
+
+
+def test_a_file_that_cannot_be_looked_at_is_told(tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(b"x")
+    _stat_with(monkeypatch, error=PermissionError(13, "Permission denied"))
+    assert "Permission denied" in (scan_folder(tmp_path).files[0].problem or "")
+
+
+def _refuse(monkeypatch, folder, error) -> None:
+    real = os.scandir
+
+    def scandir(path):
+        if os.path.normpath(path) == str(folder):
+            raise error
+        return real(path)
+
+    monkeypatch.setattr(input_folders.os, "scandir", scandir)
+
+
+def test_an_unreadable_subfolder_is_one_problem_and_the_rest_is_listed(tmp_path, monkeypatch):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "b.png").write_bytes(b"x")
+    (tmp_path / "a.png").write_bytes(b"x")
+    _refuse(monkeypatch, tmp_path / "sub", PermissionError(13, "Permission denied"))
+    files = {file.path: file.problem for file in scan_folder(tmp_path).files}
+    assert files["a.png"] is None
+    assert "Permission denied" in files["sub"]
+    assert len(files) == 2
+
+
+def test_a_subfolder_that_goes_away_meanwhile_is_left_out(tmp_path, monkeypatch):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.png").write_bytes(b"x")
+    _refuse(monkeypatch, tmp_path / "sub", FileNotFoundError(2, "No such file"))
+    assert _names(tmp_path) == ["a.png"]
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), PermissionError(13, "Permission denied")])
+def test_a_folder_that_cannot_be_read_is_gone_with_its_reason(tmp_path, monkeypatch, error):
+    _refuse(monkeypatch, tmp_path, error)
+    with pytest.raises(FolderGone, match=error.strerror):
+        scan_folder(tmp_path)
+
+
+def test_a_folder_that_goes_away_while_it_is_listed_is_gone(tmp_path, monkeypatch):
+    folder = tmp_path / "film"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a.png").write_bytes(b"x")
+    real = os.scandir
+
+    def scandir(path):
+        if path.endswith("sub"):
+            folder.rename(tmp_path / "away")
+        return real(path)
+
+    monkeypatch.setattr(input_folders.os, "scandir", scandir)
+    with pytest.raises(FolderGone, match="is gone"):
+        scan_folder(folder)

@@ -4,14 +4,17 @@ import dataclasses
 
 import pytest
 
+from lora_assets import dashboards
 from lora_assets.benchmarks.cheap import ellipses, middle_box
 from lora_assets.dashboards import is_complete, make_dashboard
 from lora_assets.main_line.cells import Cell, update_detections, update_masks, update_scored_crops
 from lora_assets.main_line.frames import update_raw_frames
+from lora_assets.main_line.integrity import Finding
 from lora_assets.planning import missing_datasets, plan_all, plan_tracker
 from lora_assets.recipes import tracker_recipes
-from lora_assets.specs import LIVE, TrackerSpec, list_datasets, read_tracker, set_sealed, write_tracker
+from lora_assets.specs import LIVE, TrackerSpec, list_datasets, read_tracker, set_sealed, tracker_path, write_tracker
 from lora_assets.store import Store
+from lora_assets.tables import RawFrame
 
 
 @pytest.fixture
@@ -152,3 +155,108 @@ def test_reopening_takes_up_what_changed(data, store, listed):
     listed(count=1, start=5)
     set_sealed(data, "T1", False)
     assert plan_tracker(store, read_tracker(data, "T1")).cells
+
+
+def test_a_cell_that_cannot_be_made_does_not_hold_back_the_dashboard(data, store, listed):
+    spec = TrackerSpec("T1", ("film", "later"))
+    write_tracker(data, spec)
+    listed()
+    listed(name="later")
+    assert not plan_tracker(store, spec).dashboards  # nothing to be shown yet
+    _make(store, spec)
+    plan = plan_tracker(store, spec)
+    assert [due.dataset for due in plan.cells] == ["later"]
+    assert [due.waits_for for due in plan.dashboards] == [("later",)]
+    assert not make_dashboard(store, "T1").sealed
+    again = plan_tracker(store, spec)
+    assert [due.dataset for due in again.cells] == ["later"]
+    assert not again.dashboards  # what it shows has not changed since
+    _make(store, spec, "later")
+    assert [due.waits_for for due in plan_tracker(store, spec).dashboards] == [()]
+
+
+def test_a_retry_of_dropped_frames_does_not_hold_back_the_dashboard(data, store, listed):
+    spec = TrackerSpec("T1", ("film",))
+    write_tracker(data, spec)
+    listed(count=3)
+    path = sorted((data / "input" / "film").iterdir())[0]
+    path.write_bytes(path.read_bytes() + b"more")
+    _make(store, spec)
+    plan = plan_tracker(store, spec, retry_dropped=True)
+    assert [due.retry for due in plan.cells] == [True]
+    assert [due.waits_for for due in plan.dashboards] == [()]
+
+
+@pytest.mark.parametrize("tracker", ["T1", LIVE])
+def test_a_cell_whose_folder_is_gone_is_a_problem_and_not_due(data, store, listed, tracker):
+    spec = TrackerSpec(tracker, ("film",) if tracker == "T1" else None)
+    write_tracker(data, spec)
+    listed()
+    (data / "input" / "film").rename(data / "away")
+    plan = plan_all(data)
+    assert not plan.cells
+    assert len(plan.problems) == 1
+    assert "film" in plan.problems[0]
+    assert tracker in plan.problems[0]
+    (data / "away").rename(data / "input" / "film")
+    assert plan_all(data).cells
+    assert not plan_all(data).problems
+
+
+def test_a_registered_folder_that_is_gone_is_a_problem(data, store, listed, tmp_path):
+    write_tracker(data, TrackerSpec(LIVE))
+    listed()
+    (data / "input" / "film").rename(tmp_path / "away")
+    (data / "datasets").mkdir()
+    (data / "datasets" / "film.toml").write_text(f'folder = "{data / "input" / "film"}"')
+    plan = plan_all(data)
+    assert not plan.cells
+    assert "mount it" in plan.problems[0]
+
+
+def test_a_malformed_tracker_and_a_dataset_that_never_was_are_problems_in_words(data, store, listed):
+    write_tracker(data, TrackerSpec("GOOD", ("film", "nowhere")))
+    tracker_path(data, LIVE).write_text("datasets = [")
+    listed()
+    plan = plan_all(data)
+    assert [due.tracker for due in plan.cells] == ["GOOD"]
+    told = "\n".join(plan.problems)
+    assert "no dataset nowhere" in told
+    assert "LIVE.toml cannot be read as TOML" in told
+
+
+@pytest.mark.parametrize("change", ["new file", "unsettled", "gone", "not mounted", "no file", "veto in high"])
+def test_a_tracker_is_complete_only_when_its_folders_are_as_they_were_listed(data, store, listed, monkeypatch, change):
+    spec = TrackerSpec("T1", ("film",))
+    write_tracker(data, spec)
+    listed()
+    _make(store, spec)
+    make_dashboard(store, "T1")
+    assert is_complete(store, spec)
+    folder = data / "input" / "film"
+    frames = store.frames_of("film")
+    if change == "new file":
+        (folder / "new.png").write_bytes(b"not listed yet")
+    elif change == "gone":
+        folder.rename(data / "away")
+    elif change == "not mounted":
+        folder.rename(data / "away")
+        (data / "datasets").mkdir()
+        (data / "datasets" / "film.toml").write_text(f'folder = "{folder}"')
+    elif change == "veto in high":
+        monkeypatch.setattr(dashboards, "no_veto_in_high", lambda table: Finding(False, "1 vetoed crop"))
+    else:
+        facts = {**frames.facts, "unsettled": 1} if change == "unsettled" else {**frames.facts, "files": 0}
+        store.publish(frames.path, RawFrame, [frames.read()], frames.version, facts)
+    assert not is_complete(store, spec)
+
+
+def test_a_tracker_of_every_folder_is_complete_when_every_folder_is(data, store, listed):
+    spec = TrackerSpec("ALL")
+    write_tracker(data, spec)
+    listed()
+    _make(store, spec)
+    (data / "input" / "not listed").mkdir()
+    assert not make_dashboard(store, "ALL").sealed
+    (data / "input" / "not listed").rmdir()
+    assert make_dashboard(store, "ALL").sealed

@@ -11,11 +11,11 @@ from lora_assets.specs import (
     SpecError,
     TrackerSpec,
     check_tracker_id,
+    dataset_problems,
     dataset_slug,
     ensure_live,
     known_tracker_ids,
     list_datasets,
-    list_trackers,
     read_tracker,
     register_dataset,
     set_sealed,
@@ -59,7 +59,6 @@ def test_a_tracker_survives_the_round_trip(data):
     spec = TrackerSpec("QI-003", ("a", "b"), note="顔 😀", baseline="QI-002", settings={"detect": {"conf": 0.4}})
     write_tracker(data, spec)
     assert read_tracker(data, "QI-003") == spec
-    assert list_trackers(data) == [spec]
 
 
 def test_a_tracker_is_never_overwritten(data):
@@ -94,7 +93,7 @@ def test_a_wrong_file_is_named_and_stops_no_other(data, text, word):
     tracker_path(data, "BAD").write_text(text)
     with pytest.raises(SpecError, match=word):
         read_tracker(data, "BAD")
-    assert [spec.id for spec in list_trackers(data)] == ["GOOD"]
+    assert read_tracker(data, "GOOD").id == "GOOD"
     assert known_tracker_ids(data) == ["BAD", "GOOD"]
 
 
@@ -129,3 +128,73 @@ def test_a_file_is_no_dataset(data, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SpecError, match="not a folder"):
         register_dataset(data, tmp_path / "file")
+
+
+def test_two_folders_of_one_name_are_two_datasets_in_either_order(data, tmp_path):
+    outside = tmp_path / "elsewhere" / "film"
+    outside.mkdir(parents=True)
+    assert register_dataset(data, outside).slug == "film"
+    inside = data / "input" / "film"
+    inside.mkdir()
+    folders = {slug: spec.folder for slug, spec in list_datasets(data).items()}
+    assert folders.pop("film") == outside
+    assert list(folders.values()) == [inside]
+    assert next(iter(folders)).startswith("film-")
+    assert register_dataset(data, inside).slug in folders
+
+
+def test_a_folder_named_by_its_own_registration_is_one_dataset(data):
+    (data / "input" / "film").mkdir()
+    (data / "datasets").mkdir()
+    (data / "datasets" / "film.toml").write_text(f'name = "Film"\nfolder = "{data / "input" / "film"}"')
+    assert [(spec.slug, spec.name) for spec in list_datasets(data).values()] == [("film", "Film")]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("folder = [", "cannot be read as TOML"),
+        ('name = "x"', "absolute path"),
+        ('folder = ""', "absolute path"),
+        ("folder = 3", "absolute path"),
+        ('folder = "frames"', "absolute path"),
+        ('folder = "/frames\\u0000"', "absolute path"),
+    ],
+)
+def test_a_dataset_file_that_cannot_be_used_is_told_and_stops_no_other(data, text, word):
+    (data / "input" / "good").mkdir()
+    (data / "datasets").mkdir()
+    (data / "datasets" / "bad.toml").write_text(text)
+    assert list(list_datasets(data)) == ["good"]
+    problems = dataset_problems(data)
+    assert len(problems) == 1
+    assert "bad.toml" in problems[0]
+    assert word in problems[0]
+
+
+def test_a_dataset_file_whose_name_is_no_key_is_told(data, tmp_path):
+    (data / "datasets").mkdir()
+    (data / "datasets" / "a|b.toml").write_text(f'folder = "{tmp_path}"')
+    assert not list_datasets(data)
+    assert "rename it" in dataset_problems(data)[0]
+
+
+def test_live_is_never_written_for_some_datasets_only(data):
+    with pytest.raises(SpecError, match="choose another ID"):
+        write_tracker(data, TrackerSpec(LIVE, ("film",)))
+    assert not tracker_path(data, LIVE).exists()
+    assert ensure_live(data).datasets is None
+
+
+def test_datasets_may_be_named_by_their_folder(data, tmp_path):
+    for name in ("plain", "キャラ 画像"):
+        (data / "input" / name).mkdir()
+    outside = tmp_path / "elsewhere" / "背景 (1)"
+    outside.mkdir(parents=True)
+    registered = register_dataset(data, outside).slug
+    slug, gone, long = dataset_slug("キャラ 画像"), dataset_slug("消えた 画像"), "x" * 70
+    tracker_path(data, "T1").parent.mkdir(parents=True)
+    tracker_path(data, "T1").write_text(
+        f'datasets = ["plain", "キャラ 画像", "{slug}", "背景 (1)", "消えた 画像", "{gone}", "{long}"]'
+    )
+    assert read_tracker(data, "T1").datasets == ("plain", slug, registered, gone, dataset_slug(long))

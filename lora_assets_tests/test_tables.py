@@ -77,3 +77,9 @@ def test_another_tables_columns_are_refused():
 def test_a_name_that_is_no_unicode_is_refused_and_not_written():
     with pytest.raises(TableError):
         to_table([dataclasses.replace(_BOX, label="\udcff")], Detection)
+
+
+def test_a_number_that_is_too_large_is_refused():
+    row = RawFrame("a.png", None, 1, 2, 1 << 63, *([None] * 7), "no picture")
+    with pytest.raises(TableError, match="RawFrame"):
+        to_table([row], RawFrame)

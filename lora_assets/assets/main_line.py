@@ -12,7 +12,7 @@ from lora_assets.assets.metadata import LogListener, column_schema, stage_metada
 from lora_assets.dashboards import make_dashboard
 from lora_assets.main_line.cells import Cell, update_detections, update_masks, update_scored_crops
 from lora_assets.main_line.frames import update_raw_frames
-from lora_assets.main_line.preview import crops_preview, found_preview, frames_preview
+from lora_assets.main_line.preview import crops_preview, found_preview, frames_preview, tracker_preview
 from lora_assets.main_line.stages import StageUpdate
 from lora_assets.recipes import CODE_VERSIONS
 from lora_assets.resources import DataFolder, ModelOpener, cells, datasets, trackers
@@ -160,7 +160,7 @@ def scored_crops(context: dg.AssetExecutionContext, data_folder: DataFolder) -> 
     kinds={"python", "html"},
     code_version="1",
     output_required=False,
-    description="The page of a tracker, /tracker/<ID>: counts, settings, recipes and problems of all its cells. A "
+    description="The page of a tracker, /tracker/ID: counts, settings, recipes and problems of all its cells. A "
     "named tracker that is complete is sealed. Plots of this asset show quality over trackers.",
 )
 def tracker_dashboard(context: dg.AssetExecutionContext, data_folder: DataFolder) -> Iterator[dg.MaterializeResult]:
@@ -175,5 +175,6 @@ def tracker_dashboard(context: dg.AssetExecutionContext, data_folder: DataFolder
             "page": dg.MetadataValue.url(made.page_url),
             "inputs": made.inputs,
             "problems": dg.MetadataValue.json(made.problems),
+            "preview": dg.MetadataValue.md(tracker_preview(data_folder.store, context.partition_key)),
         },
     )

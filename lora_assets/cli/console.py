@@ -1,4 +1,7 @@
-"""Tables and progress for a person: bars with rate and time left on a terminal, plain lines in a pipe."""
+"""Tables and progress for a person: bars with rate and time left on a terminal, plain lines in a pipe.
+
+What is told belongs to the commands.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
@@ -15,6 +19,7 @@ from rich.table import Table
 from lora_assets.main_line.progress import Listener, Progress
 
 _LINE_SECONDS = 10.0
+_ENDLESS = 1_000_000
 
 
 class _PlainLines:
@@ -56,7 +61,7 @@ class _Bars:
 @contextmanager
 def shown_progress() -> Iterator[Listener]:
     """A listener that shows progress as the output allows."""
-    if not sys.stdout.isatty():
+    if not is_terminal():
         yield _PlainLines()
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
@@ -64,13 +69,49 @@ def shown_progress() -> Iterator[Listener]:
         yield _Bars(bars)
 
 
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
-    """A table in which numbers stand to the right; in a pipe it is as wide as its content needs."""
+def is_terminal() -> bool:
+    """True when a person reads the output, not a pipe or a file."""
+    return sys.stdout.isatty()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return str(value)
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> Table:
+    """A table in which numbers stand to the right."""
     table = Table(title=title or None, title_justify="left")
     for index, heading in enumerate(headings):
         numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
         table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(f"{value:.3g}" if isinstance(value, float) else str(value) for value in row))
-    width = None if sys.stdout.isatty() else 200
+        table.add_row(*map(_text, row))
+    return table
+
+
+def _needed_width(table: Table) -> int:
+    endless = Console(width=_ENDLESS, highlight=False, markup=False)
+    return max(Measurement.get(endless, endless.options, table).maximum, 1)
+
+
+def fits_terminal(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> bool:
+    """True when the table needs no folding on this terminal."""
+    return _needed_width(_table(headings, rows)) <= Console().width
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
+    """A table as wide as the terminal; in a pipe it is as wide as its content needs."""
+    table = _table(headings, rows, title)
+    width = None if is_terminal() else max(_needed_width(table), len(title))
     Console(width=width, highlight=False, markup=False).print(table)
+
+
+def print_records(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """One block per row, one line `name: value` per column: for rows that are wider than the terminal."""
+    longest = max(map(len, headings))
+    for number, row in enumerate(rows, start=1):
+        print(f"--- {number}")
+        for heading, value in zip(headings, row, strict=True):
+            print(f"{heading + ':':{longest + 1}} {_text(value)}")

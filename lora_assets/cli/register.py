@@ -8,9 +8,10 @@ import typer
 
 from lora_assets.cli.project import enter_project
 from lora_assets.cli.runs import open_instance
-from lora_assets.planning import read_inputs
+from lora_assets.dashboards import dashboard_numbers
 from lora_assets.specs import known_tracker_ids
 from lora_assets.store import PublishedTable, Store
+from lora_assets.tracker.summary import read_dashboard
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -66,8 +67,9 @@ def reregister() -> None:
         _report(instance, table, key, published.version, published.facts)
         count += 1
     for tracker in trackers:
-        if inputs := read_inputs(store, tracker):
-            _report(instance, "tracker_dashboard", tracker, inputs, {})
+        made = read_dashboard(project.data, tracker)
+        if made is not None:
+            _report(instance, "tracker_dashboard", tracker, made.version, dict(dashboard_numbers(made)))
             count += 1
     instance.dispose()
     typer.echo(f"reported {count} materializations of {len(datasets)} datasets and {len(trackers)} trackers")

@@ -23,7 +23,6 @@ from lora_assets.specs import (
     LIVE,
     SpecError,
     TrackerSpec,
-    check_tracker_id,
     dataset_slug,
     ensure_live,
     list_datasets,

@@ -1,13 +1,16 @@
-"""up, serve, password: the servers of the project."""
+"""up, serve, password: the servers of the project. What they serve is in tracker and dagster_ui."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Annotated
@@ -15,20 +18,35 @@ from typing import Annotated
 import typer
 
 from lora_assets.addresses import DAGSTER_PORT, LOOPBACK, PAGES_PORT, dagster_url
-from lora_assets.cli.app import EXIT_FAILED
+from lora_assets.cli.app import EXIT_FAILED, EXIT_INTERRUPTED
 from lora_assets.cli.project import Project, enter_project
 from lora_assets.cli.runs import dagster_home, open_instance
 from lora_assets.specs import SpecError, ensure_live
-from lora_assets.store import Store
+from lora_assets.store import Store, StoreError
 from lora_assets.tracker.guard import GuardError
 from lora_assets.tracker.password import PasswordError, generate_password, set_password
 
 _STOP_SECONDS = 20.0
 _LEAST_LIFE_SECONDS = 30.0
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def _ends_with_parent() -> Callable[[], None] | None:
+    """What a child does before its program starts, so that it ends when this process is killed; None beside Linux."""
+    if not sys.platform.startswith("linux"):
+        return None
+    libc, parent = ctypes.CDLL(None), os.getpid()
+
+    def arrange() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # killed before the call
+            os._exit(1)
+
+    return arrange
 
 
 @dataclass(slots=True)
-class _Child:
+class Server:
     """A server process, and when it was started last."""
 
     name: str
@@ -37,11 +55,15 @@ class _Child:
     started: float = field(default=0.0)
 
     def start(self, environment: dict[str, str]) -> None:
+        """Start the process; it ends with this one, however this one ends."""
         # A session of its own: Ctrl-C reaches only this command, which then stops its children in order.
-        self.process = subprocess.Popen(self.command, env=environment, start_new_session=True)
+        self.process = subprocess.Popen(
+            self.command, env=environment, start_new_session=True, preexec_fn=_ends_with_parent()
+        )
         self.started = time.monotonic()
 
     def stop(self) -> None:
+        """Interrupt the process and wait; kill its session when it does not end."""
         if self.process is None or self.process.poll() is not None:
             return
         self.process.send_signal(signal.SIGINT)
@@ -63,35 +85,76 @@ def _check_free(port: int, what: str) -> None:
             ) from error
 
 
-def _children(pages_port: int, dagster_port: int) -> list[_Child]:
+def _servers(pages_port: int, dagster_port: int) -> list[Server]:
     module = [sys.executable, "-m"]
     daemon = [*module, "dagster._daemon", "run", "-w", "workspace.yaml", "--log-level", "warning"]
     pages = [*module, "lora_assets.cli", "serve", "--port", str(pages_port), "--dagster-port", str(dagster_port)]
     return [
-        _Child("dagster daemon", daemon),
-        _Child("dagster ui", [*module, "lora_assets.cli.dagster_ui", "--port", str(dagster_port)]),
-        _Child("tracker pages", pages),
+        Server("dagster daemon", daemon),
+        Server("dagster ui", [*module, "lora_assets.cli.dagster_ui", "--port", str(dagster_port)]),
+        Server("tracker pages", pages),
     ]
 
 
-def _watch(children: list[_Child], environment: dict[str, str]) -> None:
+def _watch(servers: list[Server], environment: dict[str, str]) -> None:
     """Keep the servers running; one that dies young again is given up. Returns only by an exception."""
     while True:
         time.sleep(0.5)
-        for child in children:
-            if child.process is None or child.process.poll() is None:
+        for server in servers:
+            if server.process is None or server.process.poll() is None:
                 continue
-            if time.monotonic() - child.started < _LEAST_LIFE_SECONDS:
+            if time.monotonic() - server.started < _LEAST_LIFE_SECONDS:
                 typer.echo(
-                    f"{child.name} ended with exit code {child.process.returncode} right after its start", err=True
+                    f"{server.name} ended with exit code {server.process.returncode} right after its start", err=True
                 )
                 raise typer.Exit(EXIT_FAILED)
-            typer.echo(f"{child.name} ended with exit code {child.process.returncode}; it is started again", err=True)
-            child.start(environment)
+            typer.echo(f"{server.name} ended with exit code {server.process.returncode}; it is started again", err=True)
+            server.start(environment)
+
+
+def _ignore_signals() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _interrupt(_: int, __: FrameType | None) -> None:
+    _ignore_signals()  # an impatient second Ctrl-C must not leave servers behind
     raise KeyboardInterrupt
+
+
+def keep_running(servers: list[Server], environment: dict[str, str], told: list[str]) -> None:
+    """Start the servers, print the lines `told`, and keep them running until SIGINT or SIGTERM; then stop them all.
+
+    Raises typer.Exit when a server does not stay up.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        for server in servers:
+            server.start(environment)
+        for line in told:
+            typer.echo(line)
+        _watch(servers, environment)
+    except KeyboardInterrupt:
+        typer.echo("stopping; runs that are under way end by themselves")
+    finally:
+        _ignore_signals()
+        for server in servers:
+            server.stop()
+
+
+@contextmanager
+def _only_up(project: Project) -> Iterator[None]:
+    """Hold the project's lock of `up`. Raises SpecError when another process serves this project."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(Store(project.data).lock("up", wait=False))
+        except StoreError as error:
+            raise SpecError(
+                f"the servers of this project ({project.root}) are running already: stop them with Ctrl-C in their "
+                "terminal before starting them again"
+            ) from error
+        yield
 
 
 def _environment(project: Project) -> dict[str, str]:
@@ -107,29 +170,20 @@ def up(
     Drop a folder of pictures into data/input/ while it runs: within a minute its crops are on the page of LIVE.
     """
     project = enter_project()
-    _check_free(pages_port, "the tracker pages")
-    _check_free(dagster_port, "the Dagster UI")
-    (project.data / "input").mkdir(parents=True, exist_ok=True)
-    ensure_live(project.data)
-    Store(project.data).sweep()
-    # Dagster processes that start at once on a fresh home fail at making its tables: make them first.
-    open_instance(project).dispose()
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
-    environment = _environment(project)
-    children = _children(pages_port, dagster_port)
-    try:
-        for child in children:
-            child.start(environment)
-        typer.echo(f"tracker pages  http://{LOOPBACK}:{pages_port}/")
-        typer.echo(f"Dagster UI     http://{LOOPBACK}:{dagster_port}/")
-        typer.echo("drop folders of pictures into data/input/; stop with Ctrl-C")
-        _watch(children, environment)
-    except KeyboardInterrupt:
-        typer.echo("stopping; runs that are under way end by themselves")
-    finally:
-        for child in children:
-            child.stop()
+    with _only_up(project):
+        _check_free(pages_port, "the tracker pages")
+        _check_free(dagster_port, "the Dagster UI")
+        (project.data / "input").mkdir(parents=True, exist_ok=True)
+        ensure_live(project.data)
+        Store(project.data).sweep()
+        # Dagster processes that start at once on a fresh home fail at making its tables: make them first.
+        open_instance(project).dispose()
+        told = [
+            f"tracker pages  http://{LOOPBACK}:{pages_port}/",
+            f"Dagster UI     http://{LOOPBACK}:{dagster_port}/",
+            "drop folders of pictures into data/input/; stop with Ctrl-C",
+        ]
+        keep_running(_servers(pages_port, dagster_port), _environment(project), told)
 
 
 def serve(
@@ -156,7 +210,12 @@ def password(
 ) -> None:
     """Set the password of the tracker pages, which any address but 127.0.0.1 requires."""
     project = enter_project()
-    chosen = generate_password() if generate else typer.prompt("password", hide_input=True, confirmation_prompt=True)
+    try:
+        chosen = (
+            generate_password() if generate else typer.prompt("password", hide_input=True, confirmation_prompt=True)
+        )
+    except typer.Abort as interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED) from interrupted
     try:
         path = set_password(project.data, chosen)
     except PasswordError as error:

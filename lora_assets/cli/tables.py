@@ -11,14 +11,15 @@ from typing import Annotated, Any
 
 import typer
 
-from lora_assets.cli.console import print_table
+from lora_assets.cli.console import fits_terminal, is_terminal, print_records, print_table
 from lora_assets.cli.project import enter_project
 from lora_assets.planning import tracker_datasets
 from lora_assets.specs import SpecError, TrackerSpec, list_datasets, read_tracker
 from lora_assets.store import Store
 from lora_assets.tables import TABLES, columns
 
-_ROWS_ON_A_TERMINAL = 50
+_ROWS_SHOWN = 50
+_RECORDS_SHOWN = 20
 
 
 class Format(StrEnum):
@@ -78,7 +79,8 @@ def show(
 ) -> None:
     """Print a table of a tracker: every column of its row type, with the frame's path.
 
-    On a terminal the first 50 rows are shown; json (one list) and csv give all of them.
+    The first 50 rows are shown, or the first 20 as one block each where the terminal is too narrow for them; json (one
+    list) and csv give all of them.
     """
     project = enter_project()
     rows = table_rows(Store(project.data), read_tracker(project.data, tracker), table.value, dataset)
@@ -92,10 +94,19 @@ def show(
         for row in rows:
             writer.writerow({k: ";".join(map(str, v)) if isinstance(v, list) else v for k, v in row.items()})
     else:
-        shown = list(rows)
-        print_table(names, [[_short(row[name]) for name in names] for row in shown[:_ROWS_ON_A_TERMINAL]])
-        if len(shown) > _ROWS_ON_A_TERMINAL:
-            typer.echo(f"{len(shown) - _ROWS_ON_A_TERMINAL} more rows: use --format csv or json")
+        _print_rows(names, list(rows))
+
+
+def _print_rows(names: list[str], rows: list[dict[str, Any]]) -> None:
+    """The first rows as a table, or as one block each where the table would not fit the terminal."""
+    shown = [[_short(row[name]) for name in names] for row in rows[:_ROWS_SHOWN]]
+    if is_terminal() and not fits_terminal(names, shown):
+        shown = shown[:_RECORDS_SHOWN]
+        print_records(names, shown)
+    else:
+        print_table(names, shown)
+    if len(rows) > len(shown):
+        typer.echo(f"{len(rows) - len(shown)} more rows: use --format csv or json")
 
 
 def _short(value: Any) -> Any:

@@ -1,18 +1,21 @@
-"""tracker new, list, show, seal, reopen."""
+"""tracker new, list, show, seal, reopen. What a tracker's file says is in specs, what it shows in tracker."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lora_assets.cli.console import print_table
 from lora_assets.cli.project import enter_project
-from lora_assets.cli.run import tracker_counts
 from lora_assets.cli.settings import given_settings
+from lora_assets.cli.status import tracker_counts
+from lora_assets.dashboards import is_complete
+from lora_assets.models import ModelError
 from lora_assets.recipes import tracker_recipes
 from lora_assets.specs import (
+    LIVE,
     SpecError,
     TrackerSpec,
     check_tracker_id,
@@ -43,8 +46,14 @@ def new(
     ticket: Annotated[str, typer.Option(help="The ticket that it answers.")] = "",
 ) -> None:
     """Write a new tracker's file. Its runs start by themselves while `make up` runs, or with `lora-assets run`."""
+    settings = given_settings(detector or [], segmenter, preset, set_ or [])
     project = enter_project()
     check_tracker_id(tracker)
+    if tracker == LIVE:
+        raise SpecError(
+            "LIVE follows every folder and is made by itself, by `make up` or `lora-assets run --tracker LIVE`: choose "
+            "another ID; the settings of LIVE are changed in data/trackers/LIVE.toml"
+        )
     known = list_datasets(project.data)
     names = {spec.name: slug for slug, spec in known.items()} | {slug: slug for slug in known}
     unknown = [name for name in dataset or [] if name not in names]
@@ -58,7 +67,7 @@ def new(
         note=note,
         ticket=ticket,
         baseline=baseline,
-        settings=given_settings(detector or [], segmenter, preset, set_ or []),
+        settings=settings,
     )
     tracker_recipes(spec, project.data)
     typer.echo(f"made {write_tracker(project.data, spec).relative_to(project.root)}")
@@ -80,26 +89,70 @@ def list_() -> None:
     print_table(["tracker", "datasets", "state", "note"], rows)
 
 
+def _recipes_now(spec: TrackerSpec, store: Store) -> list[dict[str, Any]]:
+    recipes = tracker_recipes(spec, store.data)
+    return [stage.facts() for stage in (recipes.detections, recipes.segments, recipes.masks, recipes.scored_crops)]
+
+
+def _recipes_used(spec: TrackerSpec, store: Store) -> list[dict[str, Any]]:
+    """The recipes that made the tracker's published tables, each once."""
+    fields = ("stage", "code_version", "settings", "weights", "runtime", "parent", "recipe")
+    found: dict[str, dict[str, Any]] = {}
+    for table in ("detections", "masks", "scored_crops"):
+        for path in sorted((store.data / "tables" / table / spec.id).glob("*.parquet")):
+            published = store.published(path)
+            if published is not None:
+                found[str(published.facts.get("recipe"))] = {name: published.facts.get(name) for name in fields}
+    return list(found.values())
+
+
+def _recipes(spec: TrackerSpec, store: Store) -> dict[str, Any]:
+    """The recipes of a tracker and where they are known from; a sealed one is what its tables say."""
+    if spec.sealed:
+        return {"recipes_from": "published tables", "recipes": _recipes_used(spec, store)}
+    try:
+        return {"recipes_from": "settings and weights as they are", "recipes": _recipes_now(spec, store)}
+    except ModelError as error:
+        return {"recipes_from": "published tables", "problem": str(error), "recipes": _recipes_used(spec, store)}
+
+
 @tracker_app.command()
 def show(tracker: Annotated[str, typer.Argument(help="ID of the tracker.")]) -> None:
-    """Show a tracker's settings, recipes and counts as JSON."""
+    """Show a tracker's settings as they are written, its recipes and its counts as JSON.
+
+    The recipes of a sealed tracker, and of one whose weights are absent, are those of its published tables.
+    """
     project = enter_project()
-    spec = read_tracker(project.data, tracker)
-    recipes = tracker_recipes(spec, project.data)
-    stages = (recipes.detections, recipes.segments, recipes.masks, recipes.scored_crops)
+    spec, store = read_tracker(project.data, tracker), Store(project.data)
     told = {
         "tracker": spec.id, "file": str(tracker_path(project.data, tracker).relative_to(project.root)),
         "note": spec.note, "ticket": spec.ticket, "baseline": spec.baseline, "sealed": spec.sealed,
-        "datasets": tracker_counts(Store(project.data), spec), "recipes": [stage.facts() for stage in stages],
+        "settings": spec.settings, "datasets": tracker_counts(store, spec), **_recipes(spec, store),
     }  # fmt: skip
     typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
 
 
 @tracker_app.command()
-def seal(tracker: Annotated[str, typer.Argument(help="ID of the tracker.")]) -> None:
+def seal(
+    tracker: Annotated[str, typer.Argument(help="ID of the tracker.")],
+    force: Annotated[bool, typer.Option("--force", help="Seal it although results are missing.")] = False,
+) -> None:
     """Seal a tracker: its frames list, results and pages stay as they are, whatever happens to the folders."""
-    set_sealed(enter_project().data, tracker, True)
+    data = enter_project().data
+    if tracker != LIVE and not force:
+        _check_complete(Store(data), read_tracker(data, tracker))
+    set_sealed(data, tracker, True)
     typer.echo(f"{tracker} is sealed")
+
+
+def _check_complete(store: Store, spec: TrackerSpec) -> None:
+    way_out = f"see lora-assets status --tracker {spec.id}, make the rest, or seal it as it is with --force"
+    try:
+        complete = is_complete(store, spec)
+    except ModelError as error:
+        raise SpecError(f"tracker {spec.id} cannot be judged ({error}): {way_out}") from error
+    if not complete:
+        raise SpecError(f"tracker {spec.id} is not complete, so it is not sealed: {way_out}")
 
 
 @tracker_app.command()

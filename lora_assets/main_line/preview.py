@@ -51,8 +51,15 @@ def found_preview(store: Store, rows: PublishedTable) -> str:
     return _markdown(store, "frame_thumbs", hashes)
 
 
-def crops_preview(store: Store, crops: PublishedTable) -> str:
-    """A contact sheet of a scored_crops table, best first."""
-    rows = crops.read(["crop_id", "score"]).to_pylist()
+def crops_preview(store: Store, *tables: PublishedTable) -> str:
+    """A contact sheet of one or more scored_crops tables, spread from the best to the worst crop."""
+    rows = [row for table in tables for row in table.read(["crop_id", "score"]).to_pylist()]
     rows.sort(key=lambda row: -row["score"])
     return _markdown(store, "thumbs", [row["crop_id"] for row in rows])
+
+
+def tracker_preview(store: Store, tracker: str) -> str:
+    """A contact sheet of all crops of a tracker."""
+    folder = store.data / "tables" / "scored_crops" / tracker
+    tables = [store.cell_table("scored_crops", path.stem, tracker) for path in sorted(folder.glob("*.parquet"))]
+    return crops_preview(store, *(table for table in tables if table is not None))

@@ -129,12 +129,23 @@ def _mean(values: pa.ChunkedArray) -> float | None:
     return None if mean is None else float(mean)
 
 
+def distinct_frames(frames: pa.Table) -> pa.Table:
+    """The rows of usable frames, one a content: a picture that lies there twice is one frame, under its first path.
+
+    Held frames of animation are often the same bytes; every stage works on them once.
+    """
+    usable = frames.filter(pc.is_null(frames.column("quarantine_reason")))  # pyright: ignore
+    numbered = pa.table({"sha256": usable.column("sha256"), "row": pa.array(range(len(usable)), pa.int64())})
+    first = numbered.group_by("sha256", use_threads=False).aggregate([("row", "min")]).column("row_min")
+    return usable.take(first.sort())
+
+
 def frames_without_subject(cells: Cells, cell: Cell) -> pa.Table | None:
     """The rows of `frames` that are no quarantined file and gave no subject; None while detections are not made."""
     if cell.frames is None or cell.detections is None:
         return None
     frames = cells.columns(cell.frames, ("path", "sha256", "width", "height", "quarantine_reason"))
-    frames = frames.filter(pc.is_null(frames.column("quarantine_reason")))  # pyright: ignore
+    frames = distinct_frames(frames)
     detections = cells.columns(cell.detections, ("frame_sha256", "is_subject"))
     found = detections.filter(detections.column("is_subject")).column("frame_sha256")
     known = pc.is_in(frames.column("sha256"), value_set=found.combine_chunks())  # pyright: ignore
@@ -148,16 +159,15 @@ def count(cells: Cells, wanted: Sequence[Cell]) -> Counts:
 
 
 def _count(cells: Cells, wanted: Sequence[Cell]) -> Counts:
-    frames = _columns(cells, [cell.frames for cell in wanted], ("quarantine_reason",))
+    listed = [cells.columns(cell.frames, ("sha256", "quarantine_reason")) for cell in wanted if cell.frames is not None]
     detections = _columns(cells, [cell.detections for cell in wanted], ("is_subject",))
     masks = _columns(cells, [cell.masks for cell in wanted], ("area",))
     nothing = [rows for cell in wanted if (rows := frames_without_subject(cells, cell)) is not None]
     names = ("tier", "score", "technical_score", "is_valid_content", "lora_suitable", "flags", *PARTS)
     crops = _columns(cells, [cell.scored_crops for cell in wanted], names)
-    quarantined = None if frames is None else len(frames) - frames.column("quarantine_reason").null_count
     return Counts(
-        frames=None if frames is None or quarantined is None else len(frames) - quarantined,
-        quarantined=quarantined,
+        frames=sum(len(distinct_frames(frames)) for frames in listed) if listed else None,
+        quarantined=sum(len(rows) - rows.column("quarantine_reason").null_count for rows in listed) if listed else None,
         nothing_found=sum(map(len, nothing)) if nothing else None,
         detections=None if detections is None else len(detections),
         masks=None if masks is None else len(masks),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime
+import uuid
 
 import dagster as dg
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from lora_assets.assets import automation
 from lora_assets.assets.automation import input_folders, live_trackers, nightly_recheck
 from lora_assets.resources import DataFolder
-from lora_assets.specs import LIVE, TrackerSpec, read_tracker, write_tracker
+from lora_assets.specs import LIVE, TrackerSpec, read_tracker, tracker_path, write_tracker
 
 
 @pytest.fixture
@@ -111,3 +112,73 @@ def test_the_nightly_schedule_reads_every_dataset_again(data, drop_frames, tmp_p
     stored.dispose()
     assert [request.partition_key for request in requests] == ["film"]
     assert requests[0].run_config["ops"]["raw_frames"]["config"]["rehash"] is True
+
+
+def _end_run(instance, request, status) -> None:
+    """A run as the daemon starts it for a request, and how it ended."""
+    tags = {**request.tags, "dagster/run_key": request.run_key}
+    job = request.job_name or "main_line_frames"
+    instance.add_run(dg.DagsterRun(job_name=job, run_id=str(uuid.uuid4()), status=status, tags=tags))
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED])
+def test_a_cell_that_fails_is_tried_three_times_more(data, drop_frames, tick, run_job, instance, status):
+    drop_frames(count=1)
+    run_job("main_line_frames", "film", dataset="film")
+    keys = []
+    for _ in range(7):
+        (request,) = tick(live_trackers).run_requests
+        if request.run_key not in keys:
+            _end_run(instance, request, status)
+        keys.append(request.run_key)
+    assert len(set(keys[:4])) == 4
+    assert set(keys[4:]) == {keys[3]}
+
+
+def test_a_run_that_goes_on_is_not_asked_for_under_a_new_key(data, drop_frames, tick, run_job, instance):
+    drop_frames(count=1)
+    run_job("main_line_frames", "film", dataset="film")
+    (request,) = tick(live_trackers).run_requests
+    _end_run(instance, request, dg.DagsterRunStatus.STARTED)
+    assert tick(live_trackers).run_requests[0].run_key == request.run_key
+
+
+def test_a_cell_that_failed_does_not_hold_back_the_dashboard(data, drop_frames, tick, make_cell, run_job, instance):
+    drop_frames(count=1)
+    drop_frames("later", count=1)
+    write_tracker(data, TrackerSpec(LIVE))
+    make_cell("film", LIVE)
+    run_job("main_line_frames", "later", dataset="later")
+    (request,) = tick(live_trackers).run_requests
+    assert str(request.partition_key) == "later|LIVE"  # the dashboard waits for it
+    _end_run(instance, request, dg.DagsterRunStatus.FAILURE)
+    asked = tick(live_trackers).run_requests
+    assert [request.job_name for request in asked] == ["main_line_cells", "main_line_dashboard"]
+    _end_run(instance, asked[1], dg.DagsterRunStatus.FAILURE)
+    assert tick(live_trackers).run_requests[1].run_key != asked[1].run_key
+    run_job("main_line_dashboard", LIVE, tracker=LIVE)
+    assert [request.job_name for request in tick(live_trackers).run_requests] == ["main_line_cells"]
+
+
+def test_a_listing_that_failed_is_asked_for_again_and_not_while_it_goes_on(drop_frames, tick, run_job, instance):
+    drop_frames(count=1)
+    (first,) = [request for _ in range(4) for request in tick(input_folders).run_requests]
+    going_on = dg.DagsterRun(
+        job_name="main_line_frames", run_id=str(uuid.uuid4()), status=dg.DagsterRunStatus.STARTED,
+        tags={"dagster/partition": "film"},
+    )  # fmt: skip
+    instance.add_run(going_on)
+    assert not tick(input_folders, 70.0).run_requests
+    instance.report_run_canceled(going_on)
+    (second,) = tick(input_folders).run_requests
+    assert second.run_key != first.run_key
+    assert run_job("main_line_frames", "film", dataset="film").success
+    assert not [request for _ in range(5) for request in tick(input_folders, 3600.0).run_requests]
+
+
+def test_a_live_tracker_that_cannot_be_read_stops_no_other(data, drop_frames, tick, run_job):
+    drop_frames(count=1)
+    write_tracker(data, TrackerSpec("T1", ("film",)))
+    tracker_path(data, LIVE).write_text("datasets = [")
+    run_job("main_line_frames", "film", dataset="film")
+    assert [str(request.partition_key) for request in tick(live_trackers).run_requests] == ["film|T1"]

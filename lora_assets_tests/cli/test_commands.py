@@ -5,51 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
-from pathlib import Path
 
 import pytest
 
-from lora_assets.cli import app as cli_app
-from lora_assets.cli.app import EXIT_BAD_INPUT, EXIT_SEALED, EXIT_USAGE
+from lora_assets.cli.app import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_SEALED, EXIT_USAGE
+from lora_assets.cli.project import Project
+from lora_assets.cli.runs import dagster_home, open_instance
+from lora_assets.specs import LIVE, TrackerSpec, read_tracker, register_dataset, set_sealed, write_tracker
+from lora_assets.store import Store
 from lora_assets.tables import TABLES, columns
-
-_ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def project(data, monkeypatch):
-    """A project folder around the data folder; commands run in it."""
-    root = data.parent
-    for name in ("dagster.yaml", "workspace.yaml"):
-        shutil.copyfile(_ROOT / name, root / name)
-    monkeypatch.setenv("LORA_ASSETS_HOME", str(root))
-    monkeypatch.chdir(root)
-    return root
-
-
-@pytest.fixture
-def run(project, monkeypatch, capsys):
-    """Run `lora-assets ARGUMENTS`: exit code, standard output, standard error."""
-    monkeypatch.setattr(cli_app, "_add_commands", lambda: None)
-    if not cli_app.app.registered_commands:
-        monkeypatch.undo()
-        cli_app._add_commands()
-        monkeypatch.setenv("LORA_ASSETS_HOME", str(project))
-        monkeypatch.chdir(project)
-        monkeypatch.setattr(cli_app, "_add_commands", lambda: None)
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["lora-assets", *arguments])
-        code = 0
-        try:
-            cli_app.main()
-        except SystemExit as left:
-            code = int(left.code or 0)
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return command
+from lora_assets.tracker.summary import read_dashboard
 
 
 def test_a_folder_becomes_a_tracker_and_a_second_run_does_nothing(project, drop_frames, tmp_path, run):
@@ -61,6 +28,12 @@ def test_a_folder_becomes_a_tracker_and_a_second_run_does_nothing(project, drop_
     assert (code, err) == (0, "")
     assert "QI-001" in out
     assert "3 Dagster runs" in out
+    cells = dict(zip(*([c.strip() for c in line.strip("┃│").replace("┃", "│").split("│")]
+                       for line in out.splitlines() if line.startswith(("┃", "│"))), strict=True))  # fmt: skip
+    assert cells["frames"] == "3"
+    assert float(cells["seconds"]) > 0
+    with open_instance(Project(project)) as instance:
+        assert {each.tags["lora_assets/pid"] for each in instance.get_runs()} == {str(os.getpid())}
     assert before == {path.name: path.stat().st_mtime_ns for path in outside.iterdir()}
 
     code, out, _ = run("run", "--input", str(outside), "--tracker", "QI-001")
@@ -83,6 +56,19 @@ def test_a_folder_becomes_a_tracker_and_a_second_run_does_nothing(project, drop_
         code, out, _ = run("show", table, "--tracker", "QI-001", "--format", "json")
         assert len(json.loads(out)) == len(rows)
 
+    # Other times and inodes with the same content are no change of a sealed tracker.
+    copied = sorted(outside.iterdir())[0]
+    os.utime(copied, ns=(1, 1))
+    assert json.loads(run("status", "--json")[1])[0]["folders_changed"] != []
+    assert "sealed; folder changed" in run("status")[1]
+    code, out, err = run("run", "--input", str(outside), "--tracker", "QI-001")
+    assert (code, err) == (0, "")
+    assert "1 Dagster runs" in out
+    assert json.loads(run("status", "--json")[1])[0]["folders_changed"] == []
+    shown = json.loads(run("tracker", "show", "QI-001")[1])
+    assert shown["recipes_from"] == "published tables"
+    assert [recipe["stage"] for recipe in shown["recipes"]] == ["detections", "masks", "scored_crops"]
+
     (outside / "more.jpg").write_bytes(b"not a picture")
     code, _, err = run("run", "--input", str(outside), "--tracker", "QI-001")
     assert code == EXIT_SEALED
@@ -94,6 +80,36 @@ def test_a_folder_becomes_a_tracker_and_a_second_run_does_nothing(project, drop_
     code, out, _ = run("reregister")
     assert code == 0
     assert "reported 5 materializations of 1 datasets and 1 trackers" in out
+    _check_reported(project)
+
+
+def _check_reported(project):
+    """The dashboard's newest materialization tells the saved dashboard."""
+    import dagster as dg
+    from dagster._core.definitions.data_version import DATA_VERSION_TAG
+
+    saved = read_dashboard(project / "data", "QI-001")
+    with open_instance(Project(project)) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("tracker_dashboard"))
+    told = event.asset_materialization
+    assert told.metadata["reregistered"].value is True
+    assert told.tags[DATA_VERSION_TAG] == saved.version
+    assert told.metadata["frames"].value == saved.total.frames == 3
+    assert told.metadata["crops"].value == saved.total.crops
+    assert "inputs" not in told.metadata
+
+
+def test_a_seal_needs_results_or_force(drop_frames, run):
+    drop_frames("film", count=1)
+    assert run("tracker", "new", "T1", "--dataset", "film")[0] == 0
+    code, _, err = run("tracker", "seal", "T1")
+    assert code == EXIT_BAD_INPUT
+    assert "not complete" in err
+    assert "--force" in err
+    assert json.loads(run("status", "--json")[1])[0]["sealed"] is False
+    assert run("tracker", "seal", "T1", "--force")[0] == 0
+    assert json.loads(run("status", "--json")[1])[0]["sealed"] is True
+    assert "never sealed" in run("tracker", "seal", LIVE)[2]
 
 
 def test_trackers_are_made_listed_shown_and_sealed(drop_frames, run):
@@ -105,7 +121,9 @@ def test_trackers_are_made_listed_shown_and_sealed(drop_frames, run):
     code, out, _ = run("tracker", "show", "T1")
     told = json.loads(out)
     assert told["recipes"][0]["settings"]["conf"] == 0.4
-    assert run("tracker", "seal", "T1")[0] == 0
+    assert told["settings"] == {"detect": {"conf": 0.4}}
+    assert told["recipes_from"] == "settings and weights as they are"
+    assert run("tracker", "seal", "T1", "--force")[0] == 0
     assert "sealed" in run("status")[1]
     assert run("tracker", "reopen", "T1")[0] == 0
 
@@ -123,7 +141,10 @@ def test_trackers_are_made_listed_shown_and_sealed(drop_frames, run):
         (["run", "--input", "data/input", "--tracker", "T1", "--set", "conf=1"], ["SECTION.NAME=VALUE"]),
         (["status", "--tracker", "NOPE"], ["NOPE", "tracker new"]),
         (["show", "masks", "--tracker", "NOPE"], ["NOPE"]),
+        (["run", "--input", "~nobody-of-that-name/frames", "--tracker", "T1"], ["nobody-of-that-name", "whole path"]),
+        (["run", "--input", os.fsdecode(b"data/\xff"), "--tracker", "T1"], ["udcff", "UTF-8"]),
         (["tracker", "new", "T1", "--dataset", "nothing"], ["nothing", "known"]),
+        (["tracker", "new", "LIVE"], ["LIVE", "run --tracker LIVE", "another ID"]),
         (["models", "pull", "yolo99"], ["yolo99", "models list"]),
         (["serve", "--host", "0.0.0.0"], ["password"]),
     ],
@@ -135,6 +156,7 @@ def test_what_does_not_fit_is_named_with_the_way_out(project, run, arguments, wo
     for word in words:
         assert word in err
     assert not (project / "data" / "trackers" / "T1.toml").exists()
+    assert not (project / "data" / "datasets").exists()
 
 
 def test_a_corrupt_weights_file_is_named_and_never_deleted(project, drop_frames, tmp_path, run):
@@ -147,11 +169,142 @@ def test_a_corrupt_weights_file_is_named_and_never_deleted(project, drop_frames,
     assert weights.read_bytes() == b"PK\x03\x04 and then nothing of use"
 
 
-def test_an_empty_folder_is_said_to_be_empty(project, run):
-    (project / "data" / "input" / "empty").mkdir()
-    code, out, err = run("run", "--input", "data/input/empty", "--tracker", "T1")
-    assert code != 0
-    assert "empty" in out + err
+def test_a_folder_without_frames_is_told_as_such(project, run):
+    (project / "data" / "input" / "hollow").mkdir()
+    code, _, err = run("run", "--input", "data/input/hollow", "--tracker", "T1")
+    assert code == EXIT_BAD_INPUT
+    assert "hollow holds no file that could be a frame; it is empty" in err
+
+
+def _stopped_before_work(monkeypatch):
+    """`run` up to the moment when work would begin; what it would work on is remembered."""
+    asked = []
+    monkeypatch.setattr("lora_assets.cli.run._finish", lambda _, tracker: asked.append(tracker))
+    return asked
+
+
+def test_live_is_run_like_any_tracker(project, drop_frames, run, monkeypatch):
+    asked = _stopped_before_work(monkeypatch)
+    drop_frames("film", count=1)
+    assert run("run", "--input", "data/input/film", "--tracker", LIVE)[0] == 0
+    assert asked == [LIVE]
+    assert read_tracker(project / "data", LIVE).datasets is None
+    code, _, err = run("run", "--input", "data/input/film", "--tracker", LIVE, "--preset", "baseline")
+    assert code == EXIT_BAD_INPUT
+    assert "other settings" in err
+
+
+def test_a_default_in_words_is_no_difference_and_the_note_stays(project, drop_frames, run, monkeypatch):
+    asked = _stopped_before_work(monkeypatch)
+    drop_frames("film", count=1)
+    command = ["run", "--input", "data/input/film", "--tracker", "T1"]
+    assert run(*command, "--note", "first")[0] == 0
+    code, _, err = run(*command, "--preset", "aggressive", "--detector", "starter-yolo", "--note", "second")
+    assert code == 0
+    assert "kept as it was (first)" in err
+    assert asked == ["T1", "T1"]
+    assert read_tracker(project / "data", "T1").note == "first"
+    assert "refine.preset" in run(*command, "--preset", "baseline")[2]
+
+
+def test_a_folder_that_the_tracker_is_not_of_leaves_no_trace(project, drop_frames, tmp_path, run):
+    drop_frames("film", count=1)
+    write_tracker(project / "data", TrackerSpec("T1", ("film",)))
+    (tmp_path / "other").mkdir()
+    code, _, err = run("run", "--input", str(tmp_path / "other"), "--tracker", "T1")
+    assert code == EXIT_BAD_INPUT
+    assert "not of other" in err
+    assert not (project / "data" / "datasets").exists()
+
+
+def test_weights_files_are_named_from_where_the_person_stands(project, drop_frames, run, monkeypatch):
+    drop_frames("film", count=1)
+    stands = project / "elsewhere"
+    stands.mkdir()
+    (stands / "x.pt").write_bytes(b"PK\x03\x04")
+    seen = []
+    monkeypatch.setattr("lora_assets.cli.trackers.tracker_recipes", lambda spec, data: seen.append(spec))
+    monkeypatch.chdir(stands)
+    assert run("tracker", "new", "T1", "--dataset", "film", "--detector", "./x.pt")[0] == 0
+    assert seen[0].settings["detect"]["weights"] == [str(stands / "x.pt")]
+    assert read_tracker(project / "data", "T1").settings == seen[0].settings
+
+
+def test_status_tells_each_tracker_what_is_wrong_or_due(project, drop_frames, run):
+    data = project / "data"
+    film = drop_frames("film", count=1)
+    write_tracker(data, TrackerSpec("ABSENT", ("film",), settings={"detect": {"weights": ["yolov8n"]}}))
+    write_tracker(data, TrackerSpec("BROKEN", ("film",), settings={"refine": {"preset": "agressive"}}))
+    write_tracker(data, TrackerSpec("FINE", ("film",)))
+    code, out, _ = run("status", "--json")
+    told = {entry["tracker"]: entry for entry in json.loads(out)}
+    assert code == 0
+    assert "yolov8n" in told["ABSENT"]["problem"]
+    assert "agressive" in told["BROKEN"]["problem"]
+    assert (told["FINE"]["problem"], told["FINE"]["due"]) == ("", ["film"])
+    shutil.rmtree(film)
+    assert "due: film" in run("status", "--tracker", "FINE")[1]
+    away = data / "away"
+    away.mkdir()
+    write_tracker(data, TrackerSpec("GONE", (register_dataset(data, away).slug,)))
+    away.rmdir()
+    assert "folder gone: away" in run("status", "--tracker", "GONE")[1]
+    shown = json.loads(run("tracker", "show", "ABSENT")[1])
+    assert "yolov8n" in shown["problem"]
+    assert shown["recipes"] == []
+
+
+def test_status_tells_a_due_page_and_changed_folders(project, drop_frames, run):
+    from lora_assets.benchmarks.cheap import ellipses, middle_box
+    from lora_assets.benchmarks.workplace import DATASET, TRACKER, run_once
+    from lora_assets.dashboards import make_dashboard
+
+    data = project / "data"
+    drop_frames(DATASET, count=1)
+    run_once(data, lambda: (middle_box,), lambda: ellipses)
+    state = run("status")[1]
+    assert "page due" in state
+    assert "due: " not in state
+    assert make_dashboard(Store(data), TRACKER).sealed
+    assert "page due" not in run("status")[1]
+    set_sealed(data, TRACKER, False)
+    assert "up to date" in run("status")[1]
+    drop_frames(DATASET, count=2)
+    assert f"folder changed: {DATASET}" in run("status")[1]
+
+
+def test_what_the_system_refuses_is_one_line(project, drop_frames, run, monkeypatch):
+    drop_frames("film", count=1)
+    command = ["run", "--input", "data/input/film", "--tracker", "T1"]
+
+    def refused(*_):
+        raise PermissionError(13, "Permission denied", "data/dagster")
+
+    monkeypatch.setattr("lora_assets.cli.runs.open_instance", refused)
+    code, _, err = run(*command)
+    assert (code, err.splitlines()) == (EXIT_BAD_INPUT, ["lora-assets: cannot use data/dagster: Permission denied"])
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lora_assets.cli.status.list_datasets", interrupted)
+    assert run("status")[0] == EXIT_INTERRUPTED
+    monkeypatch.setattr("lora_assets.cli.app._add_commands", interrupted)
+    assert run("status")[0] == EXIT_INTERRUPTED
+
+
+def test_the_instance_settings_are_written_only_when_they_differ(project, monkeypatch):
+    told = project / "data" / "dagster" / "home" / "dagster.yaml"
+    assert dagster_home(Project(project)) == str(told.parent)
+    inode = told.stat().st_ino
+    dagster_home(Project(project))
+    assert told.stat().st_ino == inode
+    (project / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    dagster_home(Project(project))
+    assert told.read_text() == "telemetry: {enabled: false}\n"
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(ValueError, match="may not be written"):
+        dagster_home(Project(project))
 
 
 def test_wrong_usage_has_its_own_code(run):

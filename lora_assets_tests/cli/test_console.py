@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from lora_assets.cli.console import print_table, shown_progress
+import pytest
+
+from lora_assets.cli.console import print_records, print_table, shown_progress
+from lora_assets.cli.tables import _print_rows
 from lora_assets.main_line.progress import Progress
 
 
@@ -22,3 +25,35 @@ def test_a_table_is_whole_in_a_pipe(capsys):
     told = capsys.readouterr().out
     assert "エピソード 01" in told
     assert "a" * 150 in told
+
+
+def test_a_table_in_a_pipe_has_no_widest_width(capsys):
+    print_table(["dataset", "path"], [["a" * 300, "b" * 300], ["c", "d"]])
+    lines = capsys.readouterr().out.splitlines()
+    assert any("a" * 300 in line and "b" * 300 in line for line in lines)
+    assert max(map(len, lines)) < 620
+
+
+def test_seconds_are_never_written_with_an_exponent(capsys):
+    print_table(["seconds"], [[12345.6], [0.1234]])
+    told = capsys.readouterr().out
+    assert "12346" in told
+    assert "0.123 " in told
+
+
+@pytest.mark.parametrize(("columns", "blocks"), [(200, 0), (60, 20)])
+def test_rows_that_a_terminal_cannot_hold_become_blocks(capsys, monkeypatch, columns, blocks):
+    monkeypatch.setattr("lora_assets.cli.console.is_terminal", lambda: True)
+    monkeypatch.setattr("lora_assets.cli.tables.is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    names = [f"column {number}" for number in range(9)]
+    _print_rows(names, [dict.fromkeys(names, f"{row}") for row in range(30)])
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("--- ") for line in lines) == blocks
+    assert max(map(len, lines)) <= columns
+    assert ("10 more rows" in lines[-1]) == (blocks == 20)
+
+
+def test_a_record_is_told_line_by_line(capsys):
+    print_records(["path", "score"], [["a.png", 0.51234]])
+    assert capsys.readouterr().out.splitlines() == ["--- 1", "path:  a.png", "score: 0.512"]

@@ -17,8 +17,11 @@ from pathlib import Path
 import pytest
 
 from lora_assets.benchmarks.inputs import draw_frames
+from lora_assets.store import Shelf, Store
+from lora_assets.tables import Detection
 
 _ROOT = Path(__file__).resolve().parents[2]
+_FRAMES = 24
 _COMMAND = [sys.executable, "-m", "lora_assets.cli"]
 
 
@@ -62,7 +65,7 @@ def _wait(condition, seconds: float, what: str):
     while time.monotonic() < ends:
         if found := condition():
             return found
-        time.sleep(0.5)
+        time.sleep(0.1)
     pytest.fail(f"{what}: not within {seconds:.0f} s")
     return None
 
@@ -107,21 +110,44 @@ def _status_or_gone(port: int) -> int | None:
 
 @pytest.mark.slow
 def test_a_run_killed_at_any_moment_resumes_where_it_was(project):
-    draw_frames(project / "data" / "input" / "film", 60, different=20, size=(640, 360))
+    draw_frames(project / "data" / "input" / "film", _FRAMES, different=12, size=(640, 360))
     command = [*_COMMAND, "run", "--input", "data/input/film", "--tracker", "T1"]
     environment = _environment(project)
-    for seconds in (9.0, 12.0, 15.0):
+    found: dict[Path, tuple[int, bytes]] = {}
+    for stage in ("detections", "segments"):
         with subprocess.Popen(
             command, cwd=project, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as run:
-            try:
-                run.wait(seconds)
-            except subprocess.TimeoutExpired:
-                run.send_signal(signal.SIGKILL)
+            _wait(lambda stage=stage: _chunks(project, stage), 120, f"the first chunk of {stage}")
+            run.send_signal(signal.SIGKILL)
+        assert run.returncode == -signal.SIGKILL
+        found |= _chunks(project, "detections") | _chunks(project, "segments")
     ended = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
+    # What had been made was re-used: no frame was listed or detected again, and no chunk was written anew.
+    assert found.items() <= (_chunks(project, "detections") | _chunks(project, "segments")).items()
+    assert "film: raw_frames" not in ended.stdout
+    assert "film: detections" not in ended.stdout
+    assert f"film: scored_crops: {_FRAMES} of {_FRAMES}" in ended.stdout
+    store = Store(project / "data")
+    assert sum(len(frames) for frames in _answered(store, "detections")) == _FRAMES
+    masks = store.cell_table("masks", "film", "T1")
+    assert masks is not None
+    assert masks.facts["frames"] == _FRAMES
     shown = subprocess.run(
         [*_COMMAND, "show", "raw_frames", "--tracker", "T1", "--format", "json"],
         cwd=project, env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert len(json.loads(shown.stdout)) == 60
+    assert len(json.loads(shown.stdout)) == _FRAMES
+
+
+def _chunks(project: Path, stage: str) -> dict[Path, tuple[int, bytes]]:
+    """The chunks of a stage: when each was written, and its bytes."""
+    paths = (project / "data" / "store" / stage).glob("*/*.parquet")
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
+
+
+def _answered(store: Store, stage: str) -> list[list[str]]:
+    """The frames of each chunk of a stage."""
+    folders = (store.data / "store" / stage).iterdir()
+    return [frames for folder in folders for frames in Shelf(folder, Detection).chunk_frames().values()]

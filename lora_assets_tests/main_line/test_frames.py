@@ -184,5 +184,5 @@ def test_limits_on_pictures_are_settings_of_the_data_folder(data, drop_frames, u
     made = update()
     assert (made.computed, made.quarantined) == (2, 2)
     (data / "settings.toml").write_text("[read]\nmin_sides = 1000\n")
-    with pytest.raises(SpecError, match="settings.toml"):
+    with pytest.raises(SpecError, match=r"settings\.toml"):
         update()

@@ -14,6 +14,7 @@ from lora_assets.tracker.cells import Cells
 from lora_assets.tracker.summary import (
     build_dashboard,
     dashboard_path,
+    distinct_frames,
     read_dashboard,
     run_ids,
     stage_facts,
@@ -158,3 +159,17 @@ def test_a_tracker_without_datasets_follows_every_folder(own: Path):
     assert cells.tracker_folders() >= {TRACKER, HALF_MADE}
     (own / "trackers" / f"{TRACKER}.toml").unlink()
     assert len(cells.of(cells.spec(TRACKER))) == 2
+
+
+def test_a_picture_that_lies_there_twice_is_one_frame():
+    import pyarrow as pa
+
+    frames = pa.table(
+        {
+            "path": ["b.png", "a.png", "twin of b.png", "bad.png"],
+            "sha256": ["b", "a", "b", None],
+            "quarantine_reason": pa.array([None, None, None, "truncated"], pa.string()),
+        }
+    )
+    assert distinct_frames(frames).column("path").to_pylist() == ["b.png", "a.png"]
+    assert len(distinct_frames(frames.slice(3))) == 0

@@ -1,0 +1,47 @@
+"""A project folder of the test's own, and the commands run in it in this process."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lora_assets.cli import app as cli_app
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def project(data, monkeypatch):
+    """A project folder around the data folder; commands run in it."""
+    root = data.parent
+    for name in ("dagster.yaml", "workspace.yaml"):
+        shutil.copyfile(_ROOT / name, root / name)
+    monkeypatch.setenv("LORA_ASSETS_HOME", str(root))
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture
+def run(project, monkeypatch, capsys):
+    """Run `lora-assets ARGUMENTS`: exit code, standard output, standard error."""
+    monkeypatch.setattr(cli_app, "_add_commands", lambda: None)
+    if not cli_app.app.registered_commands:
+        monkeypatch.undo()
+        cli_app._add_commands()
+        monkeypatch.setenv("LORA_ASSETS_HOME", str(project))
+        monkeypatch.chdir(project)
+        monkeypatch.setattr(cli_app, "_add_commands", lambda: None)
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["lora-assets", *arguments])
+        code = 0
+        try:
+            cli_app.main()
+        except SystemExit as left:
+            code = int(left.code or 0)
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return command
