@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import secrets
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -148,7 +149,8 @@ class Shelf:
                 except (OSError, pa.ArrowException):
                     continue
                 text = metadata.get(_FRAMES_KEY, b"").decode()
-                self._index[path] = text.split("\n") if text else []
+                # Interned: the same hashes stand on the shelf of every stage.
+                self._index[path] = [sys.intern(frame) for frame in text.split("\n")] if text else []
             found[path] = self._index[path]
         return found
 

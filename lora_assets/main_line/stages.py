@@ -31,10 +31,14 @@ _CHUNK_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class FrameRef:
-    """A frame by content, the files that hold it, and its upright size in pixels."""
+    """A frame by content, the files of its folder that hold it, and its upright size in pixels.
+
+    Names, not paths: a path object costs more memory than all the rest of a frame.
+    """
 
     sha256: str
-    paths: tuple[Path, ...]
+    folder: Path
+    names: tuple[str, ...]
     width: int
     height: int
 
@@ -61,28 +65,28 @@ class _Filled:
 def frame_refs(frames: PublishedTable, folder: Path) -> dict[str, FrameRef]:
     """The usable frames of a frames table by hash; a picture that lies there twice is one frame with two paths."""
     found: dict[str, FrameRef] = {}
-    names = ["path", "sha256", "width", "height", "quarantine_reason"]
-    for row in frames.read(names).to_pylist():
+    columns = ["path", "sha256", "width", "height", "quarantine_reason"]
+    for row in frames.read(columns).to_pylist():
         if row["quarantine_reason"] is not None:
             continue
         known = found.get(row["sha256"])
-        paths = (*(known.paths if known else ()), folder / row["path"])
-        found[row["sha256"]] = FrameRef(row["sha256"], paths, row["width"], row["height"])
+        names = (*(known.names if known else ()), row["path"])
+        found[row["sha256"]] = FrameRef(row["sha256"], folder, names, row["width"], row["height"])
     return found
 
 
 def load_pixels(frame: FrameRef) -> RgbImage:
     """The frame's pixels, only if a file still holds the very bytes of its hash. ImageRefused says what changed."""
     reason = "no file"
-    for path in frame.paths:
+    for name in frame.names:
         try:
-            content = images.read_file(path)
+            content = images.read_file(frame.folder / name)
         except ImageRefused as refused:
-            reason = f"{path.name}: {refused}"
+            reason = f"{name}: {refused}"
             continue
         if hashlib.sha256(content).hexdigest() == frame.sha256:
             return images.decode_image(content, _LISTED).pixels
-        reason = f"{path.name}: the file changed after it was listed; the next run takes its new content"
+        reason = f"{name}: the file changed after it was listed; the next run takes its new content"
     raise ImageRefused(reason)
 
 
@@ -129,7 +133,7 @@ def fill_shelf(
             return item[0], None, str(refused)
         except (TableError, ValueError, ArithmeticError, cv2.error) as error:
             # The quarantine boundary: whatever one odd frame does to an algorithm, the others go on.
-            return item[0], None, f"{item[0].paths[0].name}: {type(error).__name__}: {error}"
+            return item[0], None, f"{item[0].names[0]}: {type(error).__name__}: {error}"
         return item[0], rows, ""
 
     if total:
