@@ -65,14 +65,14 @@ def _print_summary(project: Project, tracker: str, outcome: Outcome) -> None:
     counts = tracker_counts(Store(project.data), read_tracker(project.data, tracker))
     rows = [
         [c["name"], c["frames"], c["high"], c["medium"], c["low"], c["quarantined"], c["nothing_found"],
-         float(c["seconds"]), c["flags"]]
+         float(c["seconds"])]
         for c in counts
     ]  # fmt: skip
-    print_table(
-        ["dataset", "frames", "high", "medium", "low", "quarantined", "nothing found", "seconds", "flags"],
-        rows,
-        title=f"tracker {tracker}",
-    )
+    headings = ["dataset", "frames", "high", "medium", "low", "quarantined", "nothing found", "seconds"]
+    print_table(headings, rows, title=f"tracker {tracker}")
+    # Beside the table: on a terminal of 80 columns a column of flags would be eight characters wide.
+    for c in counts:
+        typer.echo(f"flags of {c['name']}: {c['flags']}")
     done = "everything was up to date" if not outcome.runs else f"{outcome.runs} Dagster runs"
     typer.echo(f"{done}, {outcome.seconds:.1f} s")
     typer.echo(f"page:    {pages_url()}/tracker/{tracker}   (start the servers with: make up)")

@@ -66,7 +66,7 @@ def frame_refs(frames: PublishedTable, folder: Path) -> dict[str, FrameRef]:
     """The usable frames of a frames table by hash; a picture that lies there twice is one frame with two paths."""
     found: dict[str, FrameRef] = {}
     columns = ["path", "sha256", "width", "height", "quarantine_reason"]
-    for row in frames.read(columns).to_pylist():
+    for row in (row for batch in frames.batches(columns) for row in batch.to_pylist()):
         if row["quarantine_reason"] is not None:
             continue
         known = found.get(row["sha256"])
