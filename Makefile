@@ -1,5 +1,5 @@
 # Needs Python 3.11 or 3.12, make and a package registry. Everything else is set up here.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
