@@ -112,13 +112,20 @@ def test_a_tracker_whose_dataset_is_missing_is_not_complete(data, store, listed)
     assert make_dashboard(store, "T1").sealed
 
 
-def test_frames_that_had_to_be_dropped_keep_a_tracker_open(data, store, listed):
+@pytest.fixture
+def with_a_dropped_frame(data, store, listed) -> TrackerSpec:
+    """A tracker that was made while one of its three frames changed."""
     spec = TrackerSpec("T1", ("film",))
     write_tracker(data, spec)
     listed(count=3)
     path = sorted((data / "input" / "film").iterdir())[0]
     path.write_bytes(path.read_bytes() + b"more")
     _make(store, spec)
+    return spec
+
+
+def test_frames_that_had_to_be_dropped_keep_a_tracker_open(store, with_a_dropped_frame):
+    spec = with_a_dropped_frame
     assert plan_tracker(store, spec).dashboards
     assert not plan_tracker(store, spec).cells
     assert plan_tracker(store, spec, retry_dropped=True).cells
@@ -175,13 +182,8 @@ def test_a_cell_that_cannot_be_made_does_not_hold_back_the_dashboard(data, store
     assert [due.waits_for for due in plan_tracker(store, spec).dashboards] == [()]
 
 
-def test_a_retry_of_dropped_frames_does_not_hold_back_the_dashboard(data, store, listed):
-    spec = TrackerSpec("T1", ("film",))
-    write_tracker(data, spec)
-    listed(count=3)
-    path = sorted((data / "input" / "film").iterdir())[0]
-    path.write_bytes(path.read_bytes() + b"more")
-    _make(store, spec)
+def test_a_retry_of_dropped_frames_does_not_hold_back_the_dashboard(store, with_a_dropped_frame):
+    spec = with_a_dropped_frame
     plan = plan_tracker(store, spec, retry_dropped=True)
     assert [due.retry for due in plan.cells] == [True]
     assert [due.waits_for for due in plan.dashboards] == [()]
