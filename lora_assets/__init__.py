@@ -3,12 +3,16 @@
 The graph, as Dagster loads it (lora_assets_tests/assets/test_graph.py holds it against the definitions):
 
     raw_frames -> detections -> masks -> scored_crops -> tracker_dashboard
+    scored_crops -> judge
+    verdicts -> judge
 
     raw_frames         by dataset             every file of a folder, with its facts or why it is quarantined
     detections         by dataset|tracker     boxes of faces, heads and persons
     masks              by dataset|tracker     the pixels of every subject, refined
     scored_crops       by dataset|tracker     RGBA cut-outs with scores, flags and tier
     tracker_dashboard  by tracker             the page /tracker/<ID>
+    verdicts           (the person's)         what was said of crops: good, bad, exclude
+    judge              by tracker             P(good) learned from verdicts, compared with the rules
 
 Where to change what:
 
@@ -24,6 +28,8 @@ Where to change what:
     the sample film and the drawn scenes        scenes/
     the starter models and how they are made    training/, starter/
     assets, checks, sensors, schedules, jobs    assets/, definitions.py
+    verdicts: kept, matched to crops            verdicts/
+    P(good), when the judge is active           judge/
     the pages                                   tracker/
     the commands                                cli/
     measurements                                benchmarks/

@@ -16,16 +16,18 @@ from lora_assets.assets.automation import (  # noqa: E402
     nightly_recheck,
 )
 from lora_assets.assets.checks import CHECKS  # noqa: E402
+from lora_assets.assets.judge import judge, verdicts  # noqa: E402
 from lora_assets.assets.main_line import detections, masks, raw_frames, scored_crops, tracker_dashboard  # noqa: E402
 from lora_assets.resources import DataFolder, ModelOpener  # noqa: E402
 
 # One table from group to assets: a new branch is one line here and one file in assets/.
 GROUPS: dict[str, list[dg.AssetsDefinition]] = {
     "main_line": [raw_frames, detections, masks, scored_crops, tracker_dashboard],
+    "review": [judge],
 }
 
 defs = dg.Definitions(
-    assets=[asset for group in GROUPS.values() for asset in group],
+    assets=[*(asset for group in GROUPS.values() for asset in group), verdicts],
     asset_checks=CHECKS,
     jobs=[frames_job, cells_job, dashboard_job],
     sensors=[input_folders, live_trackers],

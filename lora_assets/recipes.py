@@ -10,20 +10,40 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from lora_assets.models import OpenWeights, resolve
 from lora_assets.specs import SpecError, TrackerSpec
-from lora_assets.store import atomic_write_json, digest
-from lora_assets.vision import checks, crops, detect, images, masks, refine, score, segment
+from lora_assets.store import Store, StoreError, atomic_write_json, digest
+from lora_assets.vision import (
+    checks,
+    crops,
+    detect,
+    images,
+    mask_facts,
+    masks,
+    matting,
+    neighbours,
+    refine,
+    saliency_onnx,
+    score,
+    second_opinion,
+    segment,
+)
+from lora_assets.vision.body_box import DETECTED, FrameBoxes, Proportions, fit_proportions
 from lora_assets.vision.detect import DetectSettings
 from lora_assets.vision.device import device
 from lora_assets.vision.images import ReadSettings
+from lora_assets.vision.last_resort import EDGES
 from lora_assets.vision.refine import RefineSettings
 from lora_assets.vision.score import ScoreSettings
 from lora_assets.vision.segment import SegmentSettings
+from lora_assets.vision.subjects import References, load_references
 
 Settings = TypeVar("Settings")
 
@@ -31,9 +51,11 @@ Settings = TypeVar("Settings")
 CODE_VERSIONS = {
     "raw_frames": images.CODE_VERSION,
     "detections": detect.CODE_VERSION,
-    "segments": f"{segment.CODE_VERSION}.{masks.CODE_VERSION}",
-    "masks": f"{refine.CODE_VERSION}.{masks.CODE_VERSION}",
-    "scored_crops": f"{score.CODE_VERSION}.{checks.CODE_VERSION}.{crops.CODE_VERSION}",
+    "segments": ".".join(
+        module.CODE_VERSION for module in (segment, masks, neighbours, mask_facts, second_opinion, saliency_onnx)
+    ),
+    "masks": f"{refine.CODE_VERSION}.{masks.CODE_VERSION}.{mask_facts.CODE_VERSION}",
+    "scored_crops": f"{score.CODE_VERSION}.{checks.CODE_VERSION}.{crops.CODE_VERSION}.{matting.CODE_VERSION}",
 }
 
 
@@ -90,7 +112,12 @@ class TrackerSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrackerRecipes:
-    """The recipes of a tracker's stages. `segments` are the masks before refinement: a new preset re-uses them."""
+    """The recipes of a tracker's stages. `segments` are the masks before refinement: a new preset re-uses them.
+
+    `detectors` in the order of the settings, without "edges", which needs no weights; `references` are the pictures of
+    the character that the settings name, None when they name none; `second_opinion` are the weights that are asked
+    about each mask, None when no weights are needed for it.
+    """
 
     settings: TrackerSettings
     detectors: tuple[OpenWeights, ...]
@@ -99,6 +126,8 @@ class TrackerRecipes:
     segments: Recipe
     masks: Recipe
     scored_crops: Recipe
+    references: References | None = None
+    second_opinion: OpenWeights | None = None
 
 
 def read_settings(data: Path) -> ReadSettings:
@@ -157,21 +186,97 @@ def _json_settings(settings: Any, leave_out: tuple[str, ...] = ()) -> dict[str, 
     return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
 
 
+def _detect_facts(settings: DetectSettings, references: References | None) -> dict[str, Any]:
+    """The settings of detections as the recipe keeps them: pictures and measured numbers by content, not by name."""
+    facts = _json_settings(settings, ("weights", "references", "proportions_from"))
+    edges = settings.weights.index(EDGES) if EDGES in settings.weights else None
+    return {**facts, "edges_place": edges, "references": references.sha256 if references else None}
+
+
+def _segment_facts(settings: SegmentSettings) -> dict[str, Any]:
+    """The settings of segments as the recipe keeps them; weights of a second opinion are known by content too."""
+    facts = _json_settings(settings, ("weights",))
+    return facts if settings.opinion_weights is None else {**facts, "second_opinion": "weights"}
+
+
+@lru_cache(maxsize=16)
+def _known_references(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> References:
+    """The pictures of a folder, read again only when one of its files changed."""
+    del stamps
+    return load_references(folder)
+
+
+def _references(settings: DetectSettings, spec: TrackerSpec, data: Path) -> References | None:
+    if not settings.references:
+        return None
+    folder = data / "references" / settings.references
+    try:
+        files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+        stamps = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+        return _known_references(folder, tuple(stamps))
+    except (ValueError, OSError) as error:
+        raise SpecError(f"tracker {spec.id}, section [detect], references: {error}") from error
+
+
+def _with_measured_proportions(settings: DetectSettings, spec: TrackerSpec, data: Path) -> DetectSettings:
+    """The settings with the proportions that the detections of the named tracker show; SpecError when it has none."""
+    source = settings.proportions_from
+    if not source:
+        return settings
+    if source == spec.id:
+        raise SpecError(f"tracker {spec.id}, section [detect]: proportions_from must name another tracker")
+    paths = sorted(p for p in Store(data).table_path("detections", "any", source).parent.glob("*.parquet"))
+    slugs = [path.stem for path in paths if not path.name.startswith(".") and spec.covers(path.stem)]
+    if not slugs:
+        raise SpecError(
+            f"tracker {spec.id}, section [detect]: proportions_from names {source}, which has no detections of these "
+            f"datasets yet: run it first, or leave the setting out"
+        )
+    frames = [frame for slug in slugs for frame in _found_frames(Store(data), slug, source)]
+    shown: Proportions = fit_proportions(frames, settings.proportions).proportions
+    return dataclasses.replace(settings, **dataclasses.asdict(shown))
+
+
+def _found_frames(store: Store, slug: str, tracker: str) -> list[FrameBoxes]:
+    """The detected boxes of a published cell, frame by frame. Raises StoreError for a damaged table."""
+    boxes, frames = store.cell_table("detections", slug, tracker), store.frames_of(slug, tracker)
+    if boxes is None or frames is None:
+        raise StoreError(f"{slug}|{tracker}: its detections or its frames list are damaged: materialize it again")
+    sizes = frames.read(["sha256", "width", "height"]).to_pylist()
+    size_of = {row["sha256"]: (row["width"], row["height"]) for row in sizes if row["width"]}
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for row in boxes.read(["frame_sha256", "label", "x1", "y1", "x2", "y2", "body_from"]).to_pylist():
+        if row["body_from"] in (None, DETECTED) and row["frame_sha256"] in size_of:
+            rows.setdefault(row["frame_sha256"], []).append(row)
+    return [
+        FrameBoxes(
+            np.array([[row[name] for name in ("x1", "y1", "x2", "y2")] for row in found], np.float64),
+            tuple(row["label"] for row in found),
+            *size_of[sha256],
+        )
+        for sha256, found in rows.items()
+    ]
+
+
 def tracker_recipes(spec: TrackerSpec, data: Path) -> TrackerRecipes:
     """The recipes of a tracker's stages, with the digests of its weights as they lie on disk.
 
     Raises SpecError for a setting and ModelError for weights that are unknown, absent or not what the registry says.
     """
     settings = tracker_settings(spec)
-    detectors = tuple(resolve(name, data) for name in settings.detect.weights)
+    settings = dataclasses.replace(settings, detect=_with_measured_proportions(settings.detect, spec, data))
+    references = _references(settings.detect, spec, data)
+    detectors = tuple(resolve(name, data) for name in settings.detect.weights if name != EDGES)
     segmenter = resolve(settings.segment.weights, data)
+    opinion_name = settings.segment.opinion_weights
+    opinion = resolve(opinion_name, data) if opinion_name is not None else None
     runtime = _model_runtime()
     read = digest("read", CODE_VERSIONS["raw_frames"])
     # The weights' names stay out of the settings: a recipe knows them by content.
     detections = Recipe(
         "detections",
         CODE_VERSIONS["detections"],
-        _json_settings(settings.detect, ("weights",)),
+        _detect_facts(settings.detect, references),
         tuple(_used(weights) for weights in detectors),
         runtime,
         read,
@@ -179,8 +284,8 @@ def tracker_recipes(spec: TrackerSpec, data: Path) -> TrackerRecipes:
     segments = Recipe(
         "segments",
         CODE_VERSIONS["segments"],
-        _json_settings(settings.segment, ("weights",)),
-        (_used(segmenter),),
+        _segment_facts(settings.segment),
+        (_used(segmenter),) if opinion is None else (_used(segmenter), _used(opinion)),
         runtime,
         detections.digest,
     )
@@ -188,4 +293,4 @@ def tracker_recipes(spec: TrackerSpec, data: Path) -> TrackerRecipes:
     scored = Recipe(
         "scored_crops", CODE_VERSIONS["scored_crops"], _json_settings(settings.score), (), "opencv", refined.digest
     )
-    return TrackerRecipes(settings, detectors, segmenter, detections, segments, refined, scored)
+    return TrackerRecipes(settings, detectors, segmenter, detections, segments, refined, scored, references, opinion)

@@ -24,8 +24,8 @@ trackers = dg.DynamicPartitionsDefinition(name="tracker")
 cells = dg.MultiPartitionsDefinition({"dataset": datasets, "tracker": trackers})
 
 # Weights stay open for the life of a run's process, whichever cells it makes; two sets, so that a comparison of two
-# trackers in one process does not load by turns.
-_open_detector = lru_cache(maxsize=4)(load_detector)
+# trackers in one process does not load by turns. A tracker names up to eight detectors.
+_open_detector = lru_cache(maxsize=16)(load_detector)
 _open_segmenter = lru_cache(maxsize=2)(load_segmenter)
 
 
@@ -40,7 +40,7 @@ class ModelOpener(dg.ConfigurableResource):
 
     def segmenter(self, recipes: TrackerRecipes) -> Segmenter:
         """The segmenter of a tracker."""
-        opened = _open_segmenter(recipes.segmenter, recipes.settings.segment)
+        opened = _open_segmenter(recipes.segmenter, recipes.settings.segment, recipes.second_opinion)
         one_thread_per_call()
         return opened
 

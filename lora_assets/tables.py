@@ -12,6 +12,7 @@ import types
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from dataclasses import field as row_default
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
@@ -70,8 +71,53 @@ class Detection:
     y1: Pixel
     x2: Pixel
     y2: Pixel
-    detector: Annotated[str, Column("name of the detector that found it")]
+    detector: Annotated[
+        str, Column("name of the detector that won: the most trusted and surest of those that found it")
+    ]
     is_subject: Annotated[bool, Column("true when the box is a character to cut out")]
+    detectors: Annotated[list[str], Column("all detectors whose boxes were fused into this one, the winner first")] = (
+        row_default(default_factory=list)
+    )
+    detector_confidences: Annotated[
+        list[float], Column("the detectors' own confidences, in the order of `detectors`", 0.0, 1.0)
+    ] = row_default(default_factory=list)
+    body_from: (
+        Annotated[
+            str,
+            Column(
+                "how a body box came about: detected, expanded_from_head, expanded_from_face, key_points, sam or "
+                "edges; null for a box that is no body"
+            ),
+        ]
+        | None
+    ) = None
+    outside_share: Annotated[float, Column("share of the box outside the frame before it was clipped", 0.0, 1.0)] = 0.0
+    heads_high: (
+        Annotated[float, Column("height in heads that an expanded body was given; null for others", 0.0)] | None
+    ) = None
+    prepared: Annotated[bool, Column("true when it was found only in the second pass, on the prepared frame")] = False
+    head_in_box: (
+        Annotated[float, Column("confidence of the head at this body's head; null: none was found", 0.0, 1.0)] | None
+    ) = None
+    face_in_box: (
+        Annotated[float, Column("confidence of the face at this body's head; null: none was found", 0.0, 1.0)] | None
+    ) = None
+    agreement: Annotated[
+        float, Column("how sure the other evidence (detectors, head, face, key points) is of this body", 0.0, 1.0)
+    ] = 0.0
+    key_points: (
+        Annotated[
+            list[float],
+            Column("17 key points of COCO: x, y in pixels, confidence; null where no pose model found them"),
+        ]
+        | None
+    ) = None
+    reference_similarity: (
+        Annotated[float, Column("likeness to the reference pictures; null: not compared", 0.0, 1.0)] | None
+    ) = None
+    dropped_boxes: Annotated[
+        int, Column("boxes of the frame that the detectors gave and that had no finite place or no area", 0)
+    ] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +135,39 @@ class Mask:
     coverage: Annotated[float, Column("mask area / frame area", 0.0, 1.0)]
     predicted_iou: Annotated[float, Column("the segmenter's own estimate of its IoU", 0.0, 1.0)]
     stability: Annotated[float, Column("IoU of the mask cut at logit -1 and at +1", 0.0, 1.0)]
+    candidate: Annotated[int, Column("which of the segmenter's masks of the box was taken, from 0", 0)] = 0
+    box_fit: (
+        Annotated[float, Column("IoU of the box and the mask's own box; null: an older table", 0.0, 1.0)] | None
+    ) = None
+    taken_share: Annotated[
+        float, Column("share of the segmenter's mask that was given to a neighbour's mask", 0.0, 1.0)
+    ] = 0.0
+    disagreement: (
+        Annotated[float, Column("1 - IoU with the second opinion in the box; null: none was had", 0.0, 1.0)] | None
+    ) = None
+    background_left: (
+        Annotated[
+            float,
+            Column(
+                "share of the segmenter's mask that has the colours around it and not its own; null: cannot be told",
+                0.0,
+                1.0,
+            ),
+        ]
+        | None
+    ) = None
+    holes: Annotated[float, Column("enclosed background / (mask and enclosed background)", 0.0, 1.0)] = 0.0
+    specks: Annotated[int, Column("pieces of the mask beside the largest", 0)] = 0
+    speck_share: Annotated[float, Column("share of the mask in pieces beside the largest", 0.0, 1.0)] = 0.0
+    edge_contact: Annotated[
+        list[float],
+        Column(
+            "for the frame's left, top, right and bottom edge: share of the mask's extent along it that touches it",
+            0.0,
+            1.0,
+        ),
+    ] = row_default(default_factory=list)
+    matting: Annotated[str, Column("how the soft edge of the crop's picture is made; none: it is hard")] = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +201,71 @@ class ScoredCrop:
     flags: Annotated[list[str], Column("named defects of L2")]
     flag_values: Annotated[list[float], Column("measured value of each flag, in the order of `flags`")]
     flag_limits: Annotated[list[float], Column("limit that each value crossed, in the order of `flags`")]
+    extracted_again: Annotated[bool, Column("true when a second mask, of a wider box, was tried")] = False
+    second_window: (
+        Annotated[list[float], Column("x, y, width, height of the second mask; null: the first was kept", 0.0)] | None
+    ) = None
+    second_rle: Annotated[bytes, Column("the second mask's COCO run lengths; null: the first was kept")] | None = None
+    characters_by_detections: (
+        Annotated[int, Column("subjects in the cut-out, itself included, by their masks; null: an older table", 0)]
+        | None
+    ) = None
+    characters_by_masks: Annotated[int, Column("pieces of the mask as large as a character", 0)] | None = None
+    characters_by_faces: Annotated[int, Column("heads and faces in the cut-out", 0)] | None = None
+    dark_share: (
+        Annotated[float, Column("share of the figure that is black, 0 when anything is lit", 0.0, 1.0)] | None
+    ) = None
+    colour_spread: (
+        Annotated[float, Column("largest standard deviation of a channel in the figure", 0.0, 128.0)] | None
+    ) = None
+    is_thing: Annotated[float, Column("1 for a label of a thing without a head in it", 0.0, 1.0)] | None = None
+    support: (
+        Annotated[float, Column("how sure other evidence is that this is a character; null: not asked", 0.0, 1.0)]
+        | None
+    ) = None
+    neighbour_share: (
+        Annotated[float, Column("largest share of the mask that is another subject's too", 0.0, 1.0)] | None
+    ) = None
+    missing_head: Annotated[float, Column("share of a found head that the mask leaves out", 0.0, 1.0)] | None = None
+    headless: (
+        Annotated[float, Column("share of the top side on the frame's edge, where no head is inside", 0.0, 1.0)] | None
+    ) = None
+    head_cut: (
+        Annotated[float, Column("share of the head's extent that the frame's edge cuts; null: no head", 0.0, 1.0)]
+        | None
+    ) = None
+    outside_box: Annotated[float, Column("share of the mask outside its box and a margin", 0.0, 1.0)] | None = None
+    box_gap: (
+        Annotated[float, Column("share of the box's height that the mask does not reach; null: a made box", 0.0, 1.0)]
+        | None
+    ) = None
+    left_out: (
+        Annotated[float, Column("parts of the figure outside the mask, as a share of the mask", 0.0, 1.0)] | None
+    ) = None
+    lost_in_holes: (
+        Annotated[float, Column("parts of the figure in holes of the mask, as a share of the mask", 0.0, 1.0)] | None
+    ) = None
+    speck_share: Annotated[float, Column("share of the mask beside its largest piece", 0.0, 1.0)] | None = None
+    background_left: (
+        Annotated[float, Column("share of the mask that looks like the background; null: cannot be told", 0.0, 1.0)]
+        | None
+    ) = None
+    box_fill: Annotated[float, Column("share of its bounding box that the mask fills", 0.0, 1.0)] | None = None
+    elongation: Annotated[float, Column("longer over shorter side of the mask's bounding box", 1.0)] | None = None
+    longest_side: Annotated[float, Column("longer side of the mask's bounding box, pixels", 0.0)] | None = None
+    brightness: Annotated[float, Column("level under which 99 % of the figure lies", 0.0, 1.0)] | None = None
+    contrast: (
+        Annotated[float, Column("span of the middle 96 % of the figure's luminance, over its lightest", 0.0, 1.0)]
+        | None
+    ) = None
+    sharpness: (
+        Annotated[float, Column("steepness of the strongest edges in the figure; null: it has none", 0.0, 1.0)] | None
+    ) = None
+    text_share: Annotated[float, Column("share of the figure under lettering", 0.0, 1.0)] | None = None
+    comb_ratio: (
+        Annotated[float, Column("alternating rows of two fields, over upright edges; null: no edges", 0.0, 1.0)] | None
+    ) = None
+    bar_share: Annotated[float, Column("share of the mask on black bars of the frame", 0.0, 1.0)] | None = None
 
 
 TABLES: dict[str, type] = {
@@ -217,10 +361,10 @@ def to_table(rows: Iterable[Any], row_type: type) -> pa.Table:
 
 
 def from_table(table: pa.Table, row_type: type[Row]) -> list[Row]:
-    """The rows of a table, in order."""
-    names = [field.name for field in fields(row_type)]  # pyright: ignore
+    """The rows of a table, in order. A column that a table of an earlier version lacks takes the row type's default."""
+    names = [field.name for field in fields(row_type) if field.name in table.column_names]  # pyright: ignore
     values = [table.column(name).to_pylist() for name in names]
-    return [row_type(*row) for row in zip(*values, strict=True)]
+    return [row_type(**dict(zip(names, row, strict=True))) for row in zip(*values, strict=True)]
 
 
 def empty_table(row_type: type) -> pa.Table:

@@ -68,11 +68,12 @@ def test_bench_without_a_command_measures_everything(monkeypatch, capsys):
         "upkeep.measure_increment",
         "upkeep.measure_memory",
         "pipeline.measure_pipeline",
+        "starters.measure_starter_models",
     ):
         monkeypatch.setattr(f"lora_assets.benchmarks.{name}", remembered(name))
     get_command(bench_app).main([], standalone_mode=False)
     full, told = dict(asked), capsys.readouterr().out
-    assert len(full) == told.count("measured") == 4
+    assert len(full) == told.count("measured") == 5
     assert next(iter(full)) == "upkeep.measure_memory"
     asked.clear()
     get_command(bench_app).main(["--quick"], standalone_mode=False)

@@ -320,7 +320,7 @@ def _torch_like(path: Path, program: bytes) -> Path:
         (b"cmodels.yolo\nModel", "yolo-pt"),
         (b"image_encoder.patch_embed.proj.weight prompt_encoder.x", "sam"),
         (b"image_encoder.patch_embed.seq.0.c.weight prompt_encoder.x", "mobile-sam"),
-        (b"image_encoder.patch_embed.0.0.weight prompt_encoder.x", "starter-sam"),
+        (b"mask_decoder.network.downs.0.0.0.weight", "starter-sam"),
     ],
 )
 def test_the_family_is_told_from_the_file(tmp_path: Path, program: bytes, family: str) -> None:

@@ -145,8 +145,9 @@ def test_an_unknown_weight_is_a_problem_and_stops_no_other(data, store, listed):
 def test_a_recipe_does_not_depend_on_the_name_of_the_weights(data, tmp_path):
     from lora_assets.models import resolve
 
-    copy = tmp_path / "another name.pt"
-    copy.write_bytes(resolve("starter-yolo", data).path.read_bytes())
+    packaged = resolve("starter-yolo", data).path
+    copy = tmp_path / f"another name{packaged.suffix}"
+    copy.write_bytes(packaged.read_bytes())
     one = tracker_recipes(TrackerSpec("A"), data)
     other = tracker_recipes(TrackerSpec("B", settings={"detect": {"weights": [str(copy)]}}), data)
     assert one.detections.digest == other.detections.digest

@@ -145,10 +145,12 @@ def masks(
     description="One row per cut-out: the five technical parts, what is in it, whether it is fit for training, its "
     "flags with value and limit, score and tier. Crops without a veto are written as RGBA PNG.",
 )
-def scored_crops(context: dg.AssetExecutionContext, data_folder: DataFolder) -> Iterator[dg.MaterializeResult]:
+def scored_crops(
+    context: dg.AssetExecutionContext, data_folder: DataFolder, models: ModelOpener
+) -> Iterator[dg.MaterializeResult]:
     if (cell := _cell(context, data_folder)) is None:
         return
-    update = update_scored_crops(cell)
+    update = update_scored_crops(cell, lambda: models.segmenter(cell.recipes))
     yield _result(update, crops_preview(cell.store, update.table))
 
 

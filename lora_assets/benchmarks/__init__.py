@@ -3,7 +3,12 @@
 inputs.py      folders of drawn frames, as many as asked, each with bytes of its own
 cheap.py       models that cost nothing, to measure everything but models
 upkeep.py      no-op re-runs, one per cent new frames, memory against the number of frames
+judge.py       the judge against the rules, with a simulated reviewer
 pipeline.py    the whole line against its models alone, and against the loop that tutorials show
+starters.py    the starter models: everything that follows, and the drawn scenes of `training.starters`, as tables
+real_drawings.py  characters that detectors find in real drawings
+model_speed.py    milliseconds per frame by runtime and threads
+failures.py       sheets of pictures of what the starters get wrong
 
-What belongs elsewhere: accuracy (training measures its own models).
+What belongs elsewhere: how the accuracy of a model is measured (training).
 """

@@ -83,7 +83,7 @@ def measure_pipeline(frames: int, repeats: int, size: tuple[int, int], detector:
         recipes = tracker_recipes(TrackerSpec("MEASURED", settings=given), root)
         settings = recipes.settings
         detectors = tuple(load_detector(each, settings.detect) for each in recipes.detectors)
-        segmenter = load_segmenter(recipes.segmenter, settings.segment)
+        segmenter = load_segmenter(recipes.segmenter, settings.segment, recipes.second_opinion)
         import_ultralytics()
         from ultralytics import YOLO
 

@@ -50,7 +50,7 @@ def measure_increment(frames: int) -> list[str]:
         recipes = tracker_recipes(read_tracker(data, TRACKER), data)
         settings = recipes.settings
         detectors = tuple(load_detector(each, settings.detect) for each in recipes.detectors)
-        segmenter = load_segmenter(recipes.segmenter, settings.segment)
+        segmenter = load_segmenter(recipes.segmenter, settings.segment, recipes.second_opinion)
         one_thread_per_call()
 
     def models() -> tuple[Callable[[], Sequence[Detector]], Callable[[], Segmenter]]:

@@ -14,6 +14,8 @@ weights.py     models list, pull, verify, add
 servers.py     up, serve, password
 dagster_ui.py  the Dagster web server behind the guard
 register.py    reregister
+verdicts.py    verdicts list, export, import, check, backup
+judge.py       judge
 bench.py       bench
 """
 

@@ -34,9 +34,21 @@ app = typer.Typer(
 
 def _add_commands() -> None:
     # Imported here, so that `lora_assets.cli.app` can be imported by the command modules for its exit codes.
-    from lora_assets.cli import bench, register, run, servers, status, tables, trackers, weights
+    from lora_assets.cli import (
+        bench,
+        judge,
+        register,
+        run,
+        scenes,
+        servers,
+        status,
+        tables,
+        trackers,
+        verdicts,
+        weights,
+    )
 
-    for module in (run, status, trackers, tables, weights, servers, register, bench):
+    for module in (run, status, trackers, tables, weights, servers, register, bench, verdicts, judge, scenes):
         module.add_to(app)
 
 

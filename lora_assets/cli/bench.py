@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 bench_app = typer.Typer(invoke_without_command=True)
+
+
+def _folder(variable: str) -> Path | None:
+    named = os.environ.get(variable)
+    return Path(named) if named else None
 
 
 def _print(lines: list[str]) -> None:
@@ -56,6 +63,58 @@ def pipeline(
     _print(measure_pipeline(frames, repeats, (width, height), detector, segmenter))
 
 
+@bench_app.command()
+def judge(
+    scenes: Annotated[int, typer.Option(help="Drawn scenes; a third is kept for trying.")] = 900,
+    draws: Annotated[int, typer.Option(help="How often verdicts are chosen anew.")] = 2,
+) -> None:
+    """Measure what the judge gains over the rules after 50, 200 and 800 verdicts of a simulated reviewer."""
+    from lora_assets.benchmarks.judge import measure_judge
+
+    _print(measure_judge(scenes=scenes, draws=draws))
+
+
+@bench_app.command()
+def starters(
+    scenes: Annotated[int, typer.Option(help="Unseen drawn scenes.", min=1, max=1_000)] = 200,
+    real: Annotated[
+        Path | None, typer.Option(help="Real drawings to count characters in; LORA_ASSETS_TEST_IMAGES names it too.")
+    ] = None,
+    models: Annotated[
+        Path | None, typer.Option(help="Detectors to compare with; LORA_ASSETS_TEST_MODELS names it too.")
+    ] = None,
+    figures: Annotated[Path | None, typer.Option(help="Write sheets of failures into this folder.")] = None,
+    repeats: Annotated[int, typer.Option(help="How often each runtime runs, in turn.", min=1)] = 20,
+) -> None:
+    """Measure the starter models: drawn scenes, real drawings, milliseconds per frame."""
+    from lora_assets.benchmarks.starters import measure_starter_models
+
+    real, models = real or _folder("LORA_ASSETS_TEST_IMAGES"), models or _folder("LORA_ASSETS_TEST_MODELS")
+    _print(measure_starter_models(scenes, real, models, figures, repeats))
+
+
+@bench_app.command()
+def detection(
+    scenes: Annotated[int, typer.Option(help="Drawn scenes that are judged.")] = 100,
+    detector: Annotated[list[str] | None, typer.Option(help="Detector weights, most trusted first.")] = None,
+) -> None:
+    """Measure how well bodies are found in drawn scenes, before and after expansion and fusion."""
+    from lora_assets.benchmarks.detection import measure_detection
+
+    _print(measure_detection(scenes, (640, 360), detector or ["starter-yolo"]))
+
+
+@bench_app.command()
+def tiers(
+    crops: Annotated[int, typer.Option(help="Drawn crops; a third is kept unseen.", min=10)] = 3_000,
+    sheet: Annotated[Path | None, typer.Option(help="Write a sheet of right and wrong tiers, as PNG.")] = None,
+) -> None:
+    """Measure precision and recall of tiers and flags on drawn crops with known defects."""
+    from lora_assets.benchmarks.tiers import measure_tiers
+
+    _print(measure_tiers(crops, sheet))
+
+
 @bench_app.callback()
 def bench(
     context: typer.Context,
@@ -72,11 +131,13 @@ def bench(
         noop(200)
         increment(50)
         pipeline(4, 1, 640, 360)
+        starters(4, repeats=2)
         return
     memory()
     noop()
     increment()
     pipeline()
+    starters()
 
 
 def add_to(app: typer.Typer) -> None:

@@ -7,6 +7,7 @@ bookkeeping of chunks (stages), which cells are due (planning).
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -35,9 +36,9 @@ from lora_assets.store import PublishedTable, Shelf, Store, StoreError, atomic_w
 from lora_assets.tables import Detection, Mask, ScoredCrop
 from lora_assets.vision import crops, images
 from lora_assets.vision.detect import Detector, detect_frame
+from lora_assets.vision.extract_again import SegmentAgain, score_with_second_try
 from lora_assets.vision.masks import encode_mask
 from lora_assets.vision.refine import refine_rows
-from lora_assets.vision.score import score_frame
 from lora_assets.vision.segment import Segmenter
 
 Arguments = ParamSpec("Arguments")
@@ -121,7 +122,7 @@ def update_detections(cell: Cell, open_detectors: Callable[[], Sequence[Detector
     detectors = open_detectors() if missing else ()
 
     def work(frame: FrameRef, _: None) -> list[Detection]:
-        return detect_frame(load_pixels(frame), frame.sha256, detectors, settings.detect)
+        return detect_frame(load_pixels(frame), frame.sha256, detectors, settings.detect, cell.recipes.references)
 
     filled = fill_shelf(
         shelf, ((ref, None) for ref in missing), work,
@@ -144,7 +145,8 @@ def segment_subjects(
         rows.append(
             Mask(
                 sha256, box.detection_id, found.x, found.y, width, height, encode_mask(found.mask), area,
-                area / frame_area, found.predicted_iou, found.stability,
+                area / frame_area, found.predicted_iou, found.stability, found.candidate, found.box_fit,
+                found.taken_share, found.disagreement, found.background_left,
             )
         )  # fmt: skip
     return rows
@@ -236,9 +238,30 @@ def _write_pictures(store: Store, image: images.RgbImage, mask: Mask, row: Score
         atomic_write_bytes(thumb, images.thumbnail_webp(rgba), durable=False)
 
 
+def _segment_again(open_segmenter: Callable[[], Segmenter]) -> Callable[[str], SegmentAgain]:
+    """What extracts crops of a frame (by hash) again; the model is opened at the first one, once for all workers."""
+    lock = threading.Lock()
+    opened: list[Segmenter] = []
+
+    def of_frame(sha256: str) -> SegmentAgain:
+        def segment(image: images.RgbImage, boxes: list[Detection]) -> list[Mask]:
+            with lock:
+                if not opened:
+                    opened.append(open_segmenter())
+            return segment_subjects(image, sha256, boxes, opened[0])
+
+        return segment
+
+    return of_frame
+
+
 @_one_at_a_time
-def update_scored_crops(cell: Cell) -> StageUpdate:
-    """Bring `scored_crops` of a cell up to date: score, cut out and write the pictures of what has no score yet."""
+def update_scored_crops(cell: Cell, open_segmenter: Callable[[], Segmenter] | None = None) -> StageUpdate:
+    """Bring `scored_crops` of a cell up to date: score, cut out and write the pictures of what has no score yet.
+
+    The segmenter is opened when the first crop is to be extracted again; without one (a line measured without its
+    models) none is.
+    """
     started = time.monotonic()
     store, recipe, settings = cell.store, cell.recipes.scored_crops, cell.recipes.settings
     frames = _listed_frames(cell)
@@ -251,6 +274,7 @@ def update_scored_crops(cell: Cell) -> StageUpdate:
     boxes, masks = cell.shelf(cell.recipes.detections, Detection), cell.shelf(cell.recipes.masks, Mask)
     shelf = cell.shelf(recipe, ScoredCrop)
     missing = set(refs) - shelf.done()
+    segment = None if open_segmenter is None else _segment_again(open_segmenter)
 
     def inputs() -> Iterator[tuple[FrameRef, tuple[list[Detection], list[Mask]]]]:
         for answered, table in masks.read(missing):
@@ -266,11 +290,11 @@ def update_scored_crops(cell: Cell) -> StageUpdate:
         if not mask_list:
             return []
         image = load_pixels(frame)
-        rows = score_frame(image, detections, mask_list, settings.score)
-        by_detection = {mask.detection_id: mask for mask in mask_list}
-        for row in rows:
-            _write_pictures(store, image, by_detection[row.detection_id], row)
-        return rows
+        again = None if segment is None else segment(frame.sha256)
+        scored = score_with_second_try(image, detections, mask_list, settings.score, settings.refine, again)
+        for each in scored:
+            _write_pictures(store, image, each.mask, each.crop)
+        return [each.crop for each in scored]
 
     filled = fill_shelf(
         shelf, inputs(), work,

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from lora_assets.models.registry import MOBILE_SAM, SAM, STARTER_SAM, YOLO_ONNX, YOLO_PT, ModelError
+from lora_assets.models.registry import MOBILE_SAM, SALIENCY_ONNX, SAM, STARTER_SAM, YOLO_ONNX, YOLO_PT, ModelError
 
 _PEEK_BYTES = 16 * 1024 * 1024
 _KNOWN_SUFFIXES = (".pt", ".pth", ".onnx", ".safetensors")
+# Field numbers of onnx.proto: ModelProto.graph, GraphProto.output, ValueInfoProto.type, TypeProto.tensor_type, shape.
+_ONNX_OUTPUT_SHAPE = (7, 12, 2, 1, 2)
+_ONNX_DIMENSION = 1
+_PICTURE_RANK = 4
 
 
 def _pickle_text(path: Path) -> bytes:
@@ -35,8 +41,54 @@ def _safetensors_names(path: Path) -> bytes:
     return "\n".join(json.loads(header)).encode()
 
 
+def _varint(handle: BinaryIO) -> int:
+    value = 0
+    for shift in range(0, 64, 7):
+        byte = handle.read(1)
+        if not byte:
+            break
+        value |= (byte[0] & 0x7F) << shift
+        if byte[0] < 0x80:
+            return value
+    raise ValueError("not protobuf")
+
+
+def _messages(handle: BinaryIO, end: int) -> Iterator[tuple[int, int]]:
+    """Number and end of each protobuf field with a length, with the handle at its start; nothing else is read."""
+    while handle.tell() < end:
+        key = _varint(handle)
+        if key & 7 == 0:
+            _varint(handle)
+        elif key & 7 in (1, 5):
+            handle.seek(8 if key & 7 == 1 else 4, 1)
+        else:
+            length = _varint(handle)
+            stop = handle.tell() + length
+            if key & 7 != 2 or stop > end:
+                raise ValueError("not protobuf")
+            yield key >> 3, stop
+            handle.seek(stop)
+
+
+def _onnx_output_rank(path: Path) -> int | None:
+    """How many dimensions the first output of an ONNX file has; None when the file does not say."""
+
+    def inside(handle: BinaryIO, end: int, numbers: tuple[int, ...]) -> Iterator[int]:
+        for number, stop in _messages(handle, end):
+            if number == numbers[0]:
+                yield from (stop,) if len(numbers) == 1 else inside(handle, stop, numbers[1:])
+
+    try:
+        with path.open("rb") as handle:
+            for stop in inside(handle, path.stat().st_size, _ONNX_OUTPUT_SHAPE):
+                return sum(number == _ONNX_DIMENSION for number, _ in _messages(handle, stop))
+    except ValueError:
+        return None
+    return None
+
+
 def guess_family(path: Path) -> str:
-    """The family of a weights file: yolo-pt, yolo-onnx, sam, mobile-sam or starter-sam.
+    """The family of a weights file: yolo-pt, yolo-onnx, saliency-onnx, sam, mobile-sam or starter-sam.
 
     Raises ModelError when the suffix or the content is none that can be opened.
     """
@@ -44,7 +96,8 @@ def guess_family(path: Path) -> str:
     if suffix not in _KNOWN_SUFFIXES:
         raise ModelError(f"{path}: weights end in {', '.join(_KNOWN_SUFFIXES)}, not in {suffix or 'nothing'}")
     if suffix == ".onnx":
-        return YOLO_ONNX
+        # A picture out, batch x channels x height x width, is a salient-object network; boxes come as three dimensions.
+        return SALIENCY_ONNX if _onnx_output_rank(path) == _PICTURE_RANK else YOLO_ONNX
     try:
         text = _safetensors_names(path) if suffix == ".safetensors" else _pickle_text(path)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
@@ -52,7 +105,9 @@ def guess_family(path: Path) -> str:
     if b"prompt_encoder." in text and b"image_encoder." in text:
         if b"image_encoder.patch_embed.proj." in text:
             return SAM
-        return MOBILE_SAM if b"image_encoder.patch_embed.seq." in text else STARTER_SAM
+        return MOBILE_SAM
+    if b"mask_decoder.network.downs." in text:
+        return STARTER_SAM
     if suffix != ".safetensors" and (b"ultralytics" in text or b"models.yolo" in text):
         return YOLO_PT
     raise ModelError(

@@ -22,8 +22,16 @@ YOLO_ONNX = "yolo-onnx"
 SAM = "sam"
 MOBILE_SAM = "mobile-sam"
 STARTER_SAM = "starter-sam"
+SALIENCY_ONNX = "saliency-onnx"
 
-TASK_OF_FAMILY = {YOLO_PT: DETECT, YOLO_ONNX: DETECT, SAM: SEGMENT, MOBILE_SAM: SEGMENT, STARTER_SAM: SEGMENT}
+TASK_OF_FAMILY = {
+    YOLO_PT: DETECT,
+    YOLO_ONNX: DETECT,
+    SAM: SEGMENT,
+    MOBILE_SAM: SEGMENT,
+    STARTER_SAM: SEGMENT,
+    SALIENCY_ONNX: SEGMENT,
+}
 
 
 class ModelError(RuntimeError):
@@ -54,11 +62,16 @@ class Weights:
 _ULTRALYTICS = "https://github.com/ultralytics/assets/releases/download"
 _DEEPGHS = "https://huggingface.co/deepghs"
 _SAM = "https://dl.fbaipublicfiles.com/segment_anything"
+_REMBG = "https://github.com/danielgatis/rembg/releases/download/v0.0.0"
 
 WEIGHTS: tuple[Weights, ...] = (
     Weights(
-        "starter-yolo", "starter_yolo.pt", DETECT, YOLO_PT, (), 0, "", "AGPL-3.0", True,
-        "comes inside the package; trained on drawn scenes", packaged=True,
+        "starter-yolo", "starter_yolo.onnx", DETECT, YOLO_ONNX, (), 0, "", "AGPL-3.0", True,
+        "comes inside the package; trained on drawn scenes; for a CPU", packaged=True,
+    ),
+    Weights(
+        "starter-yolo-pt", "starter_yolo.pt", DETECT, YOLO_PT, (), 0, "", "AGPL-3.0", True,
+        "the same network for a GPU, and to train on from", packaged=True,
     ),
     Weights(
         "starter-sam", "starter_sam.pt", SEGMENT, STARTER_SAM, (), 0, "", "AGPL-3.0", True,
@@ -129,6 +142,25 @@ WEIGHTS: tuple[Weights, ...] = (
         "sam_vit_h", "sam_vit_h_4b8939.pth", SEGMENT, SAM, (f"{_SAM}/sam_vit_h_4b8939.pth",),
         2564550879, "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e", "Apache-2.0", True,
         "Segment Anything, huge: best masks, needs a GPU",
+    ),
+    Weights(
+        "u2net", "u2net.onnx", SEGMENT, SALIENCY_ONNX, (f"{_REMBG}/u2net.onnx",),
+        175997641, "8d10d2f3bb75ae3b6d527c77944fc5e7dcd94b29809d47a739a7a728a912b491", "Apache-2.0", True,
+        "a second opinion on masks, trained on photographs",
+    ),
+    Weights(
+        "u2netp", "u2netp.onnx", SEGMENT, SALIENCY_ONNX, (f"{_REMBG}/u2netp.onnx",),
+        4574861, "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8", "Apache-2.0", True,
+        "a second opinion on masks: the small U2Net",
+    ),
+    Weights(
+        "isnet-anime", "isnet-anime.onnx", SEGMENT, SALIENCY_ONNX,
+        (
+            f"{_REMBG}/isnet-anime.onnx",
+            "https://huggingface.co/skytnt/anime-seg/resolve/493cb60893f47441b26ec4fb9a306bce9e342982/isnetis.onnx",
+        ),
+        176069933, "f15622d853e8260172812b657053460e20806f04b9e05147d49af7bed31a6e99", "Apache-2.0", True,
+        "a second opinion on masks, trained on drawn characters",
     ),
 )  # fmt: skip
 

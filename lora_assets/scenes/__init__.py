@@ -1,4 +1,4 @@
-"""Drawn (anime-style) frames with truth: single random scenes and the sample film.
+"""Drawn (anime-style) frames with truth: single random scenes, random films of shots, and the sample film.
 
 What is exported here loads no drawing library until a function is called; recognition of real pictures is not here.
 """
@@ -7,6 +7,18 @@ from __future__ import annotations
 
 from lora_assets.scenes.film import sample_film_truth, write_sample_film
 from lora_assets.scenes.scene import draw_scene
-from lora_assets.scenes.truth import CharacterTruth, SceneFrame
+from lora_assets.scenes.shots import Camera, FilmFrame, draw_shots
+from lora_assets.scenes.truth import CharacterTruth, Effect, SceneFrame, ThingTruth
 
-__all__ = ["CharacterTruth", "SceneFrame", "draw_scene", "sample_film_truth", "write_sample_film"]
+__all__ = [
+    "Camera",
+    "CharacterTruth",
+    "Effect",
+    "FilmFrame",
+    "SceneFrame",
+    "ThingTruth",
+    "draw_scene",
+    "draw_shots",
+    "sample_film_truth",
+    "write_sample_film",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import skia
 
@@ -22,17 +23,12 @@ def behind_head(design: Design, yaw: float) -> list[Shape]:
 def on_head(design: Design, yaw: float) -> list[Shape]:
     """Head wear over the hair."""
     shift = -0.05 * math.sin(math.radians(yaw))
-    if design.hat == "beret":
-        return _beret(design, shift)
-    if design.hat == "straw":
-        return _straw(design, shift)
     if design.hat:
-        draw = {"cap": _cap, "cat_ears": _cat_ears, "headphones": _headphones}
-        return draw[design.hat](design, yaw, shift)
+        return HATS[design.hat](design, yaw, shift)
     return _head_bow(design, yaw, shift) if design.ribbon else []
 
 
-def _beret(design: Design, shift: float) -> list[Shape]:
+def _beret(design: Design, _yaw: float, shift: float) -> list[Shape]:
     cloth = smooth([(shift - 0.56, -0.86), (shift - 0.42, -1.12), (shift + 0.02, -1.24), (shift + 0.46, -1.1),
                     (shift + 0.5, -0.92), (shift, -0.98)])  # fmt: skip
     return [Shape(cloth, design.accent, HEAD)]
@@ -52,7 +48,7 @@ def _cap(design: Design, yaw: float, shift: float) -> list[Shape]:
     return shapes
 
 
-def _straw(design: Design, shift: float) -> list[Shape]:
+def _straw(design: Design, _yaw: float, shift: float) -> list[Shape]:
     straw: Rgb = (238, 208, 138)
     dome = smooth([(shift - 0.46, -0.86), (shift - 0.4, -1.18), (shift, -1.32), (shift + 0.4, -1.18),
                    (shift + 0.46, -0.86), (shift, -0.8)], tension=0.15)  # fmt: skip
@@ -73,7 +69,7 @@ def _cat_ears(design: Design, yaw: float, shift: float) -> list[Shape]:
         inner = smooth([(x - 0.09, -0.97), (x + lean * 0.9, -1.24), (x + 0.09, -0.97)], tension=0.06)
         shapes.append(Shape(ear, design.hair, HEAD))
         if yaw < 112:
-            shapes.append(Shape(inner, (250, 190, 196), line=0, shaded=False))
+            shapes.append(Shape(inner, (250, 190, 196), line=0))
     return shapes
 
 
@@ -112,3 +108,68 @@ def bow_shapes(x: float, y: float, size: float, tone: Rgb) -> list[Shape]:
     knot = skia.Path()
     knot.addCircle(x, y, size * 0.25)
     return [*shapes, Shape(knot, toned(tone, 0.85), HEAD)]
+
+
+def _beanie(design: Design, _yaw: float, shift: float) -> list[Shape]:
+    dome = smooth([(shift - 0.53, -0.72), (shift - 0.47, -1.04), (shift, -1.22), (shift + 0.47, -1.04),
+                   (shift + 0.53, -0.72), (shift, -0.78)], tension=0.15)  # fmt: skip
+    fold = smooth([(shift - 0.55, -0.68), (shift - 0.54, -0.86), (shift, -0.94), (shift + 0.54, -0.86),
+                   (shift + 0.55, -0.68), (shift, -0.75)], tension=0.12)  # fmt: skip
+    shapes = [Shape(dome, design.accent, HEAD), Shape(fold, toned(design.accent, 0.85), HEAD)]
+    if design.fringe_seed % 2:
+        ball = skia.Path()
+        ball.addCircle(shift, -1.27, 0.13)
+        shapes.insert(0, Shape(ball, toned(design.accent, 1.6), HEAD))
+    return shapes
+
+
+def _witch(design: Design, _yaw: float, shift: float) -> list[Shape]:
+    lean = 0.2 if design.fringe_seed % 2 else -0.2
+    cone = smooth([(shift - 0.5, -0.86), (shift - 0.28, -1.3), (shift + lean * 0.3, -1.62), (shift + lean, -1.7),
+                   (shift + 0.2 + lean * 0.3, -1.4), (shift + 0.5, -0.86), (shift, -0.78)], tension=0.12)  # fmt: skip
+    band = skia.Path()
+    band.addRect(skia.Rect.MakeLTRB(-0.8, -1.02, 0.8, -0.88))
+    brim = smooth([(-0.92, -0.8), (-0.45, -0.92), (0, -0.95), (0.45, -0.92), (0.92, -0.8), (0.5, -0.74), (0, -0.72),
+                   (-0.5, -0.74)])  # fmt: skip
+    tone = toned(design.accent, 0.6)
+    return [Shape(cone, tone, HEAD), Shape(band, toned(design.accent, 1.6), line=0.6, clip=cone),
+            Shape(brim, tone, HEAD)]  # fmt: skip
+
+
+def _helmet(design: Design, yaw: float, shift: float) -> list[Shape]:
+    steel: Rgb = (180, 188, 200) if design.fringe_seed % 2 else design.accent
+    foot = -0.62 if yaw < 112 else -0.2
+    dome = smooth([(shift - 0.57, foot), (shift - 0.54, -0.94), (shift, -1.22), (shift + 0.54, -0.94),
+                   (shift + 0.57, foot), (shift, min(foot, -0.72))], tension=0.14)  # fmt: skip
+    ridge = smooth([(shift - 0.55, -0.78), (shift, -0.9), (shift + 0.55, -0.78)], closed=False)
+    return [Shape(dome, steel, HEAD), Shape(ridge, None, line=1.6, line_rgb=toned(steel, 0.6), clip=dome)]
+
+
+def _crown(_design: Design, _yaw: float, shift: float) -> list[Shape]:
+    gold: Rgb = (240, 204, 92)
+    path = skia.Path()
+    points = [(-0.36, -0.96)]
+    for i in range(5):
+        x = -0.36 + 0.18 * i
+        points += [(x, -1.34 if i % 2 == 0 else -1.3), (x + 0.09, -1.12)] if i < 4 else [(x, -1.34)]
+    points += [(0.36, -0.96), (0.0, -0.9)]
+    path.addPoly([skia.Point(shift + x, y) for x, y in points], True)
+    gem = skia.Path()
+    gem.addCircle(shift, -1.02, 0.05)
+    return [Shape(path, gold, HEAD), Shape(gem, (206, 60, 80), line=0.6)]
+
+
+def _top_hat(design: Design, _yaw: float, shift: float) -> list[Shape]:
+    tone = toned(design.accent, 0.5)
+    tube, band, brim = skia.Path(), skia.Path(), skia.Path()
+    tube.addPoly([skia.Point(shift + x, y) for x, y in ((-0.42, -0.92), (-0.46, -1.55), (0.46, -1.55), (0.42, -0.92))],
+                 True)  # fmt: skip
+    band.addRect(skia.Rect.MakeLTRB(shift - 0.6, -1.12, shift + 0.6, -0.96))
+    brim.addOval(skia.Rect.MakeLTRB(shift - 0.72, -1.02, shift + 0.72, -0.82))
+    return [Shape(brim, tone, HEAD), Shape(tube, tone, HEAD), Shape(band, design.accent, line=0.6, clip=tube)]
+
+
+HATS: dict[str, Callable[[Design, float, float], list[Shape]]] = {
+    "beret": _beret, "straw": _straw, "cap": _cap, "cat_ears": _cat_ears, "headphones": _headphones,
+    "beanie": _beanie, "witch": _witch, "helmet": _helmet, "crown": _crown, "top_hat": _top_hat,
+}  # fmt: skip

@@ -32,6 +32,8 @@ class Skeleton:
     hip_half: float
     limb: float
     ground: float
+    belly: float = 0.0
+    hand_kinds: tuple[str, str] = ("relaxed", "relaxed")
 
     @property
     def hip_y(self) -> float:
@@ -50,43 +52,55 @@ def skeleton_of(design: Design, pose: Pose) -> Skeleton:
     flat = max(abs(math.cos(math.radians(pose.yaw))), 0.42)
     sideways = 60 < pose.yaw < 120
     shoulder_half = (0.2 + 0.058 * body) * design.build * flat
-    hip_half = (0.17 + 0.042 * body) * design.build * max(flat, 0.62)
+    hip_half = (0.17 + 0.042 * body) * min(design.build, 1.15) * max(flat, 0.62)
     shoulder_y, hip_y = 0.035 + 0.04 * body, 0.06 + 0.4 * body
     hips_x = -math.tan(math.radians(pose.lean)) * hip_y
     arm, leg = 0.18 * body + 0.06, (body - hip_y) * 0.5
 
-    def reach(start: Point, angles: tuple[float, float], length: float, side: int) -> tuple[Point, Point]:
+    def reach(start: Point, angles: tuple[float, float], lengths: Point, side: int) -> tuple[Point, Point]:
         a, b = (math.radians(angle) * (1 if sideways else side) for angle in angles)
-        middle = (start[0] + math.sin(a) * length, start[1] + math.cos(a) * length)
-        return middle, (middle[0] + math.sin(b) * length, middle[1] + math.cos(b) * length)
+        upper, lower = lengths
+        middle = (start[0] + math.sin(a) * upper, start[1] + math.cos(a) * upper)
+        return middle, (middle[0] + math.sin(b) * lower, middle[1] + math.cos(b) * lower)
 
     spread = 0.04 if sideways else hip_half * 0.5
     shoulders = ((0.07, shoulder_y), (-0.03, shoulder_y)) if sideways else (
         (shoulder_half, shoulder_y), (-shoulder_half, shoulder_y))  # fmt: skip
     hips = ((hips_x + spread, hip_y), (hips_x - spread, hip_y))
-    arms = [reach(shoulders[i], pose.arms[i], arm, 1 - 2 * i) for i in (0, 1)]
-    legs = [reach(hips[i], pose.legs[i], leg, 1 - 2 * i) for i in (0, 1)]
+    arms = [reach(shoulders[i], pose.arms[i], (arm, arm), 1 - 2 * i) for i in (0, 1)]
+    shares = (leg * pose.foreshortening[0], leg * pose.foreshortening[1])
+    legs = [reach(hips[i], pose.legs[i], shares, 1 - 2 * i) for i in (0, 1)]
+    bulge = 0.5 * hip_half * design.belly * math.sin(math.radians(pose.yaw))
     return Skeleton(
         yaw=pose.yaw, shoulders=shoulders, elbows=(arms[0][0], arms[1][0]), hands=(arms[0][1], arms[1][1]),
-        waist=(hips_x * 0.6, hip_y * 0.66), hips=hips, knees=(legs[0][0], legs[1][0]), feet=(legs[0][1], legs[1][1]),
-        shoulder_half=shoulder_half, hip_half=hip_half, limb=(0.06 + 0.0125 * body) * design.build, ground=body,
+        waist=(hips_x * 0.6 + bulge, hip_y * 0.66), hips=hips, knees=(legs[0][0], legs[1][0]),
+        feet=(legs[0][1], legs[1][1]), shoulder_half=shoulder_half, hip_half=hip_half,
+        limb=(0.06 + 0.0125 * body) * min(design.build, 1.15) * design.limb_scale, ground=body, belly=design.belly,
+        hand_kinds=pose.hands,
     )  # fmt: skip
 
 
 def limb_path(joints: Sequence[Point], radii: Sequence[float]) -> skia.Path:
-    """A tapered limb through the joints: discs joined by quads, all wound the same way."""
+    """A tapered limb through the joints: one tapered capsule per segment, all wound the same way."""
     path = skia.Path()
-    for (x, y), radius in zip(joints, radii, strict=True):
-        path.addCircle(x, y, radius)
     for i in range(len(joints) - 1):
-        (x0, y0), (x1, y1) = joints[i], joints[i + 1]
-        length = math.hypot(x1 - x0, y1 - y0) or 1e-6
-        nx, ny = -(y1 - y0) / length, (x1 - x0) / length
-        a, b = radii[i], radii[i + 1]
-        corners = [(x0 - nx * a, y0 - ny * a), (x1 - nx * b, y1 - ny * b), (x1 + nx * b, y1 + ny * b),
-                   (x0 + nx * a, y0 + ny * a)]  # fmt: skip
-        path.addPoly([skia.Point(*corner) for corner in corners], True)
+        _add_capsule(path, joints[i], joints[i + 1], radii[i], radii[i + 1])
     return path
+
+
+def _add_capsule(path: skia.Path, start: Point, end: Point, a: float, b: float) -> None:
+    """The hull of two discs as one closed contour."""
+    (x0, y0), (x1, y1) = start, end
+    length = math.hypot(x1 - x0, y1 - y0)
+    if length <= abs(a - b) + 1e-6:
+        x, y, radius = (x0, y0, a) if a >= b else (x1, y1, b)
+        path.addCircle(x, y, radius)
+        return
+    turn = math.degrees(math.atan2(y1 - y0, x1 - x0))
+    open_angle = math.degrees(math.acos((a - b) / length))
+    path.arcTo(skia.Rect.MakeLTRB(x0 - a, y0 - a, x0 + a, y0 + a), turn + open_angle, 360 - 2 * open_angle, True)
+    path.arcTo(skia.Rect.MakeLTRB(x1 - b, y1 - b, x1 + b, y1 + b), turn - open_angle, 2 * open_angle, False)
+    path.close()
 
 
 def between(start: Point, end: Point, share: float) -> Point:
@@ -95,15 +109,45 @@ def between(start: Point, end: Point, share: float) -> Point:
 
 
 def arm_path(bones: Skeleton, i: int) -> skia.Path:
-    """A bare arm with its hand."""
+    """A bare arm with its hand: a mitten with a thumb, a fist, a flat hand with spread fingers, or a pointing one."""
     limb = bones.limb
     elbow, wrist = bones.elbows[i], bones.hands[i]
     tip = between(elbow, wrist, 1.0 + 0.9 * limb / max(math.dist(elbow, wrist), 1e-6))
     path = limb_path([bones.shoulders[i], elbow, wrist, tip], [limb, limb * 0.82, limb * 0.66, limb * 0.62])
-    path.addCircle(tip[0], tip[1], limb * 0.84)
-    turn = math.atan2(wrist[1] - elbow[1], wrist[0] - elbow[0]) - (0.75 if i == 0 else -0.75)
-    thumb = (wrist[0] + math.cos(turn) * limb * 1.25, wrist[1] + math.sin(turn) * limb * 1.25)
-    path.addPath(limb_path([wrist, thumb], [limb * 0.45, limb * 0.34]))
+    kind = bones.hand_kinds[i]
+    path.addCircle(tip[0], tip[1], limb * {"open": 0.74, "fist": 0.94}.get(kind, 0.84))
+    turn = math.atan2(wrist[1] - elbow[1], wrist[0] - elbow[0])
+    side = -1 if i == 0 else 1
+    _add_finger(path, wrist, turn + side * 0.75, limb, 1.25, 0.45)
+    for spread, length in FINGERS.get(kind, ()):
+        _add_finger(path, tip, turn + side * spread, limb, length, 0.27)
+    return path
+
+
+# Spread (radians, away from the thumb negative) and length (limb radii) of the fingers that stand out.
+FINGERS: dict[str, tuple[tuple[float, float], ...]] = {
+    "open": ((0.42, 1.75), (0.12, 1.95), (-0.16, 1.85), (-0.46, 1.55)),
+    "point": ((0.1, 2.1),),
+}
+
+
+def _add_finger(path: skia.Path, start: Point, turn: float, limb: float, length: float, radius: float) -> None:
+    end = (start[0] + math.cos(turn) * limb * length, start[1] + math.sin(turn) * limb * length)
+    _add_capsule(path, start, end, limb * radius, limb * radius * 0.8)
+
+
+def finger_lines(bones: Skeleton, i: int) -> skia.Path | None:
+    """The lines between closed fingers; None for a hand whose fingers are spread."""
+    if bones.hand_kinds[i] == "open":
+        return None
+    limb, elbow, wrist = bones.limb, bones.elbows[i], bones.hands[i]
+    turn = math.atan2(wrist[1] - elbow[1], wrist[0] - elbow[0])
+    along, across = (math.cos(turn), math.sin(turn)), (-math.sin(turn), math.cos(turn))
+    path = skia.Path()
+    for shift in (-0.3, 0.02, 0.34):
+        x, y = (wrist[k] + limb * (across[k] * shift) for k in (0, 1))
+        path.moveTo(x + along[0] * limb * 1.15, y + along[1] * limb * 1.15)
+        path.lineTo(x + along[0] * limb * 1.55, y + along[1] * limb * 1.55)
     return path
 
 
@@ -116,7 +160,7 @@ def leg_path(bones: Skeleton, i: int) -> skia.Path:
 
 def torso_outline(bones: Skeleton) -> list[Point]:
     """The outline of the trunk from the neck down to the hips."""
-    limb, waist_half = bones.limb, bones.hip_half * 0.84
+    limb, waist_half = bones.limb, bones.hip_half * 0.84 * (1 + 0.55 * bones.belly)
     left, right = bones.shoulders[1], bones.shoulders[0]
     middle, hem = (left[0] + right[0]) / 2, bones.hip_y + 0.5 * limb
     half = bones.shoulder_half
@@ -144,10 +188,16 @@ def on_torso(bones: Skeleton, u: float, v: float) -> Point:
     middle = (bones.shoulders[0][0] + bones.shoulders[1][0]) / 2
     if v < 0.62:
         share = v / 0.62
-        half = bones.shoulder_half + (bones.hip_half * 0.84 - bones.shoulder_half) * share
+        waist = bones.hip_half * 0.84 * (1 + 0.55 * bones.belly)
+        half = bones.shoulder_half + (waist - bones.shoulder_half) * share
         x = middle + (bones.waist[0] - middle) * share
     else:
         share = min((v - 0.62) / 0.38, 1.6)
-        half = bones.hip_half * (0.84 + 0.2 * share)
+        half = bones.hip_half * (0.84 * (1 + 0.55 * bones.belly * max(0.0, 1 - share)) + 0.2 * share)
         x = bones.waist[0] + (bones.hip_x - bones.waist[0]) * share
     return (x + half * math.sin(turned), y)
+
+
+def sole_depth(bones: Skeleton) -> float:
+    """How far the lowest foot or knee of a pose lies below the chin (head heights); `heads - 1` when standing."""
+    return max(y for _, y in (*bones.feet, *bones.knees)) + bones.limb

@@ -1,75 +1,44 @@
-"""What happens to a finished picture: blur, grain, colour cast, fades, halftone, compression, overlaid text.
+"""Effects over a finished picture, as data: what can be done to a frame, how often, and what was done to this one.
 
-Everything here leaves the geometry, and so the truth, as it is. Letterbox bars hide pixels and are laid by stage.py.
+Everything here leaves the geometry, and so the masks, as it is; each frame says in `SceneFrame.effects` what was done.
+The effects themselves are in optics.py, transmission.py and weather.py, text in lettering.py. Bars hide pixels and are
+laid by stage.py, as are blurs of the background or of one figure alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
 import cv2
 import numpy as np
+import skia
 
-from lora_assets.scenes.ink import raster
-from lora_assets.scenes.lettering import draw_caption, draw_logo, draw_subtitle
+from lora_assets.scenes import optics, transmission, weather
+from lora_assets.scenes.lettering import (
+    draw_caption,
+    draw_credits,
+    draw_logo,
+    draw_subtitle,
+    draw_title,
+    draw_watermark,
+)
+from lora_assets.scenes.truth import Box, Effect, SceneFrame
 
-TILE = 192
-
-
-def apply_effects(image: np.ndarray, rng: np.random.Generator, bar: int) -> np.ndarray:
-    """A random handful of effects on a uint8 RGB frame; `bar` is the height of its letterbox bars in pixels."""
-    if rng.random() < 0.3:
-        image = graded(image, rng)
-    if rng.random() < 0.12:
-        image = focus_blur(image, rng)
-    elif rng.random() < 0.05:
-        image = motion_blur(image, rng)
-    if rng.random() < 0.03:
-        image = halftone(image, rng)
-    if rng.random() < 0.06:
-        image = faded(image, float(rng.uniform(0.35, 0.85)), white=bool(rng.random() < 0.3))
-    if rng.random() < 0.22:
-        image = texted(image, rng, bar)
-    if rng.random() < 0.22:
-        image = grained(image, rng)
-    if rng.random() < 0.25:
-        image = compressed(image, int(rng.integers(25, 92)))
-    return image
+INVISIBLE = 0.9
+"""A frame of which more than this share is faded away shows nobody, and says so in its truth."""
+Apply = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+Letter = Callable[[skia.Canvas, np.random.Generator, int, int], list[Box]]
 
 
-def graded(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Brightness, contrast, gamma and a colour cast by one table per channel."""
-    levels = np.linspace(0, 1, 256)
-    gamma, contrast, lift = rng.uniform(0.75, 1.3), rng.uniform(0.75, 1.25), rng.uniform(-0.08, 0.08)
-    cast = 1 + rng.normal(0, 0.07, 3)
-    tables = [np.clip(((levels**gamma - 0.5) * contrast + 0.5 + lift) * gain, 0, 1) for gain in cast]
-    table = np.rint(np.stack(tables, axis=1) * 255).astype(np.uint8)
-    return cv2.LUT(image, table.reshape(1, 256, 3))
+@dataclass(frozen=True, slots=True)
+class EffectKind:
+    """An effect as data: how it is done, in which share of random scenes, and between which strengths."""
 
-
-def focus_blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Out of focus by up to half a percent of the frame's height."""
-    return cv2.GaussianBlur(image, (0, 0), max(0.4, image.shape[0] * float(rng.uniform(0.0008, 0.005))))
-
-
-def motion_blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Smear along a random direction by one or two percent of the frame's height."""
-    size = max(3, int(image.shape[0] * rng.uniform(0.006, 0.02))) | 1
-    kernel = np.zeros((size, size), np.float32)
-    turn, middle = rng.uniform(0, np.pi), size // 2
-    steps = np.linspace(-middle, middle, 4 * size)
-    rows = np.rint(middle + steps * np.sin(turn)).astype(int)
-    columns = np.rint(middle + steps * np.cos(turn)).astype(int)
-    kernel[rows, columns] = 1
-    return cv2.filter2D(image, -1, kernel / kernel.sum())
-
-
-def halftone(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Print dots: each pixel thresholded softly against a dot screen."""
-    height, width = image.shape[:2]
-    period = max(3.0, height * float(rng.uniform(0.008, 0.016)))
-    ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
-    screen = (np.sin(xs * (2 * np.pi / period)) * np.sin(ys * (2 * np.pi / period)) + 1) * 64
-    inked = np.clip((image.astype(np.float32) - 64 - screen[:, :, None] * 1.0) * 4 + 128, 0, 255).astype(np.uint8)
-    return cv2.addWeighted(image, 0.45, inked, 0.55, 0)
+    apply: Apply
+    share: float
+    weakest: float = 0.15
+    strongest: float = 1.0
 
 
 def faded(image: np.ndarray, share: float, *, white: bool = False) -> np.ndarray:
@@ -77,21 +46,113 @@ def faded(image: np.ndarray, share: float, *, white: bool = False) -> np.ndarray
     return cv2.convertScaleAbs(image, alpha=share, beta=255 * (1 - share) if white else 0)
 
 
-def grained(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Film grain from a repeated tile of noise."""
+def _to_black(image: np.ndarray, strength: float, _rng: np.random.Generator) -> np.ndarray:
+    return faded(image, 1 - strength)
+
+
+def _to_white(image: np.ndarray, strength: float, _rng: np.random.Generator) -> np.ndarray:
+    return faded(image, 1 - strength, white=True)
+
+
+EFFECTS: dict[str, EffectKind] = {
+    "coloured_light": EffectKind(optics.coloured_light, 0.1, 0.1, 0.8),
+    "graded": EffectKind(optics.graded, 0.3),
+    "bloom": EffectKind(optics.bloom, 0.06),
+    "light_leak": EffectKind(optics.light_leak, 0.05, 0.2),
+    "lens_flare": EffectKind(optics.lens_flare, 0.03, 0.3),
+    "rain": EffectKind(weather.rain, 0.025),
+    "snowfall": EffectKind(weather.snowfall, 0.025),
+    "petals": EffectKind(weather.petals, 0.03),
+    "sparkles": EffectKind(weather.sparkles, 0.03),
+    "speed_lines": EffectKind(weather.speed_lines, 0.025),
+    "vignette": EffectKind(optics.vignette, 0.07, 0.2),
+    "focus_blur": EffectKind(optics.focus_blur, 0.09, 0.1),
+    "motion_blur": EffectKind(optics.motion_blur, 0.035, 0.2),
+    "halftone": EffectKind(transmission.halftone, 0.025, 0.4),
+    "fade_to_black": EffectKind(_to_black, 0.04, 0.15, 0.75),
+    "fade_to_white": EffectKind(_to_white, 0.025, 0.15, 0.75),
+    "dust": EffectKind(weather.dust, 0.02),
+    "upscaled": EffectKind(transmission.upscaled, 0.09, 0.05, 0.8),
+    "chroma_blur": EffectKind(transmission.chroma_blur, 0.07),
+    "interlaced": EffectKind(transmission.interlaced, 0.03, 0.05, 0.8),
+    "film_grain": EffectKind(transmission.film_grain, 0.2, 0.12),
+    "banded": EffectKind(transmission.banded, 0.02),
+    "scan_lines": EffectKind(transmission.scan_lines, 0.015),
+    "compressed": EffectKind(transmission.compressed, 0.22, 0.0, 0.9),
+    "recompressed": EffectKind(transmission.recompressed, 0.03, 0.1, 0.85),
+}
+LETTERING: dict[str, tuple[Letter, float]] = {
+    "title": (draw_title, 0.02),
+    "credits": (draw_credits, 0.02),
+    "watermark": (draw_watermark, 0.025),
+    "logo": (draw_logo, 0.09),
+}
+SUBTITLE_SHARE = 0.15
+
+
+def apply_effect(frame: SceneFrame, name: str, strength: float, rng: np.random.Generator) -> SceneFrame:
+    """The frame with the named effect (a key of EFFECTS) at a strength of 0 to 1, written into its truth."""
+    image = EFFECTS[name].apply(frame.image, strength, rng)
+    done = replace(frame, image=image, effects=(*frame.effects, Effect(name, round(strength, 4))))
+    if name in ("fade_to_black", "fade_to_white") and strength > INVISIBLE:
+        return replace(done, characters=(), things=())
+    return done
+
+
+def apply_effects(frame: SceneFrame, rng: np.random.Generator, bar: int) -> SceneFrame:
+    """A random handful of effects; `bar` is the height of the frame's letterbox bars in pixels."""
+    for name, kind in EFFECTS.items():
+        if rng.random() < kind.share:
+            strength = float(rng.uniform(kind.weakest, kind.strongest))
+            if name.startswith("fade") and rng.random() < 0.12:
+                strength = float(rng.uniform(INVISIBLE + 0.03, 1.0))
+            frame = apply_effect(frame, name, strength, rng)
+        if name == "fade_to_white":
+            # Text lies over fades, and under everything that tape and network do.
+            frame = random_lettering(frame, rng, bar)
+    return frame
+
+
+def random_lettering(frame: SceneFrame, rng: np.random.Generator, bar: int) -> SceneFrame:
+    """Subtitles, titles, credits, a watermark, a logo: each now and then."""
+    for name, (_, share) in LETTERING.items():
+        if rng.random() < share:
+            frame = with_lettering(frame, name, rng)
+    if rng.random() < SUBTITLE_SHARE:
+
+        def subtitle(canvas: skia.Canvas, width: int, height: int) -> list[Box]:
+            return draw_subtitle(canvas, rng, width, height, height * 0.94 - bar * 0.5)
+
+        frame = _lettered(frame, "subtitle", subtitle)
+    return frame
+
+
+def with_lettering(frame: SceneFrame, name: str, rng: np.random.Generator) -> SceneFrame:
+    """The frame with the named lettering (a key of LETTERING) over it."""
+    letter = LETTERING[name][0]
+    return _lettered(frame, name, lambda canvas, width, height: letter(canvas, rng, width, height))
+
+
+def lettered(frame: SceneFrame, text: str, size: float, foot: float) -> SceneFrame:
+    """A centred line of lower-case letters over the picture; size and foot in frame heights."""
+
+    def caption(canvas: skia.Canvas, width: int, height: int) -> list[Box]:
+        return [draw_caption(canvas, text, width, height * size, height * foot)]
+
+    return _lettered(frame, "caption", caption)
+
+
+def _lettered(frame: SceneFrame, name: str, draw: Callable[[skia.Canvas, int, int], list[Box]]) -> SceneFrame:
+    boxes: list[Box] = []
+    image = weather.laid_over(frame.image, lambda canvas, width, height: boxes.extend(draw(canvas, width, height)))
     height, width = image.shape[:2]
-    strength = float(rng.uniform(2, 12))
-    channels = 3 if rng.random() < 0.5 else 1
-    tile = np.rint(rng.normal(0, strength, (TILE, TILE, channels))).astype(np.int16)
-    tile = np.repeat(tile, 3 // channels, axis=2)
-    noise = np.tile(tile, (-(-height // TILE), -(-width // TILE), 1))[:height, :width]
-    return cv2.add(image, noise, dtype=cv2.CV_8U)
-
-
-def compressed(image: np.ndarray, quality: int) -> np.ndarray:
-    """Through JPEG and back."""
-    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
+    clipped = [(max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1)) for x0, y0, x1, y1 in boxes]
+    inside = [box for box in clipped if box[0] < box[2] and box[1] < box[3]]
+    covered = min(1.0, sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in inside) / (width * height))
+    return replace(
+        frame, image=image, effects=(*frame.effects, Effect(name, round(covered, 4))),
+        lettering=(*frame.lettering, *inside),
+    )  # fmt: skip
 
 
 def tinted(image: np.ndarray, rgb: tuple[int, int, int], share: float) -> np.ndarray:
@@ -99,40 +160,3 @@ def tinted(image: np.ndarray, rgb: tuple[int, int, int], share: float) -> np.nda
     gains = [1 - share + share * value / 255 * 1.15 for value in rgb]
     table = np.stack([np.clip(np.arange(256) * gain, 0, 255) for gain in gains], axis=1).astype(np.uint8)
     return cv2.LUT(image, table.reshape(1, 256, 3))
-
-
-def lettered(image: np.ndarray, text: str, size: float, foot: float) -> np.ndarray:
-    """A centred line of lower-case letters over the picture; size and foot in frame heights."""
-    height, width = image.shape[:2]
-    frame, surface = raster(width, height)
-    cv2.cvtColor(image, cv2.COLOR_RGB2BGRA, dst=frame)
-    draw_caption(surface.getCanvas(), text, width, height * size, height * foot)
-    return cv2.cvtColor(frame, cv2.COLOR_BGRA2RGB)
-
-
-def texted(image: np.ndarray, rng: np.random.Generator, bar: int) -> np.ndarray:
-    """A subtitle or a corner logo over the picture."""
-    height, width = image.shape[:2]
-    frame, surface = raster(width, height)
-    cv2.cvtColor(image, cv2.COLOR_RGB2BGRA, dst=frame)
-    canvas = surface.getCanvas()
-    if rng.random() < 0.7:
-        draw_subtitle(canvas, rng, width, height, height * 0.94 - bar * 0.5)
-    if rng.random() < 0.5:
-        draw_logo(canvas, rng, width, height)
-    return cv2.cvtColor(frame, cv2.COLOR_BGRA2RGB)
-
-
-def grey_style(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The frame in grey, sometimes tinted or with a dotted screen in the middle tones, as in printed comics."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    if rng.random() < 0.5:
-        height, width = grey.shape
-        period = max(3, round(height * 0.009))
-        ys, xs = np.mgrid[0:height, 0:width]
-        dots = ((xs + ys) % period < period * 0.5) & ((xs - ys) % period < period * 0.5)
-        middle = np.where(dots, 70, 240)
-        printed = np.where(grey >= 190, 255, np.where(grey > 90, middle, grey)).astype(np.uint8)
-        return cv2.cvtColor(printed, cv2.COLOR_GRAY2RGB)
-    tint = np.array(((1, 1, 1), (1.06, 1.0, 0.84), (0.9, 1.0, 1.1))[int(rng.integers(3))])
-    return np.clip(grey[:, :, None] * tint, 0, 255).astype(np.uint8)

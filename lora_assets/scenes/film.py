@@ -15,7 +15,7 @@ import numpy as np
 
 from lora_assets.scenes.pose import ARM_PAIRS, LEG_PAIRS, Pose
 from lora_assets.scenes.screenplay import FACES, MEADOW, TOWN, Actor, Shot
-from lora_assets.scenes.truth import SceneFrame
+from lora_assets.scenes.truth import Effect, SceneFrame
 from lora_assets.store import atomic_write_bytes
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ def _frame(moment: _Moment) -> SceneFrame:
     """The drawn frame of a moment; black and faded frames show (almost) nobody, and say so in their truth."""
     shot = moment.shot
     if shot.special == "black":
-        return SceneFrame(np.zeros((HEIGHT, WIDTH, 3), np.uint8), (), moment.number)
+        picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+        return SceneFrame(picture, (), moment.number, (Effect("fade_to_black", 1.0),))
     from lora_assets.scenes.effects import faded, lettered, tinted
     from lora_assets.scenes.stage import render_stage
 
@@ -98,11 +99,12 @@ def _frame(moment: _Moment) -> SceneFrame:
     if shot.light is not None:
         frame = replace(frame, image=tinted(frame.image, shot.light, 0.22))
     if shot.subtitle:
-        frame = replace(frame, image=lettered(frame.image, shot.subtitle, 0.05, 0.9))
+        frame = lettered(frame, shot.subtitle, 0.05, 0.9)
     if shot.special == "title":
-        frame = replace(frame, image=lettered(frame.image, "a day in the meadow", 0.075, 0.36))
+        frame = lettered(frame, "a day in the meadow", 0.075, 0.36)
     if shot.special == "fade":
-        frame = SceneFrame(faded(frame.image, FADE_SHARE), (), moment.number)
+        gone = Effect("fade_to_black", 1 - FADE_SHARE)
+        frame = SceneFrame(faded(frame.image, FADE_SHARE), (), moment.number, (*frame.effects, gone))
     return frame
 
 

@@ -7,6 +7,7 @@ features.py, hair is in hair.py.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import skia
@@ -44,6 +45,12 @@ def face_outline(yaw: float, jaw: float) -> list[Point]:
     return points
 
 
+@lru_cache(maxsize=16)
+def face_path(yaw: float, jaw: float) -> skia.Path:
+    """The face outline as a closed curve; it is shared, so that nobody may change it."""
+    return smooth(face_outline(yaw, jaw))
+
+
 def on_face(longitude: float, yaw: float, radius: float = CHEEK_RADIUS) -> tuple[float, float]:
     """Screen x of a longitude of the face (0 nose, degrees) and its foreshortening (cosine, negative when hidden)."""
     angle = math.radians(longitude + yaw)
@@ -52,7 +59,7 @@ def on_face(longitude: float, yaw: float, radius: float = CHEEK_RADIUS) -> tuple
 
 def head_shapes(design: Design, yaw: float) -> list[Shape]:
     """Face and ears; the features and the hair come on top."""
-    shapes = [Shape(smooth(face_outline(yaw, design.jaw)), design.skin, HEAD)]
+    shapes = [Shape(face_path(yaw, design.jaw), design.skin, HEAD)]
     for longitude in (-88.0, 88.0):
         x, depth = on_face(longitude, yaw)
         if depth > -0.25 and yaw < 125:

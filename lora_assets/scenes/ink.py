@@ -1,10 +1,11 @@
-"""Cel ink: shapes with outline, flat fill and one clipped shadow tone, laid on a skia canvas.
+"""Cel ink: shapes with outline and flat fill, laid on a skia canvas. Their shadows are in shading.py.
 
-What the shapes depict (heads, clothes, houses) is not decided here.
+What the shapes depict (heads, clothes) is not decided here.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -18,15 +19,18 @@ HEAD, TORSO, LEGS, ARMS, TRAIL = 1, 2, 3, 4, 5
 
 
 IDENTITY = skia.Matrix()
-# A shadow inside a shape of fewer pixels than this cannot be seen.
-SMALLEST_SHADED = 12.0
+# A detail of fewer pixels than this cannot be seen.
+SMALLEST_DETAIL = 2.0
+WOBBLE_STEP = 0.12
 
 
 @dataclass(frozen=True, slots=True)
 class Ink:
     """How a character is inked: outline width (head heights) and colour, shadow offset and strength.
 
-    `paper` leaves light areas white, as a drawing in line only.
+    `shadow` is the tone of shadows (1 none), `second` that of a deeper one inside it, `rim_light` how white the rim
+    towards the light gets. `weight` shifts outlines to the dark side (in line widths), so that they swell and taper;
+    `wobble` is how far a shaky hand strays (head heights). `paper` leaves light areas white, as a drawing in line only.
     """
 
     line_width: float = 0.02
@@ -36,6 +40,15 @@ class Ink:
     light: Point = (-0.07, -0.08)
     soft: bool = False
     paper: bool = False
+    second: float = 1.0
+    rim_light: float = 0.0
+    weight: float = 0.0
+    wobble: float = 0.0
+
+    @property
+    def reach(self) -> float:
+        """How far outlines can stand out from the shapes (head heights)."""
+        return self.line_width * (1 + self.weight) + self.wobble
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +62,6 @@ class Shape:
     fill: Rgb | None
     part: int = 0
     line: float = 1.0
-    shaded: bool = True
     place: skia.Matrix = IDENTITY
     clip: skia.Path | None = None
     edge: skia.Path | None = None
@@ -111,64 +123,76 @@ def smooth(points: Sequence[Point], *, closed: bool = True, tension: float = 1 /
 
 
 def draw_shapes(canvas: skia.Canvas, shapes: Iterable[Shape], ink: Ink) -> None:
-    """Draw the shapes in order: outline below, fill above it, then the shadow clipped inside."""
+    """Draw the shapes in order, each outline below its fill, then the shadows; the canvas must hold nothing else."""
+    from lora_assets.scenes.shading import shade
+
+    drawn = list(shapes)
     before: Shape | None = None
-    least = SMALLEST_SHADED / max(canvas.getTotalMatrix().getMaxScale(), 1e-6)
+    pixel = 1.0 / max(canvas.getTotalMatrix().getMaxScale(), 1e-6)
+    around = ink.reach * 3
+    pen, brush = _Pen(ink), skia.Paint(AntiAlias=True)
     canvas.save()
-    for shape in shapes:
+    for shape in drawn:
+        bounds = shape.path.getBounds()
+        if shape.part == 0:
+            size = max(bounds.width(), bounds.height()) * shape.place.getMaxScale()
+            if size < SMALLEST_DETAIL * pixel:
+                continue
         # Clips are dear: neighbours that share place and clip (all of an iris) share one state of the canvas.
         if before is None or not _same_state(before, shape):
             canvas.restore()
             canvas.save()
             canvas.concat(shape.place)
             for clip in (shape.clip, shape.edge):
-                if clip is not None:
+                if clip is not None and not canvas.quickReject(clip):
                     canvas.clipPath(clip, doAntiAlias=True)
         before = shape
-        _outline(canvas, shape, ink)
+        if canvas.quickReject(bounds.makeOutset(around, around)):
+            continue
+        pen.draw(canvas, shape)
         if shape.fill is not None:
             rgb = on_paper(shape.fill) if ink.paper else shape.fill
-            canvas.drawPath(shape.path, skia.Paint(AntiAlias=True, Color=colour(rgb, shape.alpha)))
-            bounds = shape.path.getBounds()
-            wide = max(bounds.width(), bounds.height()) >= least
-            if shape.shaded and wide and ink.shadow < 1.0 and not ink.paper:
-                _shade(canvas, shape, rgb, ink)
+            brush.setColor(colour(rgb, shape.alpha))
+            canvas.drawPath(shape.path, brush)
     canvas.restore()
+    shade(canvas, drawn, ink)
 
 
 def _same_state(first: Shape, second: Shape) -> bool:
     return first.place is second.place and first.clip is second.clip and first.edge is second.edge
 
 
-def _outline(canvas: skia.Canvas, shape: Shape, ink: Ink) -> None:
-    width = ink.line_width * shape.line
-    if width <= 0 and shape.fill is not None:
-        return
-    rgb = shape.line_rgb or ink.line_rgb
-    if rgb is None:
-        rgb = toned(shape.fill or (60, 40, 40), ink.line_darkness)
-    paint = skia.Paint(
-        AntiAlias=True,
-        Color=colour(rgb, shape.alpha),
-        Style=skia.Paint.kStroke_Style,
-        StrokeWidth=max(width, 0.008) * (2 if shape.fill is not None else 1),
-        StrokeJoin=skia.Paint.kRound_Join,
-        StrokeCap=skia.Paint.kRound_Cap,
-    )
-    canvas.drawPath(shape.path, paint)
+class _Pen:
+    """Draws the outlines of one figure; its paints are made once, which takes longer than drawing with them."""
 
+    def __init__(self, ink: Ink) -> None:
+        self._ink = ink
+        self._paint = skia.Paint(
+            AntiAlias=True, Style=skia.Paint.kStroke_Style, StrokeJoin=skia.Paint.kRound_Join,
+            StrokeCap=skia.Paint.kRound_Cap,
+        )  # fmt: skip
+        self._shaky = skia.Paint(self._paint)
+        if ink.wobble > 0:
+            self._shaky.setPathEffect(skia.DiscretePathEffect.Make(WOBBLE_STEP, ink.wobble))
 
-def _shade(canvas: skia.Canvas, shape: Shape, rgb: Rgb, ink: Ink) -> None:
-    canvas.save()
-    canvas.clipPath(shape.path, doAntiAlias=True)
-    cast = skia.Path(shape.path)
-    cast.offset(*ink.light)
-    cast.toggleInverseFillType()
-    paint = skia.Paint(AntiAlias=True, Color=colour(toned(rgb, ink.shadow), shape.alpha))
-    if ink.soft:
-        paint.setMaskFilter(skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, 0.05))
-    canvas.drawPath(cast, paint)
-    canvas.restore()
+    def draw(self, canvas: skia.Canvas, shape: Shape) -> None:
+        """The outline of a shape, or the whole of a shape without fill."""
+        ink = self._ink
+        width = ink.line_width * shape.line
+        if width <= 0 and shape.fill is not None:
+            return
+        rgb = shape.line_rgb or ink.line_rgb or toned(shape.fill or (60, 40, 40), ink.line_darkness)
+        paint = self._shaky if shape.part else self._paint
+        paint.setColor(colour(rgb, shape.alpha))
+        paint.setStrokeWidth(max(width, 0.008) * (2 if shape.fill is not None else 1))
+        if ink.weight <= 0 or not shape.part:
+            canvas.drawPath(shape.path, paint)
+            return
+        shift = ink.weight * width
+        canvas.save()
+        canvas.translate(math.copysign(shift, -ink.light[0]), shift)
+        canvas.drawPath(shape.path, paint)
+        canvas.restore()
 
 
 def draw_parts(canvas: skia.Canvas, shapes: Iterable[Shape], line_width: float) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 import skia
 
+from lora_assets.scenes.truth import Box
+
 # Strokes on a grid 4 wide and 6 high, y down: pairs of digits x, y joined by lines; spaces part the strokes.
 LETTERS: dict[str, str] = {
     "a": "0602204246 0444", "b": "00063645443303 0030414233", "c": "4130100105163645", "d": "00063645413000",
@@ -63,28 +65,59 @@ def glyph_line(rng: np.random.Generator, count: int, left: float, foot: float, s
     return path
 
 
-def draw_subtitle(canvas: skia.Canvas, rng: np.random.Generator, width: int, height: int, foot: float) -> None:
-    """One or two outlined lines of text, centred above `foot` (pixels)."""
+def _line(rng: np.random.Generator, middle: float, foot: float, size: float, longest: int = 15) -> skia.Path:
+    """A random centred line, Latin or invented."""
+    if rng.random() < 0.5:
+        text = WORDS[int(rng.integers(len(WORDS)))]
+        return latin_line(text, middle - latin_width(text, size) / 2, foot, size)
+    count = int(rng.integers(min(4, longest), longest + 1))
+    return glyph_line(rng, count, middle - count * size * 0.54, foot, size)
+
+
+def draw_subtitle(canvas: skia.Canvas, rng: np.random.Generator, width: int, height: int, foot: float) -> list[Box]:
+    """One or two outlined lines of text, centred above `foot` (pixels); the boxes of the lines."""
     size = height * float(rng.uniform(0.035, 0.065))
     tone = 0xFFFFFFFF if rng.random() < 0.7 else skia.Color(255, 240, 120)
-    for row in range(1 if rng.random() < 0.7 else 2):
-        base = foot - row * size * 1.5
-        if rng.random() < 0.5:
-            text = WORDS[int(rng.integers(len(WORDS)))]
-            path = latin_line(text, (width - latin_width(text, size)) / 2, base, size)
-        else:
-            count = int(rng.integers(4, 16))
-            path = glyph_line(rng, count, (width - count * size * 1.08) / 2, base, size)
-        _outlined(canvas, path, size * 0.13, tone)
+    rows = 1 if rng.random() < 0.7 else 2
+    return [
+        _outlined(canvas, _line(rng, width / 2, foot - row * size * 1.5, size), size * 0.13, tone)
+        for row in range(rows)
+    ]
 
 
-def draw_caption(canvas: skia.Canvas, text: str, width: int, size: float, foot: float) -> None:
-    """One outlined line of words, `size` pixels high, in the middle of the frame."""
+def draw_caption(canvas: skia.Canvas, text: str, width: int, size: float, foot: float) -> Box:
+    """One outlined line of words, `size` pixels high, in the middle of the frame; its box."""
     path = latin_line(text, (width - latin_width(text, size)) / 2, foot, size)
-    _outlined(canvas, path, size * 0.13, 0xFFFFFFFF)
+    return _outlined(canvas, path, size * 0.13, 0xFFFFFFFF)
 
 
-def draw_logo(canvas: skia.Canvas, rng: np.random.Generator, width: int, height: int) -> None:
+def draw_title(canvas: skia.Canvas, rng: np.random.Generator, width: int, height: int) -> list[Box]:
+    """A large title of a few glyphs or words, with a line under it."""
+    size = height * float(rng.uniform(0.1, 0.2))
+    middle, foot = width * float(rng.uniform(0.3, 0.7)), height * float(rng.uniform(0.25, 0.9))
+    tone = skia.Color(*rng.integers(120, 256, 3).tolist())
+    boxes = [
+        _outlined(canvas, glyph_line(rng, int(rng.integers(2, 6)), middle - size * 1.6, foot, size), size * 0.14, tone)
+    ]
+    if rng.random() < 0.6:
+        boxes.append(_outlined(canvas, _line(rng, middle, foot + size * 0.45, size * 0.26), size * 0.035, 0xFFFFFFFF))
+    return boxes
+
+
+def draw_credits(canvas: skia.Canvas, rng: np.random.Generator, width: int, height: int) -> list[Box]:
+    """Rolling credits: a column of small lines at the middle or one side, over the whole height."""
+    size = height * float(rng.uniform(0.022, 0.04))
+    middle = width * float(rng.choice([0.25, 0.5, 0.75]))
+    boxes: list[Box] = []
+    foot = float(rng.uniform(0, size * 3))
+    while foot < height + size:
+        if rng.random() < 0.78:
+            boxes.append(_outlined(canvas, _line(rng, middle, foot, size, 9), size * 0.1, 0xFFFFFFFF))
+        foot += size * 1.9
+    return boxes
+
+
+def draw_logo(canvas: skia.Canvas, rng: np.random.Generator, width: int, height: int) -> list[Box]:
     """A faint channel logo in a corner."""
     size = height * float(rng.uniform(0.03, 0.06))
     count = int(rng.integers(2, 5))
@@ -93,9 +126,26 @@ def draw_logo(canvas: skia.Canvas, rng: np.random.Generator, width: int, height:
     path = glyph_line(rng, count, left, foot, size)
     paint = skia.Paint(AntiAlias=True, Color=0x99FFFFFF, Style=skia.Paint.kStroke_Style, StrokeWidth=size * 0.12)
     canvas.drawPath(path, paint)
+    return [_box(path, size * 0.06)]
 
 
-def _outlined(canvas: skia.Canvas, path: skia.Path, width: float, tone: int) -> None:
+def draw_watermark(canvas: skia.Canvas, rng: np.random.Generator, width: int, height: int) -> list[Box]:
+    """One faint slanting line of words across the frame."""
+    text = WORDS[int(rng.integers(len(WORDS)))]
+    size = width * 0.7 / max(latin_width(text, 1.0), 1.0)
+    path = latin_line(text, width * 0.15, height * float(rng.uniform(0.35, 0.75)), size)
+    turn = skia.Matrix()
+    turn.setRotate(float(rng.uniform(-30, 30)), width / 2, height / 2)
+    path.transform(turn)
+    paint = skia.Paint(
+        AntiAlias=True, Color=skia.Color(255, 255, 255, int(rng.integers(40, 120))), Style=skia.Paint.kStroke_Style,
+        StrokeWidth=size * 0.12,
+    )  # fmt: skip
+    canvas.drawPath(path, paint)
+    return [_box(path, size * 0.06)]
+
+
+def _outlined(canvas: skia.Canvas, path: skia.Path, width: float, tone: int) -> Box:
     paint = skia.Paint(AntiAlias=True, Style=skia.Paint.kStroke_Style)
     paint.setStrokeJoin(skia.Paint.kRound_Join)
     paint.setStrokeCap(skia.Paint.kRound_Cap)
@@ -103,3 +153,9 @@ def _outlined(canvas: skia.Canvas, path: skia.Path, width: float, tone: int) -> 
         paint.setStrokeWidth(width * scale)
         paint.setColor(ink)
         canvas.drawPath(path, paint)
+    return _box(path, width * 1.2)
+
+
+def _box(path: skia.Path, margin: float) -> Box:
+    bounds = path.computeTightBounds()
+    return (bounds.left() - margin, bounds.top() - margin, bounds.right() + margin, bounds.bottom() + margin)

@@ -1,6 +1,8 @@
-"""Things that are not characters and may stand in front of or behind them: trees, lamps, cars, animals, balls.
+"""Everything that is no character and may stand in front of or behind one: the table of props, and street and garden.
 
-Each prop is drawn one unit high with its foot at (0, 0), y down.
+Each prop is drawn one unit high with its foot at (0, 0), y down. Animals are in animals.py, objects in objects.py, what
+only looks like limbs or hair in clutter.py. None shows a human face, not even as a picture: that would be a character
+which the truth leaves out.
 """
 
 from __future__ import annotations
@@ -10,14 +12,13 @@ from collections.abc import Callable
 import numpy as np
 import skia
 
+from lora_assets.scenes import animals, clutter, objects
 from lora_assets.scenes.brush import fill, mixed, oval, polygon, rect, some, stroke
 from lora_assets.scenes.ink import Rgb, smooth, toned
 from lora_assets.scenes.landscape import LEAVES, draw_tree
+from lora_assets.scenes.lettering import glyph_line
+from lora_assets.scenes.objects import PAINTS
 from lora_assets.scenes.town import draw_picture
-
-PAINTS: tuple[Rgb, ...] = ((206, 70, 66), (66, 120, 190), (240, 196, 80), (236, 236, 236), (90, 160, 110), (70, 70, 80),
-                           (230, 140, 90), (150, 110, 180))  # fmt: skip
-FURS: tuple[Rgb, ...] = ((60, 56, 60), (226, 160, 90), (240, 236, 228), (150, 130, 116), (190, 190, 196))
 
 
 def _tree(canvas: skia.Canvas, rng: np.random.Generator) -> None:
@@ -64,62 +65,6 @@ def _car(canvas: skia.Canvas, rng: np.random.Generator) -> None:
         fill(canvas, oval(x, -0.2, 0.22, 0.2), dark)
         fill(canvas, oval(x, -0.2, 0.11, 0.1), (180, 182, 188))
     fill(canvas, oval(1.3, -0.42, 0.06, 0.07), (255, 240, 170))
-
-
-def _cat(canvas: skia.Canvas, rng: np.random.Generator) -> None:
-    fur = some(rng, FURS)
-    line = toned(fur, 0.4)
-    tail = skia.Path()
-    tail.moveTo(0.3, -0.1)
-    tail.cubicTo(0.75, -0.1, 0.6, -0.55, 0.75, -0.7)
-    stroke(canvas, tail, line, 0.14)
-    stroke(canvas, tail, fur, 0.1)
-    body = smooth([(-0.3, 0), (-0.34, -0.3), (-0.16, -0.6), (0.14, -0.6), (0.36, -0.3), (0.34, 0)])
-    head = smooth([(-0.38, -0.74), (-0.34, -1.08), (-0.16, -0.96), (0.12, -0.96), (0.3, -1.08), (0.34, -0.74),
-                   (0.16, -0.54), (-0.2, -0.54)], tension=0.11)  # fmt: skip
-    for path in (body, head):
-        stroke(canvas, path, line, 0.06)
-        fill(canvas, path, fur)
-    fill(canvas, oval(0, -0.2, 0.16, 0.18), toned(fur, 1.6))
-    for x in (-0.18, 0.14):
-        fill(canvas, oval(x, -0.76, 0.05, 0.075), (240, 214, 90))
-        fill(canvas, oval(x, -0.76, 0.022, 0.065), (30, 26, 30))
-    fill(canvas, polygon([(-0.05, -0.66), (0.01, -0.66), (-0.02, -0.63)]), (220, 120, 120))
-    for x in (-0.14, 0.1):
-        fill(canvas, oval(x, -0.03, 0.08, 0.05), toned(fur, 1.3))
-    smile = skia.Path()
-    for side in (-1, 1):
-        smile.moveTo(-0.02, -0.63)
-        smile.quadTo(-0.02 + side * 0.05, -0.57, -0.02 + side * 0.1, -0.62)
-        for dy in (-0.01, 0.04):
-            smile.moveTo(-0.02 + side * 0.16, -0.64 + dy)
-            smile.lineTo(-0.02 + side * 0.46, -0.68 + dy * 2.4)
-    stroke(canvas, smile, toned(fur, 1.6) if sum(fur) < 240 else line, 0.016)
-
-
-def _dog(canvas: skia.Canvas, rng: np.random.Generator) -> None:
-    fur = some(rng, FURS)
-    line = toned(fur, 0.4)
-    body = smooth([(-0.62, -0.5), (-0.3, -0.62), (0.3, -0.6), (0.5, -0.45), (0.46, 0), (0.3, 0), (0.26, -0.26),
-                   (-0.36, -0.26), (-0.4, 0), (-0.56, 0)], tension=0.1)  # fmt: skip
-    tail = smooth([(-0.58, -0.48), (-0.86, -0.8), (-0.66, -0.72), (-0.46, -0.54)])
-    head = smooth([(0.3, -0.5), (0.28, -0.86), (0.5, -0.98), (0.68, -0.86), (0.9, -0.74), (0.86, -0.62), (0.6, -0.52)])
-    ear = smooth([(0.32, -0.94), (0.2, -0.7), (0.3, -0.58), (0.42, -0.8)])
-    for path, tone in ((tail, fur), (body, fur), (head, fur), (ear, toned(fur, 0.7))):
-        stroke(canvas, path, line, 0.04)
-        fill(canvas, path, tone)
-    fill(canvas, oval(0.87, -0.74, 0.05, 0.04), (30, 26, 30))
-    fill(canvas, oval(0.58, -0.82, 0.035, 0.045), (30, 26, 30))
-
-
-def _bird(canvas: skia.Canvas, rng: np.random.Generator) -> None:
-    tone = some(rng, ((240, 240, 244), (90, 130, 190), (226, 150, 90), (80, 80, 90)))
-    for side in (-1, 1):
-        wing = smooth([(0, -0.5), (side * 0.5, -0.95), (side * 1.1, -0.7), (side * 0.6, -0.62), (side * 0.1, -0.36)])
-        fill(canvas, wing, toned(tone, 0.85))
-    fill(canvas, oval(0, -0.42, 0.16, 0.22), tone)
-    fill(canvas, oval(0.08, -0.64, 0.11, 0.11), tone)
-    fill(canvas, polygon([(0.17, -0.66), (0.3, -0.62), (0.17, -0.59)]), (240, 180, 70))
 
 
 def _ball(canvas: skia.Canvas, rng: np.random.Generator) -> None:
@@ -199,14 +144,31 @@ def _flower(canvas: skia.Canvas, rng: np.random.Generator) -> None:
     fill(canvas, oval(0, -0.78, 0.07, 0.07), mixed(tone, (250, 180, 60), 0.8))
 
 
-PROPS: dict[str, Callable[[skia.Canvas, np.random.Generator], None]] = {
+def _speech_bubble(canvas: skia.Canvas, rng: np.random.Generator) -> None:
+    wide = float(rng.uniform(0.4, 0.75))
+    tail = polygon([(-0.1, -0.4), (0.12, -0.36), (-0.2, 0.0)])
+    bubble = oval(0, -0.62, wide, 0.36)
+    for path in (tail, bubble):
+        stroke(canvas, path, (24, 22, 26), 0.03)
+    for path in (bubble, tail):
+        fill(canvas, path, (252, 252, 250))
+    for row in range(3):
+        count = max(2, round(wide * (9, 11, 8)[row]))
+        line = glyph_line(rng, count, -count * 0.062, -0.7 + 0.15 * row, 0.11)
+        stroke(canvas, line, (30, 28, 32), 0.016)
+
+
+def _shadow(canvas: skia.Canvas, rng: np.random.Generator) -> None:
+    # Three ovals for a soft edge: skia's blur costs ten times as much.
+    for share in (1.0, 0.9, 0.78):
+        fill(canvas, oval(0, 0, 1.08 * share, 0.14 * share), (24, 16, 44), int(rng.integers(20, 45)))
+
+
+STREET: dict[str, Callable[[skia.Canvas, np.random.Generator], None]] = {
     "tree": _tree,
     "bush": _bush,
     "lamp_post": _lamp_post,
     "car": _car,
-    "cat": _cat,
-    "dog": _dog,
-    "bird": _bird,
     "ball": _ball,
     "poster": _poster,
     "sign": _sign,
@@ -215,12 +177,73 @@ PROPS: dict[str, Callable[[skia.Canvas, np.random.Generator], None]] = {
     "fence": _fence,
     "flower": _flower,
 }
+ANIMALS: dict[str, Callable[[skia.Canvas, np.random.Generator], None]] = {
+    "cat": animals.draw_cat,
+    "dog": animals.draw_dog,
+    "bird": animals.draw_bird,
+    "horse": animals.draw_horse,
+    "rabbit": animals.draw_rabbit,
+    "fox": animals.draw_fox,
+    "fish": animals.draw_fish,
+    "penguin": animals.draw_penguin,
+    "teddy": animals.draw_teddy,
+    "robot": animals.draw_robot,
+}
+OBJECTS: dict[str, Callable[[skia.Canvas, np.random.Generator], None]] = {
+    "bus": objects.draw_bus,
+    "bicycle": objects.draw_bicycle,
+    "plane": objects.draw_plane,
+    "chair": objects.draw_chair,
+    "umbrella": objects.draw_umbrella,
+    "balloons": objects.draw_balloons,
+    "hung_clothes": objects.draw_hung_clothes,
+    "fruit": objects.draw_fruit,
+    "cake": objects.draw_cake,
+    "bowl": objects.draw_bowl,
+    "guitar": objects.draw_guitar,
+    "bag": objects.draw_bag,
+    "lantern": objects.draw_lantern,
+    "vase": objects.draw_vase,
+}
+CLUTTER: dict[str, Callable[[skia.Canvas, np.random.Generator], None]] = {
+    "roots": clutter.draw_roots,
+    "trunk": clutter.draw_trunk,
+    "rope": clutter.draw_rope,
+    "curtain": clutter.draw_curtain,
+    "blobs": clutter.draw_blobs,
+    "streamers": clutter.draw_streamers,
+    "flags": clutter.draw_flags,
+}
+PROPS: dict[str, Callable[[skia.Canvas, np.random.Generator], None]] = {
+    **STREET,
+    **ANIMALS,
+    **OBJECTS,
+    **CLUTTER,
+    "speech_bubble": _speech_bubble,
+    "shadow": _shadow,
+}
 
 
-def draw_prop(canvas: skia.Canvas, name: str, seed: int, foot: tuple[float, float], size: float) -> None:
+Bounds = tuple[float, float, float]
+PROP_BOUNDS: dict[str, Bounds] = {
+    "fence": (3.3, 1.05, 0.02), "flags": (2.3, 1.05, 0.02), "car": (1.55, 1.08, 0.02), "bus": (1.5, 1.08, 0.02),
+    "plane": (1.4, 1.03, 0.02), "bush": (1.4, 1.05, 0.02), "hung_clothes": (1.35, 1.05, 0.02),
+    "table": (1.35, 1.22, 0.02), "rope": (1.6, 1.15, 0.1), "lantern": (1.3, 1.05, 0.02), "roots": (1.35, 1.25, 0.14),
+    "bird": (1.2, 1.0, 0.02), "shadow": (1.1, 0.15, 0.15), "dog": (1.0, 1.05, 0.06), "bicycle": (0.97, 1.07, 0.05),
+    "horse": (0.92, 1.15, 0.05), "tree": (0.5, 1.05, 0.02), "lamp_post": (0.2, 1.02, 0.02), "ball": (0.56, 1.05, 0.05),
+    "penguin": (0.6, 1.05, 0.05), "teddy": (0.6, 1.25, 0.07), "robot": (0.5, 1.15, 0.05), "poster": (0.42, 1.05, 0.05),
+    "sign": (0.34, 1.05, 0.02), "guitar": (0.34, 1.05, 0.03), "flower": (0.3, 1.06, 0.04), "bag": (0.52, 1.1, 0.05),
+}  # fmt: skip
+"""How far a prop reaches to each side of its foot, above and below it, in heights; OTHER_BOUNDS for all others."""
+OTHER_BOUNDS: Bounds = (1.05, 1.2, 0.12)
+
+
+def draw_prop(
+    canvas: skia.Canvas, name: str, seed: int, foot: tuple[float, float], size: float, *, mirrored: bool = False
+) -> None:
     """Draw the named prop, `size` pixels high, standing at `foot`; the seed picks its colours and details."""
     canvas.save()
     canvas.translate(*foot)
-    canvas.scale(size, size)
+    canvas.scale(-size if mirrored else size, size)
     PROPS[name](canvas, np.random.default_rng([seed, 23]))
     canvas.restore()

@@ -48,16 +48,26 @@ class Window:
         """The columns of the frame."""
         return slice(self.left, self.right)
 
+    def shifted(self, box: Box) -> Box:
+        """A box in pixels of the window as one in pixels of the frame."""
+        return (box[0] + self.left, box[1] + self.top, box[2] + self.left, box[3] + self.top)
+
 
 def figure_window(figure: Figure, place: skia.Matrix, ink: Ink, width: int, height: int) -> Window | None:
     """The part of the frame that a placed figure can touch."""
+    bounds = _body_bounds(figure)
+    bounds.outset(ink.reach * 1.5 + 0.01, ink.reach * 1.5 + 0.01)
+    box = place.mapRect(bounds)
+    return Window.around(box.left(), box.top(), box.right(), box.bottom(), width, height)
+
+
+def _body_bounds(figure: Figure) -> skia.Rect:
+    """What a figure's body parts cover in body space, without outlines."""
     bounds = skia.Rect.MakeEmpty()
     for shape in figure.shapes:
         if shape.part:
             bounds.join(shape.place.mapRect(shape.path.getBounds()))
-    bounds.outset(ink.line_width * 1.5 + 0.01, ink.line_width * 1.5 + 0.01)
-    box = place.mapRect(bounds)
-    return Window.around(box.left(), box.top(), box.right(), box.bottom(), width, height)
+    return bounds
 
 
 def read_truth(
@@ -73,11 +83,20 @@ def read_truth(
     mask[window.rows, window.columns] = visible
     parts, cut = _visible_parts(figure, place, mask)
     head, face = _head_and_face(figure, place, ink, visible, window)
-    return CharacterTruth(identity, _shifted(box, window), head, face, mask, parts, cut)
+    points = _key_points(figure, place, mask)
+    return CharacterTruth(identity, window.shifted(box), head, face, mask, parts, cut, points)
 
 
-def _shifted(box: Box, window: Window) -> Box:
-    return (box[0] + window.left, box[1] + window.top, box[2] + window.left, box[3] + window.top)
+def _key_points(figure: Figure, place: skia.Matrix, mask: np.ndarray) -> np.ndarray:
+    """The figure's key points in the frame with COCO's visibility, as `CharacterTruth.key_points` describes them."""
+    height, width = mask.shape
+    told = np.zeros_like(figure.key_points)
+    for row, (x, y, shown) in zip(told, figure.key_points, strict=True):
+        point = place.mapXY(float(x), float(y))
+        column, line = math.floor(point.x()), math.floor(point.y())
+        if 0 <= column < width and 0 <= line < height:
+            row[:] = (point.x(), point.y(), 2.0 if shown and mask[line, column] else 1.0)
+    return told
 
 
 def _head_and_face(
@@ -113,8 +132,8 @@ def _head_and_face(
     least = max(FEWEST_PIXELS, FACE_SHARE * figure.face_area * abs(place.getScaleX() * place.getScaleY()))
     face = mask_bounds(face_pixels) if np.count_nonzero(face_pixels) >= least else None
     return (
-        None if head is None else _shifted(head, near),
-        None if face is None else _shifted(face, near),
+        None if head is None else near.shifted(head),
+        None if face is None else near.shifted(face),
     )
 
 
@@ -127,16 +146,17 @@ def _inverse(matrix: skia.Matrix) -> skia.Matrix:
 def _visible_parts(figure: Figure, place: skia.Matrix, mask: np.ndarray) -> tuple[tuple[str, ...], bool]:
     """Parts with enough visible area, and whether drawn pixels lie outside the frame; measured on a small copy."""
     scale = SMALL_SCALE
-    rows, columns = int((figure.height + 2.2) * scale), int(8 * scale)
-    parts, surface = raster(columns, rows)
+    bounds = _body_bounds(figure)
+    parts, surface = raster(math.ceil(bounds.width() * scale) + 2, math.ceil(bounds.height() * scale) + 2)
     canvas = surface.getCanvas()
-    canvas.translate(columns / 2, 1.8 * scale)
+    canvas.translate(1, 1)
     canvas.scale(scale, scale)
+    canvas.translate(-bounds.left(), -bounds.top())
     draw_parts(canvas, figure.shapes, 0.0)
     ys, xs = np.nonzero(parts[:, :, 0])
     values = parts[ys, xs, 0]
-    frame_x = place.getTranslateX() + (xs + 0.5 - columns / 2) / scale * place.getScaleX()
-    frame_y = place.getTranslateY() + ((ys + 0.5) / scale - 1.8) * place.getScaleY()
+    frame_x = place.getTranslateX() + ((xs - 0.5) / scale + bounds.left()) * place.getScaleX()
+    frame_y = place.getTranslateY() + ((ys - 0.5) / scale + bounds.top()) * place.getScaleY()
     height, width = mask.shape
     inside = (frame_x >= 0) & (frame_x < width) & (frame_y >= 0) & (frame_y < height)
     seen = inside.copy()

@@ -23,6 +23,7 @@ class CardEntry:
 
     `data` names the renderer and the seeds, `architecture` and `settings` the numbers of the network and its training,
     `figures` what was measured on frames that were not trained on; `seconds_trained` is wall time on one CPU core.
+    `exported_from` is the SHA-256 of the weights that the file is another form of, "" for a file that was trained.
     """
 
     file: str
@@ -36,6 +37,7 @@ class CardEntry:
     architecture: dict[str, object]
     settings: dict[str, object]
     figures: dict[str, float]
+    exported_from: str = ""
 
     def record(self) -> dict[str, object]:
         """The entry as plain values for JSON."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import io
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from lora_assets.store import PublishedTable
-from lora_assets.tables import Mask
+from lora_assets.tables import Mask, ScoredCrop
 from lora_assets.tracker.cells import Cell, Cells
 from lora_assets.tracker.view import FrameFile, TrackerView
 
@@ -115,8 +116,19 @@ def crop_mask(cells: Cells, view: TrackerView, crop_id: str) -> tuple[Mask, str]
         table = mask_table(view.cells, row["dataset"])
         for mask in cells.rows(table, Mask, row["frame_sha256"]) if table else []:
             if mask.detection_id == row["detection_id"]:
-                return mask, row["frame_sha256"]
+                return _cut_with(cells, view, row, mask), row["frame_sha256"]
     raise PictureMissing("missing.mask")
+
+
+def _cut_with(cells: Cells, view: TrackerView, row: dict[str, Any], mask: Mask) -> Mask:
+    """The mask that the crop was cut with: the second one where it was extracted again and that one was kept."""
+    from lora_assets.vision.crops import kept_mask
+
+    table = next((cell.scored_crops for cell in view.cells if cell.dataset == row["dataset"]), None)
+    for crop in cells.rows(table, ScoredCrop, row["frame_sha256"]) if table else []:
+        if crop.detection_id == row["detection_id"]:
+            return kept_mask(mask, crop.second_window, crop.second_rle)
+    return mask
 
 
 def mask_table(cells: tuple[Cell, ...], dataset: str) -> PublishedTable | None:

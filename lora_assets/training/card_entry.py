@@ -40,6 +40,7 @@ def write_entry(
     architecture: Mapping[str, object],
     settings: Mapping[str, object],
     figures: Mapping[str, float],
+    exported_from: str = "",
 ) -> CardEntry:
     """Put the entry of `weights` into `CARD.json` beside it, with its digest and size as they now are on disk."""
     entry = CardEntry(
@@ -54,6 +55,7 @@ def write_entry(
         architecture=dict(architecture),
         settings=dict(settings),
         figures=dict(figures),
+        exported_from=exported_from,
     )
     _replace_entry(weights.parent, entry)
     return entry

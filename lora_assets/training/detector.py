@@ -23,7 +23,7 @@ from lora_assets.starter import STARTER_YOLO
 from lora_assets.store import atomic_write
 from lora_assets.training.card_entry import data_record, write_entry
 from lora_assets.training.options import add_training_options, settings_from_options
-from lora_assets.training.rendered import RenderedFrame, frame_path, read_frame, render_frames
+from lora_assets.training.rendered import FIRST_UNSEEN_SEED, RenderedFrame, frame_path, read_frame, render_frames
 from lora_assets.training.schedule import (
     Checkpoint,
     Schedule,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ultralytics.nn.tasks import DetectionModel
 
 LABELS = ("face", "head", "person")
-HELD_OUT_SEEDS = range(900_000, 901_000)
+HELD_OUT_SEEDS = range(FIRST_UNSEEN_SEED, FIRST_UNSEEN_SEED + 1_000)
 """Seeds that no training may draw; both trainings measure on the first `held_out` of them."""
 
 _log = logging.getLogger(__name__)

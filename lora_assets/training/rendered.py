@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 FRAME_SIZES = ((854, 480), (854, 480), (854, 480), (854, 480), (640, 480), (480, 640), (600, 600), (1024, 440))
 """Widths and heights that frames are drawn in, in turn by seed: mostly 16:9, some old, upright, square, wide."""
 JPEG_QUALITY = 92
+FIRST_UNSEEN_SEED = 900_000
+"""Frames with seeds from here on are never trained on, and their characters have held-out hair, clothes and colours."""
 RENDERER_NOTE = "renderers.txt"
 """Beside the frames: which versions of the renderer drew them."""
 
@@ -118,7 +120,7 @@ def draw_frame(seed: int, draw: DrawScene | None = None) -> RenderedFrame:
     if draw is None:
         from lora_assets.scenes import draw_scene
 
-        draw = draw_scene
+        draw = partial(draw_scene, looks="training" if seed < FIRST_UNSEEN_SEED else "held_out")
     width, height = frame_size(seed)
     return rendered_frame(draw(seed, width, height))
 

@@ -1,6 +1,6 @@
 """Scores of boxes and masks against the truth of drawn frames: recall, precision, average precision, mask IoU.
 
-Pure functions on arrays; running a model belongs to the callers.
+Pure functions on arrays. Running a model, and saying which true boxes nobody asks for, belongs to the callers.
 """
 
 from __future__ import annotations
@@ -13,11 +13,16 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class FoundBoxes:
-    """Boxes of one label in one frame: what a detector found (with confidences 0 to 1) and what is true, Nx4 xyxy."""
+    """Boxes of one label in one frame: what a detector found (with confidences 0 to 1) and what is true, Nx4 xyxy.
+
+    `ignored` marks true boxes that nobody asks for (too small, or hidden): not found they are not missed, and found
+    they are not false. None ignores nothing.
+    """
 
     found: np.ndarray
     confidences: np.ndarray
     true: np.ndarray
+    ignored: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +48,29 @@ def pairwise_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
-def matched(found: np.ndarray, confidences: np.ndarray, true: np.ndarray, least_iou: float) -> np.ndarray:
+def matched(
+    found: np.ndarray,
+    confidences: np.ndarray,
+    true: np.ndarray,
+    least_iou: float,
+    ignored: np.ndarray | None = None,
+) -> np.ndarray:
     """For every found box the index of the true box that it answers, or -1.
 
-    The most confident box takes the best free true box with IoU >= `least_iou`; each true box is given once.
+    The most confident box takes the best free true box with IoU >= `least_iou`; each true box is given once. True boxes
+    that are `ignored` (bool N) are taken only where no other fits, and by as many boxes as like (Lin et al., "Microsoft
+    COCO", 2014, as in the evaluation code of pycocotools).
     """
     answers = np.full(len(found), -1)
+    asked = np.ones(len(true), bool) if ignored is None else ~ignored
     overlaps = pairwise_iou(found, true)
     for index in np.argsort(-confidences, kind="stable"):
-        if len(true) == 0:
-            break
-        best = int(np.argmax(overlaps[index]))
-        if overlaps[index, best] >= least_iou:
-            answers[index] = best
-            overlaps[:, best] = -1.0
+        for choice in (asked, ~asked):
+            among = np.where(choice, overlaps[index], -1.0)
+            if answers[index] < 0 and len(true) and among.max() >= least_iou:
+                answers[index] = int(among.argmax())
+        if answers[index] >= 0 and asked[answers[index]]:
+            overlaps[:, answers[index]] = -1.0
     return answers
 
 
@@ -66,11 +80,10 @@ def score_boxes(frames: Sequence[FoundBoxes], least_iou: float = 0.5, least_conf
     Recall and precision count the boxes with at least `least_confidence`; average precision is the area under the
     precision envelope over all recalls (Everingham et al., PASCAL VOC 2010 rule).
     """
-    confidences = np.concatenate([frame.confidences for frame in frames] or [np.zeros(0)])
-    right = np.concatenate(
-        [matched(frame.found, frame.confidences, frame.true, least_iou) >= 0 for frame in frames] or [np.zeros(0, bool)]
-    )
-    count = sum(len(frame.true) for frame in frames)
+    judged = [_judged(frame, least_iou) for frame in frames]
+    confidences = np.concatenate([confidence for confidence, _ in judged] or [np.zeros(0)])
+    right = np.concatenate([hit for _, hit in judged] or [np.zeros(0, bool)])
+    count = sum(len(frame.true) - _ignored_count(frame) for frame in frames)
     sure = confidences >= least_confidence
     hits = int(np.count_nonzero(right & sure))
     return DetectionScore(
@@ -86,6 +99,19 @@ def mask_iou(first: np.ndarray, second: np.ndarray) -> float:
     """Intersection over union of two bool masks, 0..1; 1 when both are empty."""
     union = np.count_nonzero(first | second)
     return np.count_nonzero(first & second) / union if union else 1.0
+
+
+def _judged(frame: FoundBoxes, least_iou: float) -> tuple[np.ndarray, np.ndarray]:
+    """Confidence, and whether right, of every found box but those that answer an ignored true box."""
+    answers = matched(frame.found, frame.confidences, frame.true, least_iou, frame.ignored)
+    counts = np.ones(len(answers), bool)
+    if frame.ignored is not None and len(frame.true):
+        counts = (answers < 0) | ~frame.ignored[answers]
+    return frame.confidences[counts], answers[counts] >= 0
+
+
+def _ignored_count(frame: FoundBoxes) -> int:
+    return 0 if frame.ignored is None else int(np.count_nonzero(frame.ignored))
 
 
 def _average_precision(confidences: np.ndarray, right: np.ndarray, count: int) -> float:

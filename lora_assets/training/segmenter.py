@@ -1,19 +1,19 @@
-"""Training of the starter SAM: masks of the characters of drawn scenes, asked for by boxes and points.
+"""Training of the starter SAM: masks of the characters of drawn scenes, asked for by boxes, points and rough masks.
 
-`python -m lora_assets.training.segmenter --help`. One pass of the image encoder serves several prompts of a view. The
-loss follows Kirillov et al., "Segment Anything", 2023: cross-entropy and Dice on the single mask and on the best of
-three, and the error of the predicted IoU. The architecture is `lora_assets.vision.starter_sam`; running a segmenter on
-frames belongs to `lora_assets.vision.segment`.
+`python -m lora_assets.training.segmenter --help`. The loss follows Kirillov et al., "Segment Anything", 2023:
+cross-entropy and Dice on the single mask and on the best of three, and the error of the predicted IoU. The architecture
+is `lora_assets.vision.starter_sam`; running a segmenter on frames belongs to `lora_assets.vision.segment`.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import math
 import time
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,18 +38,9 @@ from lora_assets.training.schedule import (
     write_checkpoint,
 )
 from lora_assets.training.scores import mask_iou
-from lora_assets.training.views import (
-    VIEWS_PER_FRAME,
-    View,
-    cut_view,
-    letterbox_window,
-    mirrored,
-    random_window,
-    recoloured,
-)
+from lora_assets.training.views import Window, cut_view, mirrored, owner_boxes, recoloured
 from lora_assets.vision.starter_sam import (
-    IMAGE_SIZE,
-    PATCH_SIZE,
+    LOOK_SIDE,
     PIXEL_MEAN,
     PIXEL_STD,
     architecture_numbers,
@@ -61,10 +52,15 @@ if TYPE_CHECKING:
     import torch
     from segment_anything.modeling import Sam
 
-MASK_STEP = 4
-"""Input pixels per pixel of a low-resolution mask."""
+SAMPLES_PER_FRAME = 2
+"""Samples taken from a frame once it is read, as reading costs as much as making one."""
 OUTSIDE_WEIGHT = 0.1
-NEAR_BOX = 0.2
+"""What a pixel outside the frame weighs beside one inside."""
+CUT_SHARE = 0.25
+"""How often the frame is made to end within the character."""
+RECOLOURED_SHARE = 0.5
+ROUGH_SIDE = 12
+"""Cells per side of the rough masks that stand for an earlier answer."""
 
 _log = logging.getLogger(__name__)
 
@@ -73,9 +69,9 @@ _log = logging.getLogger(__name__)
 class SegmenterSettings:
     """How the starter SAM is trained.
 
-    `prompts` is the most characters asked for in one view. `side` is the longest side of the views in pixels, a
-    multiple of 64: small views are many times cheaper to learn the rough work from; the last
-    phase should use `IMAGE_SIZE`.
+    `share_of_points` of the prompts are a point in the whole frame, half as many a point in a box; `share_of_masks` of
+    all come with a rough mask. `look_side` is the side of the looks in pixels, a multiple of 32: smaller ones are
+    cheaper to learn the rough work from; the last phase should use `LOOK_SIDE`.
     """
 
     frames: int = 6000
@@ -83,166 +79,137 @@ class SegmenterSettings:
     held_out: int = 64
     steps: int = 6000
     minutes: float = 60.0
-    batch: int = 2
-    prompts: int = 4
-    peak_rate: float = 6e-4
-    last_rate: float = 1e-5
-    warmup_steps: int = 150
+    batch: int = 16
+    peak_rate: float = 2e-3
+    last_rate: float = 2e-5
+    warmup_steps: int = 60
     hold: float = 0.5
     weight_decay: float = 0.02
-    share_of_points: float = 0.15
-    side: int = IMAGE_SIZE
+    share_of_points: float = 0.08
+    share_of_masks: float = 0.1
+    look_side: int = LOOK_SIDE
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Prompts:
-    """What is asked of one view, and the truth.
+class Sample:
+    """One prompt and its truth.
 
-    Either `boxes` float32 Nx4 xyxy, or `points` float32 Nx2 inside the masks; `owners` are the N owner numbers asked
-    for, and `true_boxes` their exact boxes.
+    `picture` is what the network sees (float32 CxSxS, S the side of the look; see `LookNetwork`), `target` the coverage
+    0..1 of the wanted mask per pixel of the logits (float32, S/2 a side), `inside` where the frame is (the same size, 0
+    or 1).
     """
 
-    boxes: np.ndarray | None
-    points: np.ndarray | None
-    owners: np.ndarray
-    true_boxes: np.ndarray
-
-
-def segmenter_view(rng: np.random.Generator, frame: RenderedFrame, side: int = IMAGE_SIZE) -> View:
-    """A view whose longest side is `side`: the whole frame as at work, or a square window of it."""
-    frame_height, frame_width = frame.image.shape[:2]
-    if rng.random() < 0.4:
-        scale = side / max(frame_height, frame_width)
-        width, height = round(frame_width * scale), round(frame_height * scale)
-        window = letterbox_window(frame_width, frame_height, width, height)
-    else:
-        width = height = side
-        window = random_window(rng, frame, side, side, closest=0.3, farthest=1.0)
-    view = cut_view(frame, window, width, height)
-    if rng.random() < 0.5:
-        view = mirrored(view)
-    return recoloured(view, rng)
+    picture: torch.Tensor
+    target: torch.Tensor
+    inside: torch.Tensor
 
 
 def jittered_boxes(rng: np.random.Generator, boxes: np.ndarray, width: int, height: int) -> np.ndarray:
     """Boxes as a detector might give them: edges off by up to 15 % of the side, a fifth of the boxes loose as well."""
     sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
-    shift = np.clip(rng.normal(0, 0.05, boxes.shape), -0.15, 0.15)
+    shift = np.clip(rng.normal(0, 0.04, boxes.shape), -0.15, 0.15)
     loose = (rng.random(len(boxes)) < 0.2) * rng.uniform(0, 0.25, len(boxes))
     moved = boxes + sides * (shift + loose[:, None] * np.array([-1.0, -1.0, 1.0, 1.0]))
     return np.clip(moved, 0, np.array([width, height, width, height])).astype(np.float32)
 
 
-def random_prompts(rng: np.random.Generator, view: View, settings: SegmenterSettings) -> Prompts | None:
-    """Prompts for up to `settings.prompts` characters of a view; None when it shows nobody."""
-    seen = np.flatnonzero(~np.isnan(view.boxes[:, 0]))
+def cut_frame(rng: np.random.Generator, frame: RenderedFrame, index: int) -> RenderedFrame:
+    """The frame, ending on one side within character `index` so that 40 % to 95 % of its box are left."""
+    x1, y1, x2, y2 = frame.boxes[index]
+    height, width = frame.owners.shape
+    kept = float(rng.uniform(0.4, 0.95))
+    side = int(rng.integers(4))
+    left, top, right, bottom = 0, 0, width, height
+    if side == 0:
+        left = int(x2 - kept * (x2 - x1))
+    elif side == 1:
+        top = int(y2 - kept * (y2 - y1))
+    elif side == 2:
+        right = math.ceil(x1 + kept * (x2 - x1))
+    else:
+        bottom = math.ceil(y1 + kept * (y2 - y1))
+    owners = frame.owners[top:bottom, left:right]
+    return replace(
+        frame, image=frame.image[top:bottom, left:right], owners=owners, boxes=owner_boxes(owners, len(frame.boxes))
+    )
+
+
+def make_sample(rng: np.random.Generator, frame: RenderedFrame, settings: SegmenterSettings) -> Sample | None:
+    """A prompt for one of the characters of a frame; None when it shows nobody."""
+    import torch
+
+    from lora_assets.vision.starter_layers import drawn_box, drawn_points, look_around
+    from lora_assets.vision.starter_prompts import WANTED
+
+    seen = np.flatnonzero(~np.isnan(frame.boxes[:, 0]))
     if len(seen) == 0:
         return None
-    chosen = rng.permutation(seen)[: settings.prompts]
-    true_boxes = view.boxes[chosen]
-    if rng.random() < settings.share_of_points:
-        points = np.stack([_inner_point(rng, view.owners == index + 1) for index in chosen])
-        return Prompts(None, points, chosen + 1, true_boxes)
-    height, width = view.image.shape[:2]
-    return Prompts(jittered_boxes(rng, true_boxes, width, height), None, chosen + 1, true_boxes)
-
-
-def input_tensor(image: np.ndarray, side: int) -> torch.Tensor:
-    """An RGB view as `Sam.preprocess` makes it: normalised, padded right and below with zeros, 3 x side x side."""
-    import torch
-
-    padded = np.zeros((side, side, 3), np.float32)
-    padded[: image.shape[0], : image.shape[1]] = (image - np.array(PIXEL_MEAN)) / np.array(PIXEL_STD)
-    return torch.from_numpy(padded.transpose(2, 0, 1).copy())
-
-
-def target_masks(view: View, prompts: Prompts, side: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Coverage 0..1 of the wanted masks and the weight of each pixel, both NxTxT with T = `side` / `MASK_STEP`.
-
-    Padding weighs nothing, the surroundings of the box 1, the rest little; weights sum to 1 for each mask. Coverage and
-    not yes or no, because where bilinear enlargement of its logits crosses zero is then where the true edge lies.
-    """
-    import torch
-
-    low_side = side // MASK_STEP
-    inside = _coverage(view.inside, side)
-    coverage = np.stack([_coverage(view.owners == owner, side) for owner in prompts.owners])
-    weights = np.full_like(coverage, OUTSIDE_WEIGHT)
-    for weight, box in zip(weights, prompts.true_boxes, strict=True):
-        margin = NEAR_BOX * np.tile(box[2:] - box[:2], 2) * (-1, -1, 1, 1)
-        x1, y1, x2, y2 = np.clip((box + margin) / MASK_STEP, 0, low_side).round().astype(int)
-        weight[y1:y2, x1:x2] = 1.0
-    weights *= inside
-    weights /= weights.sum(axis=(1, 2), keepdims=True)
-    return torch.from_numpy(coverage), torch.from_numpy(weights.astype(np.float32))
-
-
-def encode_views(sam: Sam, images: torch.Tensor) -> torch.Tensor:
-    """`sam.image_encoder` for squares of any multiple of 64 pixels, its position embedding resized to them, BxCxhxw."""
-    from torch.nn import functional
-
-    encoder = sam.image_encoder
-    tokens = encoder.patch_embed(images)
-    positions = encoder.pos_embed
-    if positions is None:
-        raise TrainingError("the starter encoder has lost its position embedding: restore vision/starter_sam.py")
-    if positions.shape[1:3] != tokens.shape[1:3]:
-        channels_first = positions.permute(0, 3, 1, 2)
-        positions = functional.interpolate(channels_first, tokens.shape[1:3], mode="area").permute(0, 2, 3, 1)
-    tokens = tokens + positions
-    for block in encoder.blocks:
-        tokens = block(tokens)
-    return encoder.neck(tokens.permute(0, 3, 1, 2))
-
-
-def fit_prompts(sam: Sam, side: int) -> None:
-    """Let the prompt encoder of `sam` take positions in squares of `side` pixels, as shares of the square."""
-    tokens = side // PATCH_SIZE
-    sam.prompt_encoder.input_image_size = (side, side)
-    sam.prompt_encoder.image_embedding_size = (tokens, tokens)
-    sam.prompt_encoder.mask_input_size = (side // MASK_STEP, side // MASK_STEP)
-
-
-def decode_prompts(sam: Sam, embeddings: torch.Tensor, asked: Sequence[Prompts]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Decode the prompts of several encoded views (BxCxhxw) at once, as `MaskDecoder.predict_masks` does for one view.
-
-    Returns all four mask logits (Nx4xTxT: the single mask, then three) and predicted IoUs (Nx4), view after view.
-    """
-    import torch
-
-    decoder = sam.mask_decoder
-    told = [_prompt_embeddings(sam, prompts) for prompts in asked]
-    own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
-    sparse, dense = torch.cat([sparse for sparse, _ in told]), torch.cat([dense for _, dense in told])
-    tokens = torch.cat([own.expand(len(sparse), -1, -1), sparse], dim=1)
-    counts = torch.tensor([len(prompts.owners) for prompts in asked])
-    image = embeddings.repeat_interleave(counts, dim=0) + dense
-    position = sam.prompt_encoder.get_dense_pe().expand_as(image)
-    answers, image_tokens = decoder.transformer(image, position, tokens)
-    picture = decoder.output_upscaling(image_tokens.transpose(1, 2).reshape(image.shape))
-    kernels = [mlp(answers[:, 1 + index]) for index, mlp in enumerate(decoder.output_hypernetworks_mlps)]
-    masks = torch.einsum("nmc,nchw->nmhw", torch.stack(kernels, dim=1), picture)
-    return masks, decoder.iou_prediction_head(answers[:, 0])
+    sides = np.sqrt((frame.boxes[seen, 2:] - frame.boxes[seen, :2]).prod(axis=1))
+    index = int(rng.choice(seen, p=sides / sides.sum()))
+    if rng.random() < CUT_SHARE:
+        cut = cut_frame(rng, frame, index)
+        frame = frame if np.isnan(cut.boxes[index, 0]) else cut
+    height, width = frame.owners.shape
+    by_point = rng.random()
+    box = jittered_boxes(rng, frame.boxes[index : index + 1], width, height)[0]
+    if by_point < settings.share_of_points or min(box[2:] - box[:2]) < 2:
+        box = np.array([0, 0, width, height], np.float32)
+    with_point = by_point < 1.5 * settings.share_of_points
+    look = look_around(*(float(value) for value in box))
+    window = Window(look.left, look.top, look.left + look.side, look.top + look.side)
+    side = settings.look_side
+    view = cut_view(frame, window, side, side)
+    if rng.random() < RECOLOURED_SHARE:
+        view = recoloured(view, rng)
+    scale = side / look.side
+    asked = (box - np.tile([look.left, look.top], 2)) * scale
+    if rng.random() < 0.5:
+        view = mirrored(view)
+        asked = np.array([side - asked[2], asked[1], side - asked[0], asked[3]])
+    mask = view.owners == index + 1
+    if not mask.any():
+        return None
+    points = torch.zeros(0, 3)
+    if with_point:
+        points = torch.tensor([[*_inner_point(rng, mask), float(WANTED)]])
+    rough = np.zeros(mask.shape, np.float32)
+    if rng.random() < settings.share_of_masks:
+        rough = _rough_mask(rng, mask)
+    pixels = (view.image - np.array(PIXEL_MEAN, np.float32)) / np.array(PIXEL_STD, np.float32)
+    pixels[~view.inside] = 0
+    picture = torch.cat([
+        torch.from_numpy(pixels.transpose(2, 0, 1)),
+        drawn_box(torch.from_numpy(asked.astype(np.float32)), side)[None],
+        drawn_points(points, side)[None],
+        torch.from_numpy(rough)[None],
+        torch.from_numpy(view.inside.astype(np.float32))[None],
+    ])  # fmt: skip
+    return Sample(picture, torch.from_numpy(_coverage(mask)), torch.from_numpy(_coverage(view.inside).round()))
 
 
 def prompt_loss(
-    logits: torch.Tensor, predicted_iou: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
+    logits: torch.Tensor, predicted_iou: torch.Tensor, target: torch.Tensor, inside: torch.Tensor
 ) -> tuple[torch.Tensor, float]:
-    """The loss of N prompts, and the mean IoU of its single masks, both at low resolution."""
+    """The loss of N prompts from logits NxMxTxT, predicted IoUs NxM, coverage NxTxT and where the frame is NxTxT.
+
+    Also the mean IoU of the single masks, at the size of the logits. Coverage and not yes or no, because where bilinear
+    enlargement of its logits crosses zero is then where the true edge lies.
+    """
     import torch
     from torch.nn import functional
 
     wanted = target[:, None].expand_as(logits)
-    area = weight[:, None]
-    entropy = (functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * area).sum(dim=(2, 3))
-    valid = (area > 0).float()
-    share = logits.sigmoid() * valid
+    area = inside[:, None]
+    weight = OUTSIDE_WEIGHT + (1 - OUTSIDE_WEIGHT) * area
+    entropy = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * weight
+    entropy = entropy.sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
+    share = logits.sigmoid() * area
     overlap = (share * wanted).sum(dim=(2, 3))
     dice = 1 - (2 * overlap + 1) / (share.sum(dim=(2, 3)) + wanted.sum(dim=(2, 3)) + 1)
     each = entropy + dice
     with torch.no_grad():
-        found, real = (logits > 0) & (valid > 0), wanted > 0.5
+        found, real = (logits > 0) & (area > 0), wanted > 0.5
         iou = (found & real).sum(dim=(2, 3)) / (found | real).sum(dim=(2, 3)).clamp(min=1)
     best_of_three = each[:, 1:].min(dim=1).values + 0.05 * each[:, 1:].mean(dim=1)
     loss = each[:, 0] + best_of_three + (predicted_iou - iou).square().mean(dim=1)
@@ -275,8 +242,7 @@ def train_segmenter(
     render_frames(frames_folder, HELD_OUT_SEEDS[: settings.held_out], None, processes)
     torch.manual_seed(settings.seed)
     sam = build_starter_sam().train()
-    sam.image_encoder.to(memory_format=torch.channels_last)
-    fit_prompts(sam, settings.side)
+    sam.to(memory_format=torch.channels_last)
     average = deepcopy(sam).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(parameter_groups(sam, settings.weight_decay), lr=settings.peak_rate)
     step, phase_seconds, seconds_before = 0, 0.0, 0.0
@@ -304,7 +270,7 @@ def train_segmenter(
     while (done := progress(schedule, step, time.monotonic() - begun)) < 1:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(schedule, step, done)
-        shown.append(_train_step(sam, optimizer, _asked_views(paths, settings, step), settings.side))
+        shown.append(_train_step(sam, optimizer, _samples(paths, settings, step)))
         update_average(average, sam, step)
         step += 1
         if len(shown) == 50:
@@ -358,17 +324,13 @@ def measure_segmenter(weights: Path, frames: Sequence[RenderedFrame]) -> list[fl
     return scores
 
 
-def _train_step(
-    sam: Sam, optimizer: torch.optim.Optimizer, asked: Sequence[tuple[View, Prompts]], side: int
-) -> tuple[float, float]:
+def _train_step(sam: Sam, optimizer: torch.optim.Optimizer, samples: Sequence[Sample]) -> tuple[float, float]:
     import torch
 
-    images = torch.stack([input_tensor(view.image, side) for view, _ in asked])
-    embeddings = encode_views(sam, images.contiguous(memory_format=torch.channels_last))
-    logits, predicted_iou = decode_prompts(sam, embeddings, [prompts for _, prompts in asked])
-    targets = [target_masks(view, prompts, side) for view, prompts in asked]
-    coverage, weight = torch.cat([target for target, _ in targets]), torch.cat([weight for _, weight in targets])
-    total, iou = prompt_loss(logits, predicted_iou, coverage, weight)
+    pictures = torch.stack([sample.picture for sample in samples]).contiguous(memory_format=torch.channels_last)
+    logits, predicted_iou = sam.mask_decoder.network(pictures)  # pyright: ignore[reportCallIssue]
+    targets = torch.stack([sample.target for sample in samples])
+    total, iou = prompt_loss(logits, predicted_iou, targets, torch.stack([sample.inside for sample in samples]))
     optimizer.zero_grad(set_to_none=True)
     total.backward()
     torch.nn.utils.clip_grad_norm_(sam.parameters(), 1.0)
@@ -376,18 +338,17 @@ def _train_step(
     return float(total.detach()), iou
 
 
-def _asked_views(paths: Sequence[Path], settings: SegmenterSettings, step: int) -> list[tuple[View, Prompts]]:
+def _samples(paths: Sequence[Path], settings: SegmenterSettings, step: int) -> list[Sample]:
     rng = np.random.default_rng((settings.seed, step))
-    asked: list[tuple[View, Prompts]] = []
+    samples: list[Sample] = []
     for _ in range(100 * settings.batch):
         frame = read_frame(paths[int(rng.integers(len(paths)))])
-        for _ in range(VIEWS_PER_FRAME):
-            view = segmenter_view(rng, frame, settings.side)
-            prompts = random_prompts(rng, view, settings)
-            if prompts is not None:
-                asked.append((view, prompts))
-        if len(asked) >= settings.batch:
-            return asked[: settings.batch]
+        for _ in range(SAMPLES_PER_FRAME):
+            sample = make_sample(rng, frame, settings)
+            if sample is not None:
+                samples.append(sample)
+        if len(samples) >= settings.batch:
+            return samples[: settings.batch]
     raise TrainingError("the drawn frames show hardly anybody: draw more frames, or look at how scenes are drawn")
 
 
@@ -435,16 +396,6 @@ def _state(
     )
 
 
-def _prompt_embeddings(sam: Sam, prompts: Prompts) -> tuple[torch.Tensor, torch.Tensor]:
-    import torch
-
-    boxes = None if prompts.boxes is None else torch.from_numpy(prompts.boxes)
-    points = None
-    if prompts.points is not None:
-        points = (torch.from_numpy(prompts.points)[:, None], torch.ones(len(prompts.points), 1, dtype=torch.int))
-    return sam.prompt_encoder(points=points, boxes=boxes, masks=None)
-
-
 def _inner_point(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
     core = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     rows, columns = np.nonzero(core if core.any() else mask)
@@ -452,11 +403,19 @@ def _inner_point(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
     return np.array([columns[index] + 0.5, rows[index] + 0.5], np.float32)
 
 
-def _coverage(mask: np.ndarray, side: int) -> np.ndarray:
-    canvas = np.zeros((side, side), np.float32)
-    canvas[: mask.shape[0], : mask.shape[1]] = mask
-    low_side = side // MASK_STEP
-    return cv2.resize(canvas, (low_side, low_side), interpolation=cv2.INTER_AREA)
+def _rough_mask(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
+    """A coarse and partly wrong copy of a mask, -1 or 1."""
+    small = cv2.resize(mask.astype(np.float32), (ROUGH_SIDE, ROUGH_SIDE), interpolation=cv2.INTER_AREA)
+    small += rng.normal(0, 0.25, small.shape).astype(np.float32)
+    large = cv2.resize(small, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.where(large > 0.5, 1.0, -1.0).astype(np.float32)
+
+
+def _coverage(mask: np.ndarray) -> np.ndarray:
+    from lora_assets.vision.starter_layers import LOOK_STEP
+
+    low_side = len(mask) // LOOK_STEP
+    return cv2.resize(mask.astype(np.float32), (low_side, low_side), interpolation=cv2.INTER_AREA)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

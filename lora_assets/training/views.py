@@ -66,7 +66,7 @@ def random_window(
     width: int,
     height: int,
     closest: float = 0.35,
-    farthest: float = 1.25,
+    farthest: float = 1.5,
 ) -> Window:
     """A window with the aspect of the view, its size log-uniform in [closest, farthest] of the letterbox window.
 
@@ -168,7 +168,7 @@ def recoloured(view: View, rng: np.random.Generator) -> View:
 
 
 def random_view(
-    rng: np.random.Generator, frame: RenderedFrame, width: int, height: int, share_of_whole: float = 0.35
+    rng: np.random.Generator, frame: RenderedFrame, width: int, height: int, share_of_whole: float = 0.55
 ) -> View:
     """A training view: the whole frame letterboxed in `share_of_whole` of the cases, otherwise a random window."""
     if rng.random() < share_of_whole:

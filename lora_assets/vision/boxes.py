@@ -7,27 +7,38 @@ what finds boxes and which of them is a subject (detect).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.int64]
+KEY_POINTS = 17
+"""Key points of a body in the order of COCO: nose, eyes, ears, shoulders, elbows, wrists, hips, knees, ankles; of each
+pair the left one first."""
+
+
+def _no_key_points() -> FloatArray:
+    return np.zeros((0, KEY_POINTS, 3))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Boxes:
     """Boxes of one frame. xyxy (N,4) float64 pixels, confidence (N,) from 0 to 1, a label and a detector each.
 
-    Raises ValueError when the parts differ in length, a number is NaN or infinite, a box is turned inside out, or a
-    confidence lies outside 0 to 1.
+    key_points: (N,17,3), x and y in pixels and a confidence each; (0,17,3) means that no box has any, and a box whose
+    points all have confidence 0 has none. dropped: boxes that the detector gave and that had no finite place or no
+    area. Raises ValueError when the parts differ in length, a number is NaN or infinite, a box is turned inside out,
+    or a confidence lies outside 0 to 1.
     """
 
     xyxy: FloatArray
     confidence: FloatArray
     labels: tuple[str, ...]
     detectors: tuple[str, ...]
+    key_points: FloatArray = field(default_factory=_no_key_points)
+    dropped: int = 0
 
     def __post_init__(self) -> None:
         count = len(self.labels)
@@ -39,6 +50,10 @@ class Boxes:
         check_xyxy(self.xyxy)
         if not (np.isfinite(self.confidence) & (self.confidence >= 0) & (self.confidence <= 1)).all():
             raise ValueError(f"a confidence lies outside 0 to 1: {self.confidence.tolist()}")
+        if self.key_points.shape[1:] != (KEY_POINTS, 3) or len(self.key_points) not in (0, count):
+            raise ValueError(f"key points must be of shape ({count}, {KEY_POINTS}, 3), not {self.key_points.shape}")
+        if not np.isfinite(self.key_points).all():
+            raise ValueError("a key point holds a NaN or an infinite number")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -51,12 +66,44 @@ class Boxes:
             self.confidence[order],
             tuple(self.labels[i] for i in order),
             tuple(self.detectors[i] for i in order),
+            self.key_points[order] if len(self.key_points) else self.key_points,
+            self.dropped,
         )
 
+    def points(self) -> FloatArray:
+        """Key points (N,17,3) of every box, zeros where a box has none."""
+        return self.key_points if len(self.key_points) else np.zeros((len(self), KEY_POINTS, 3))
 
-def no_boxes() -> Boxes:
+
+def no_boxes(dropped: int = 0) -> Boxes:
     """Boxes of a frame in which nothing was found."""
-    return Boxes(np.zeros((0, 4)), np.zeros(0), (), ())
+    return Boxes(np.zeros((0, 4)), np.zeros(0), (), (), dropped=dropped)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundBox:
+    """One box after fusion. xyxy in pixels inside the frame, confidence 0 to 1.
+
+    votes: the detectors that found it with their own confidences, the winner first. key_points: (17,3) or None.
+    body_from: how a body box came about (see body_box), None for a box that is no body. outside_share: share of the
+    box that lay outside the frame before it was clipped. heads_high: the proportions that an expanded box was made
+    with, in heads; None for others. prepared: found only after the frame's contrast was raised.
+    """
+
+    xyxy: tuple[float, float, float, float]
+    confidence: float
+    label: str
+    votes: tuple[tuple[str, float], ...]
+    key_points: FloatArray | None = None
+    body_from: str | None = None
+    outside_share: float = 0.0
+    heads_high: float | None = None
+    prepared: bool = False
+
+
+def xyxy_of(boxes: Sequence[FoundBox]) -> FloatArray:
+    """The boxes as an array (N,4)."""
+    return np.array([box.xyxy for box in boxes], np.float64).reshape(-1, 4)
 
 
 def join_boxes(parts: Sequence[Boxes]) -> Boxes:
@@ -68,6 +115,10 @@ def join_boxes(parts: Sequence[Boxes]) -> Boxes:
         np.concatenate([part.confidence for part in parts]),
         tuple(label for part in parts for label in part.labels),
         tuple(detector for part in parts for detector in part.detectors),
+        np.concatenate([part.points() for part in parts])
+        if any(len(p.key_points) for p in parts)
+        else _no_key_points(),
+        sum(part.dropped for part in parts),
     )
 
 

@@ -1,7 +1,8 @@
-"""L2, the checks of a cut-out's content: is it black, empty, several characters, cut, blurred, badly shaped.
+"""L2, the checks of a cut-out's content, as data: what is measured, its range, the limits, the penalty or veto, why.
 
-Each check is a line of data (what is measured, the limit, the penalty or veto, why) beside a function that measures.
-How the parts become one score and a tier does not belong here (score).
+Each line of CHECKS stands beside a function of MEASURES. The functions lie by what they look at: figures in
+body_checks, the picture in picture_flaws, what a mask left out in lost_parts, the mask itself here. How the parts
+become one score and a tier does not belong here (score).
 """
 
 from __future__ import annotations
@@ -11,113 +12,55 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from lora_assets.vision.cutout import (
-    HEAD_LABELS,
-    CutOut,
-    Subject,
-    box_of,
-    covered_centre,
-    share_inside,
-    shared_area,
+from lora_assets.vision.body_checks import (
+    completeness_with_room,
+    count_characters,
+    gap_in_box,
+    head_cut,
+    headless,
+    is_thing,
+    missing_head,
+    neighbour_share,
+    support,
+    visible_cut,
+)
+from lora_assets.vision.cutout import CutOut, box_of
+from lora_assets.vision.lost_parts import find_lost_parts
+from lora_assets.vision.mask_facts import background_left, measure_shape
+from lora_assets.vision.picture_flaws import (
+    bar_in_crop,
+    brightness,
+    colour_spread,
+    comb_ratio,
+    contrast,
+    outline_sharpness,
+    percentile,
+    text_over,
 )
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
-# The 79 COCO classes that are not a person, spaces as _.
-_THINGS = frozenset(
-    (
-        "bicycle",
-        "car",
-        "motorcycle",
-        "airplane",
-        "bus",
-        "train",
-        "truck",
-        "boat",
-        "traffic_light",
-        "fire_hydrant",
-        "stop_sign",
-        "parking_meter",
-        "bench",
-        "bird",
-        "cat",
-        "dog",
-        "horse",
-        "sheep",
-        "cow",
-        "elephant",
-        "bear",
-        "zebra",
-        "giraffe",
-        "backpack",
-        "umbrella",
-        "handbag",
-        "tie",
-        "suitcase",
-        "frisbee",
-        "skis",
-        "snowboard",
-        "sports_ball",
-        "kite",
-        "baseball_bat",
-        "baseball_glove",
-        "skateboard",
-        "surfboard",
-        "tennis_racket",
-        "bottle",
-        "wine_glass",
-        "cup",
-        "fork",
-        "knife",
-        "spoon",
-        "bowl",
-        "banana",
-        "apple",
-        "sandwich",
-        "orange",
-        "broccoli",
-        "carrot",
-        "hot_dog",
-        "pizza",
-        "donut",
-        "cake",
-        "chair",
-        "couch",
-        "potted_plant",
-        "bed",
-        "dining_table",
-        "toilet",
-        "tv",
-        "laptop",
-        "mouse",
-        "remote",
-        "keyboard",
-        "cell_phone",
-        "microwave",
-        "oven",
-        "toaster",
-        "sink",
-        "refrigerator",
-        "book",
-        "clock",
-        "vase",
-        "scissors",
-        "teddy_bear",
-        "hair_drier",
-        "toothbrush",
-    )
-)
+# One mild finding makes a good crop medium, two make it low; a grave one makes it low by itself (the rules of
+# benchmarks.tier_scenes): 0.7 x 1 >= 0.5 > 0.7 x 0.7 and 0.45 x 1.
+MILD, GRAVE = 0.7, 0.45
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: crossing `limit` in `direction` (above or below) multiplies the score by `penalty`, or is a `veto`."""
+    """One check: crossing `limit` in `direction` (above or below) multiplies the score by `penalty`, crossing `grave`
+    as well multiplies it by GRAVE instead; a `veto` caps the score under 0.5. `low` and `high` are the values' range
+    (None: open), `column` the column of ScoredCrop that holds the value. Of several findings of one
+    `group` only the strongest counts: they are signs of one defect."""
 
     name: str
+    group: str
+    column: str
     direction: str
+    low: float
+    high: float | None
     limit: float
+    grave: float | None
     penalty: float
     veto: bool
     why: str
@@ -126,41 +69,70 @@ class Check:
         """True when the value is a finding."""
         return value > limit if self.direction == "above" else value < limit
 
+    def penalty_for(self, value: float) -> float:
+        """What a value that crossed the limit multiplies the score by."""
+        return min(self.penalty, GRAVE) if self.grave is not None and self.crossed(value, self.grave) else self.penalty
+
 
 CHECKS: tuple[Check, ...] = (
-    Check("black", "above", 0.93, 0.3, True, "the cut-out is black or nearly black"),
-    Check("empty", "below", 400.0, 0.3, True, "almost no pixels are left in the mask"),
-    Check("flat", "below", 3.0, 0.3, True, "the cut-out is one flat colour"),
-    Check("several_characters", "above", 1.0, 0.5, True, "more than one character is in the cut-out"),
-    Check("no_character", "above", 0.5, 0.5, True, "the detector says that this is a thing, and no head is in it"),
-    Check("missing_head", "above", 0.5, 0.55, False, "a head was found in the box, and the mask leaves it out"),
-    Check("headless", "above", 0.15, 0.6, False, "the frame's top edge cuts the figure, and no head is in it"),
-    Check("outside_box", "above", 0.2, 0.5, False, "much of the mask lies outside the box that it was made from"),
-    Check("cut_body", "above", 0.12, 0.6, False, "the body goes on in the frame where the mask is cut off straight"),
-    Check("incomplete_body", "below", 0.45, 0.65, False, "only a small part of the body is there, with room for more"),
-    Check("box_shaped", "above", 0.95, 0.5, False, "the mask is a filled box, not a figure"),
-    Check("bad_shape", "above", 6.0, 0.5, False, "the shape is too long and thin for a character"),
-    Check("small", "below", 64.0, 0.75, False, "the figure is very small: fewer pixels than training can use"),
-    Check("too_dark", "below", 0.31, 0.7, False, "nothing in the cut-out is lit"),
-    Check("blurred", "below", 0.28, 0.6, False, "the outlines inside the cut-out are blurred"),
-)
-
-
-# --- black, empty, dark, blurred -------------------------------------------------------------------------------------
-
-
-def percentile(histogram: npt.NDArray[np.int64], share: float) -> int:
-    """The lowest level at or under which `share` (0..1) of the counted pixels lie; 0 without pixels."""
-    return int(np.searchsorted(np.cumsum(histogram), share * histogram.sum()))
+    Check("black", "light", "dark_share", "above", 0, 1, 0.93, None, 0.3, True, "the cut-out is black or nearly black"),
+    Check("empty", "empty", "pixel_count", "below", 0, None, 400, None, 0.3, True,
+          "almost no pixels are left in the mask"),
+    Check("flat", "light", "colour_spread", "below", 0, 128, 3, None, 0.3, True, "the cut-out is one flat colour"),
+    Check("several_characters", "others", "character_count", "above", 0, None, 1, None, 0.5, True,
+          "more than one character is in the cut-out"),
+    Check("no_character", "thing", "is_thing", "above", 0, 1, 0.5, None, 0.5, True,
+          "the detector says that this is a thing, and no head is in it"),
+    Check("unsupported", "thing", "support", "below", 0, 1, 0.2, None, GRAVE, False,
+          "no head, face, key point or other detector speaks for a character here"),
+    Check("neighbour_left", "others", "neighbour_share", "above", 0, 1, 0.06, 0.35, MILD, False,
+          "pixels of another character are left in the cut-out"),
+    Check("missing_head", "body", "missing_head", "above", 0, 1, 0.5, None, GRAVE, False,
+          "a head was found in the box, and the mask leaves it out"),
+    Check("headless", "head", "headless", "above", 0, 1, 0.15, None, GRAVE, False,
+          "the frame's top edge cuts the figure, and no head is in it"),
+    Check("head_cut", "head", "head_cut", "above", 0, 1, 0.75, None, MILD, False, "the frame's edge cuts the head"),
+    Check("outside_box", "leak", "outside_box", "above", 0, 1, 0.2, 0.35, MILD, False,
+          "much of the mask lies outside the box that it was made from"),
+    Check("cut_body", "body", "visible_cut", "above", 0, 1, 0.2, None, MILD, False,
+          "the body goes on in the frame where the mask is cut off"),
+    Check("box_gap", "body", "box_gap", "above", 0, 1, 0.15, 0.4, MILD, False,
+          "the mask ends well before the box in which the body was found"),
+    Check("incomplete_body", "body", "body_completeness", "below", 0, 1, 0.3, None, MILD, False,
+          "only a small part of the body is there, with room for more"),
+    Check("left_out", "body", "left_out", "above", 0, 1, 0.045, 0.3, MILD, False,
+          "parts of the figure (hair tips, limbs) are outside the mask"),
+    Check("holes", "holes", "lost_in_holes", "above", 0, 1, 0.015, 0.15, MILD, False,
+          "the mask has holes in the figure"),
+    Check("specks", "specks", "speck_share", "above", 0, 1, 0.03, 0.2, MILD, False,
+          "stray pieces lie beside the figure"),
+    Check("background_left", "leak", "background_left", "above", 0, 1, 0.06, 0.22, MILD, False,
+          "background is left in the cut-out"),
+    Check("box_shaped", "leak", "box_fill", "above", 0, 1, 0.95, None, GRAVE, False,
+          "the mask is a filled box, not a figure"),
+    Check("bad_shape", "shape", "elongation", "above", 1, None, 6, None, 0.5, False,
+          "the shape is too long and thin for a character"),
+    Check("small", "size", "longest_side", "below", 0, None, 256, 160, MILD, False,
+          "the figure is small: training has to enlarge it"),
+    Check("too_dark", "light", "brightness", "below", 0, 1, 0.31, None, MILD, False, "nothing in the cut-out is lit"),
+    Check("faded", "light", "contrast", "below", 0, 1, 0.3, 0.1, MILD, False, "light and dark have nearly faded away"),
+    Check("blurred", "blur", "sharpness", "below", 0, 1, 0.4, 0.2, MILD, False,
+          "the outlines inside the cut-out are blurred"),
+    Check("text_over", "text", "text_share", "above", 0, 1, 0.015, 0.12, MILD, False, "lettering lies over the figure"),
+    Check("interlaced", "combs", "comb_ratio", "above", 0, 1, 0.08, None, MILD, False,
+          "rows of two moments alternate in the figure (interlacing)"),
+    Check("bar_in_crop", "bars", "bar_share", "above", 0, 1, 0.015, 0.2, MILD, False,
+          "a black bar of the frame is in the cut-out"),
+)  # fmt: skip
 
 
 def dark_share(cut: CutOut) -> float:
     """Share 0..1 of the figure that is black (under 24 of 255), or dark (under 40) without any drawing in it.
 
-    It is 0 when one pixel in a hundred is lit (48 or more): black hair and black clothes come with skin, folds or
+    It is 0 when one pixel in a hundred is lit (30 or more): black hair and black clothes come with skin, folds or
     outlines, a faded frame does not.
     """
-    if not cut.area or percentile(cut.histogram, 0.99) >= 48:
+    if not cut.area or percentile(cut.histogram, 0.99) >= 30:
         return 0.0
     kernel = np.ones((3, 3), np.uint8)
     flat = cv2.subtract(cv2.dilate(cut.grey, kernel), cv2.erode(cut.grey, kernel)) < 8
@@ -171,153 +143,6 @@ def dark_share(cut: CutOut) -> float:
 def black_share(cut: CutOut) -> float:
     """Share 0..1 of the mask's pixels darker than 10 of 255."""
     return float(cut.histogram[:10].sum()) / cut.area if cut.area else 0.0
-
-
-def _pixel_count(cut: CutOut) -> float:
-    return float(cut.area)
-
-
-def colour_spread(cut: CutOut) -> float:
-    """The largest standard deviation of the three channels inside the mask, 0..128."""
-    if not cut.area:
-        return 0.0
-    _, spread = cv2.meanStdDev(cut.colour, mask=cut.mask.astype(np.uint8))
-    return float(spread.max())
-
-
-def _brightness(cut: CutOut) -> float:
-    return percentile(cut.histogram, 0.99) / 255.0
-
-
-def outline_sharpness(cut: CutOut) -> float:
-    """How steep the strongest edges inside the figure are, 0..1: 1 is a step within one pixel, 0.1 a soft slope.
-
-    The gradient at the strongest edges (3 %) over the contrast in the 21x21 pixels around, median; so it depends
-    neither on contrast nor on how much is drawn. On drawn scenes 0.7 sharp, 0.35 after a blur of sigma 2, 0.25 after
-    sigma 3, 0.16 after sigma 5 (medians). Measured with the figure at most 512 pixels high and wide, the size
-    that training sees. A figure without any edge to measure counts as sharp.
-    """
-    scale = min(1.0, 512.0 / max(cut.grey.shape))
-    grey, inner = cut.grey, cut.mask.astype(np.uint8)
-    if scale < 1.0:
-        size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-        grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
-        inner = np.asarray(cv2.resize(inner, size, interpolation=cv2.INTER_NEAREST))
-    inner = cv2.erode(inner, np.ones((9, 9), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
-    if min(grey.shape) < 3:
-        return 1.0
-    slope = np.zeros_like(grey)
-    slope[:, 1:-1] = cv2.absdiff(grey[:, 2:], grey[:, :-2])
-    slope[1:-1] = cv2.max(slope[1:-1], cv2.absdiff(grey[2:], grey[:-2]))
-    counts = np.bincount(slope[inner], minlength=256)
-    strong = inner & (slope >= max(8, percentile(counts, 0.97)))
-    if np.count_nonzero(strong) < 16:
-        return 1.0
-    around = np.ones((21, 21), np.uint8)
-    contrast = cv2.subtract(cv2.dilate(grey, around), cv2.erode(grey, around))[strong].astype(np.float64)
-    # A central difference spans two pixels: a step of one pixel shows its whole contrast in it.
-    return min(1.0, float(np.median(slope[strong] / np.maximum(contrast, 1.0))))
-
-
-# --- how many, how whole ---------------------------------------------------------------------------------------------
-
-
-def count_characters(cut: CutOut) -> int:
-    """Characters inside the cut-out: distinct heads in it, and other subjects most of whose mask it swallows.
-
-    Another subject counts only with evidence that it is somebody else: the cut-out's own head is elsewhere, or neither
-    of the two boxes is part of the other. A swallowed mask alone may be a second box of the same body. 0 for a thing.
-    """
-    if is_thing(cut) > 0.5:
-        return 0
-    return max(1, len(cut.inside), 1 + sum(_is_somebody_else(cut, other) for other in cut.others))
-
-
-def _is_somebody_else(cut: CutOut, other: Subject) -> bool:
-    if other.row.area < max(64, 0.05 * cut.area) or other.detection.label.lower() in HEAD_LABELS:
-        return False
-    if shared_area(cut, other) < 0.5 * other.row.area:
-        return False
-    if cut.inside and all(covered_centre(other, head.box) < 0.3 for head in cut.inside):
-        return other.row.area < 0.8 * cut.area
-    own, its = box_of(cut.detection), box_of(other.detection)
-    return max(share_inside(its, own), share_inside(own, its)) < 0.7
-
-
-def _count(cut: CutOut) -> float:
-    return float(count_characters(cut))
-
-
-def is_thing(cut: CutOut) -> float:
-    """1 when the label is a COCO class of things and no head lies in the cut-out, else 0. Unknown labels pass."""
-    label = cut.detection.label.strip().lower().replace(" ", "_")
-    return 1.0 if label in _THINGS and not cut.inside else 0.0
-
-
-def missing_head(cut: CutOut) -> float:
-    """Uncovered share 0..1 of a head that belongs in the box but is in no subject's mask; 0 when a head is inside."""
-    if cut.inside:
-        return 0.0
-    x1, y1, x2, y2 = box_of(cut.detection)
-    worst = 0.0
-    for head in cut.heads:
-        middle_x, middle_y = (head.box[0] + head.box[2]) / 2, (head.box[1] + head.box[3]) / 2
-        upper = x1 <= middle_x <= x2 and y1 <= middle_y <= (y1 + y2) / 2
-        if upper and all(covered_centre(other, head.box) < 0.5 for other in cut.others):
-            worst = max(worst, 1.0 - covered_centre(cut.subject, head.box))
-    return worst
-
-
-def headless(cut: CutOut) -> float:
-    """Share 0..1 of the top side that runs along the frame's edge, when no head is in the cut-out; else 0."""
-    top = cut.sides["top"]
-    return top.contact if top.border and not cut.inside else 0.0
-
-
-def visible_cut(cut: CutOut) -> float:
-    """The worst side's share 0..1 along which the mask ends straight while the same colour goes on in the frame.
-
-    The frame's edge and black bars do not count: what lies behind them was never visible.
-    """
-    return min(1.0, max(min(side.contact, side.cut) for side in cut.sides.values()))
-
-
-def body_completeness(cut: CutOut) -> float:
-    """Share 0..1 of a body that the cut-out holds; a start value, from heads and outline alone.
-
-    With a head in it: the height below the head's top in heads; 1.3 heads are 0.3 (a head), 5.5 are 1 (standing), and
-    a figure of 2.3 heads or more that ends by itself (not at the frame's edge) is whole. Without one: the height
-    over the width, at most 0.8 when it ends by itself and 0.5 at the frame's edge. A visible cut costs up to 0.4.
-    """
-    if not cut.area:
-        return 0.0
-    _, y, width, height = cut.window
-    bottom = cut.sides["bottom"]
-    loss = 0.4 * max(0.0, visible_cut(cut) - 0.2) / 0.8
-    if cut.inside:
-        head = max(cut.inside, key=lambda h: h.height)
-        heads_high = max(0.0, y + height - min(head.box[1], float(y + height))) / max(head.height, 1.0)
-        known = 0.3 + 0.7 * float(np.clip((heads_high - 1.3) / 4.2, 0.0, 1.0))
-        whole = 1.0 if heads_high >= 2.3 and not bottom.border else known
-    else:
-        tall = height / width
-        whole = min(0.5, 0.25 * tall) if bottom.border or headless(cut) > 0.15 else min(0.8, 0.45 + 0.2 * tall)
-    return float(np.clip(whole - loss, 0.0, 1.0))
-
-
-def _completeness_with_room(cut: CutOut) -> float:
-    return 1.0 if cut.sides["bottom"].border else body_completeness(cut)
-
-
-# --- shape -----------------------------------------------------------------------------------------------------------
-
-
-def _box_fill(cut: CutOut) -> float:
-    return cut.area / cut.mask.size
-
-
-def _elongation(cut: CutOut) -> float:
-    return max(cut.window[2] / cut.window[3], cut.window[3] / cut.window[2])
 
 
 def outside_box(cut: CutOut) -> float:
@@ -332,24 +157,65 @@ def outside_box(cut: CutOut) -> float:
     return 1.0 - float(np.count_nonzero(cut.subject.covers((left, top, right - left, bottom - top)))) / cut.area
 
 
-def _longest_side(cut: CutOut) -> float:
-    return float(max(cut.window[2:]))
+def background_share(cut: CutOut) -> float | None:
+    """Share 0..1 of the cut-out that looks like what lies around it (`mask_facts.background_left`): the mask stage's
+    own figure where it has one, else measured here; None where it cannot be told."""
+    if cut.row.background_left is not None:
+        return cut.row.background_left
+    if not cut.area:
+        return None
+    width, height = cut.frame_size
+    x, y, w, h = cut.window
+    pad = max(4, round(0.1 * max(w, h)))
+    left, top, right, bottom = max(0, x - pad), max(0, y - pad), min(width, x + w + pad), min(height, y + h + pad)
+    window = (left, top, right - left, bottom - top)
+    others = np.zeros((window[3], window[2]), np.bool_)
+    for other in cut.others:
+        others |= other.covers(window)
+    mask = cut.subject.covers(window)
+    return background_left(cut.image[top:bottom, left:right], mask, others & ~mask)
 
 
-MEASURES: dict[str, Callable[[CutOut], float]] = {
+def _lost_in_holes(cut: CutOut) -> float | None:
+    lost = find_lost_parts(cut)
+    return None if lost is None else lost.holes
+
+
+def _left_out(cut: CutOut) -> float | None:
+    lost = find_lost_parts(cut)
+    return None if lost is None else lost.ends
+
+
+def _speck_share(cut: CutOut) -> float:
+    return measure_shape(cut.mask, *cut.window[:2], *cut.frame_size).speck_share
+
+
+MEASURES: dict[str, Callable[[CutOut], float | None]] = {
     "black": dark_share,
-    "empty": _pixel_count,
+    "empty": lambda cut: float(cut.area),
     "flat": colour_spread,
-    "several_characters": _count,
+    "several_characters": lambda cut: float(count_characters(cut)),
     "no_character": is_thing,
+    "unsupported": support,
+    "neighbour_left": neighbour_share,
     "missing_head": missing_head,
     "headless": headless,
+    "head_cut": head_cut,
     "outside_box": outside_box,
     "cut_body": visible_cut,
-    "incomplete_body": _completeness_with_room,
-    "box_shaped": _box_fill,
-    "bad_shape": _elongation,
-    "small": _longest_side,
-    "too_dark": _brightness,
+    "box_gap": gap_in_box,
+    "incomplete_body": completeness_with_room,
+    "left_out": _left_out,
+    "holes": _lost_in_holes,
+    "specks": _speck_share,
+    "background_left": background_share,
+    "box_shaped": lambda cut: cut.area / cut.mask.size,
+    "bad_shape": lambda cut: max(cut.window[2] / cut.window[3], cut.window[3] / cut.window[2]),
+    "small": lambda cut: float(max(cut.window[2:])),
+    "too_dark": brightness,
+    "faded": contrast,
     "blurred": outline_sharpness,
+    "text_over": text_over,
+    "interlaced": comb_ratio,
+    "bar_in_crop": bar_in_crop,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -16,10 +17,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from lora_assets.tables import Mask
+from lora_assets.vision import matting
 from lora_assets.vision.images import RgbImage
-from lora_assets.vision.masks import Window, mask_bounds, mask_pixels, window_pixels
+from lora_assets.vision.masks import Window, decode_mask, mask_bounds, mask_pixels, window_pixels
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 RgbaImage = npt.NDArray[np.uint8]
 
@@ -46,23 +48,46 @@ def crop_window(row: Mask, frame_width: int, frame_height: int) -> Window:
     return left, top, right - left, bottom - top
 
 
-def crop_id(frame_sha256: str, window: Window, rle: bytes) -> str:
-    """The crop's name: 32 hex digits of the frame, the mask's window (x, y, width, height) and its run lengths."""
-    told = f"{frame_sha256}|{','.join(str(int(n)) for n in window)}|".encode() + rle
+def crop_id(frame_sha256: str, window: Window, rle: bytes, edge: str = matting.NONE) -> str:
+    """The crop's name: 32 hex digits of the frame, the mask's window (x, y, width, height) and its run lengths, and of
+    how its soft edge is made, if it has one."""
+    soft = "" if edge == matting.NONE else f"|{edge} {matting.CODE_VERSION}"
+    told = f"{frame_sha256}|{','.join(str(int(n)) for n in window)}|".encode() + rle + soft.encode()
     return hashlib.sha256(told).hexdigest()[:32]
 
 
 def crop_id_of(row: Mask) -> str:
     """`crop_id` of a mask row."""
-    return crop_id(row.frame_sha256, (row.x, row.y, row.width, row.height), row.rle)
+    return crop_id(row.frame_sha256, (row.x, row.y, row.width, row.height), row.rle, row.matting)
+
+
+def kept_mask(row: Mask, second_window: Sequence[float] | None, second_rle: bytes | None) -> Mask:
+    """The mask that a scored crop was cut with: the second one where its row carries one, else the row itself."""
+    if second_window is None or second_rle is None:
+        return row
+    x, y, width, height = (int(value) for value in second_window)
+    area = int(np.count_nonzero(decode_mask(second_rle, height, width)))
+    coverage = row.coverage * area / row.area if row.area else 0.0
+    return replace(row, x=x, y=y, width=width, height=height, rle=second_rle, area=area, coverage=min(1.0, coverage))
 
 
 def cut_crop(image: RgbImage, row: Mask) -> RgbaImage:
-    """The RGBA crop (crop_window's size) of a frame HxWx3: alpha 255 on the mask, colour and alpha 0 elsewhere."""
+    """The RGBA crop (crop_window's size) of a frame HxWx3: alpha 255 on the mask, colour and alpha 0 elsewhere.
+
+    A row with matting has a soft edge: alpha from 0 to 255 along the outline, and there the figure's own colour. Raises
+    ValueError for a method of matting that is unknown or not installed.
+    """
     window = crop_window(row, image.shape[1], image.shape[0])
     x, y, width, height = window
-    alpha = window_pixels(row, window).astype(np.uint8) * np.uint8(255)
-    colour = cv2.bitwise_and(image[y : y + height, x : x + width], cv2.merge((alpha, alpha, alpha)))
+    mask, pixels = window_pixels(row, window), image[y : y + height, x : x + width]
+    if row.matting != matting.NONE:
+        matting.check_method(row.matting)
+        soft = matting.soft_alpha(pixels, mask, row.matting)
+        levels = np.rint(soft * 255.0).astype(np.uint8)
+        colour = matting.figure_colour(pixels, levels.astype(np.float32) / np.float32(255.0))
+        return np.dstack((colour, levels))
+    alpha = mask.astype(np.uint8) * np.uint8(255)
+    colour = cv2.bitwise_and(pixels, cv2.merge((alpha, alpha, alpha)))
     return np.asarray(np.dstack((colour, alpha)), np.uint8)
 
 

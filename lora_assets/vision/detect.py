@@ -1,104 +1,71 @@
-"""Detections: what a detector is, which weights become one, and the rows of a frame with its subjects marked.
+"""Detections: which weights become a detector, and the rows of a frame with its subjects marked.
 
-A detector is a function from a frame to boxes. Several detectors are fused by trust (their order in the settings), and
-a face or head without a body gets a body box. What belongs elsewhere: reading weights (yolo, yolo_onnx), the arithmetic
-of boxes (boxes), masks (segment).
+A detector is a function from a frame to boxes. A frame goes through: all detectors, fused; bodies from key points,
+heads and faces; where that leaves no subject, once more on the prepared frame; then the last resorts, one by one. What
+belongs elsewhere: reading weights (yolo, yolo_onnx), the settings (detect_settings), and each step: fusion, body_box,
+prepare, last_resort, subjects.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
 from lora_assets.models import ModelError, OpenWeights
 from lora_assets.store import digest
 from lora_assets.tables import Detection
-from lora_assets.vision.boxes import Boxes, FloatArray, box_iou, clip_boxes, inside_share, join_boxes, no_boxes
+from lora_assets.vision.body_box import (
+    DETECTED,
+    FACE,
+    HEAD,
+    PERSON,
+    add_bodies,
+    clipped,
+    grow_by_key_points,
+    join_same_bodies,
+)
+from lora_assets.vision.boxes import KEY_POINTS, Boxes, FoundBox, no_boxes
+from lora_assets.vision.detect_settings import DetectSettings
+from lora_assets.vision.fusion import weighted_boxes_fusion
 from lora_assets.vision.images import RgbImage
+from lora_assets.vision.last_resort import EDGES, LastResort, edges_detector, load_automatic_masks
+from lora_assets.vision.prepare import ENLARGE, find_enlarged, prepare
+from lora_assets.vision.subjects import (
+    References,
+    Support,
+    choose_subjects,
+    head_and_torso,
+    support_of,
+)
 from lora_assets.vision.yolo import FoundBoxes, Yolo, YoloLimits, load_yolo
 from lora_assets.vision.yolo_onnx import load_yolo_onnx
 
-CODE_VERSION = "1"
+__all__ = ["CODE_VERSION", "DetectSettings", "Detector", "detect_frame", "load_detector"]
 
-PERSON, HEAD, FACE = "person", "head", "face"
-FACE_TO_BODY = "+face_to_body"
-
-_SAME_OBJECT_IOU = 0.6
-_INSIDE_SHARE = 0.5
+CODE_VERSION = "2"
 
 Detector = Callable[[RgbImage], Boxes]
 """A frame in, boxes in pixels of the frame out; may be called from several threads at once."""
 
-
-@dataclass(frozen=True, slots=True)
-class DetectSettings:
-    """Settings of the stage `detections`.
-
-    weights: registry names, added names or paths, most trusted first. conf: least confidence, 0 to 1. iou: overlap of
-    two boxes of one class above which the less sure falls, 0 to 1. max_det: most boxes per detector and frame. keep:
-    most boxes per frame, the surest. imgsz: longer side of the detector's input in pixels, 0 for the weights' own.
-    face_to_body: a face or head without a person box gets a body box of `body_heads` heads height and
-    `body_width_heads` heads width, where a face box is `face_in_head` of a head. subject_labels: labels that are
-    characters to cut out. label_names: own names for the weights' class names, e.g. {"character": "person"}.
-    Raises ValueError for a value out of range.
-    """
-
-    weights: tuple[str, ...] = ("starter-yolo",)
-    conf: float = 0.25
-    iou: float = 0.45
-    max_det: int = 100
-    keep: int = 50
-    imgsz: int = 0
-    face_to_body: bool = True
-    body_heads: float = 6.5
-    body_width_heads: float = 2.5
-    face_in_head: float = 0.75
-    subject_labels: tuple[str, ...] = (PERSON,)
-    label_names: tuple[tuple[str, str], ...] = ()
-
-    def __post_init__(self) -> None:
-        names = self.label_names
-        pairs = names.items() if isinstance(names, Mapping) else [tuple(pair) for pair in names]
-        object.__setattr__(self, "label_names", tuple(sorted(pairs)))
-        for name in ("weights", "subject_labels"):
-            value = getattr(self, name)
-            object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
-        _check_settings(self)
+# Boxes are told apart by hundredths of a pixel.
+_LEAST_SIDE = 0.01
+_SAM_FAMILIES = ("sam", "mobile-sam", "starter-sam")
 
 
-def _check_settings(settings: DetectSettings) -> None:
-    if not settings.weights or not all(isinstance(name, str) and name for name in settings.weights):
-        raise ValueError("weights must name at least one detector, for example ['starter-yolo']")
-    if len(set(settings.weights)) != len(settings.weights):
-        raise ValueError(f"weights names a detector twice: {', '.join(settings.weights)}")
-    for name in ("conf", "iou"):
-        value = getattr(settings, name)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-            raise ValueError(f"{name} must be a number from 0 to 1, not {value!r}")
-    for name, least in (("max_det", 1), ("keep", 1), ("imgsz", 0)):
-        value = getattr(settings, name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
-    if 0 < settings.imgsz < 64 or settings.imgsz > 4096:
-        raise ValueError(f"imgsz must be 0 (the weights' own) or 64 to 4096 pixels, not {settings.imgsz}")
-    for name, low, high in (("body_heads", 1.0, 12.0), ("body_width_heads", 0.5, 12.0), ("face_in_head", 0.1, 1.0)):
-        value = getattr(settings, name)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-            raise ValueError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}")
-    if not isinstance(settings.face_to_body, bool):
-        raise ValueError(f"face_to_body must be true or false, not {settings.face_to_body!r}")
-    for pair in settings.label_names:
-        if len(pair) != 2 or not all(isinstance(part, str) and part for part in pair):
-            raise ValueError(f"label_names must map class names to labels, not hold {pair!r}")
+# --- weights ---------------------------------------------------------------------------------------------------------
 
 
 def load_detector(weights: OpenWeights, settings: DetectSettings) -> Detector:
-    """The detector of these weights. Raises ModelError when they are no detector or cannot be opened.
+    """The detector of these weights; Segment Anything weights become a last resort. Raises ModelError when they are no
+    detector or cannot be opened.
 
     The function returned is safe from several threads; see `threads.one_thread_per_call` for the best speed on a CPU.
+    It raises ValueError for a frame that it answers with nothing but NaN.
     """
+    if weights.family in _SAM_FAMILIES:
+        return load_automatic_masks(weights.path, weights.name)
     limits = YoloLimits(settings.conf, settings.iou, settings.max_det, settings.imgsz)
     if weights.family == "yolo-pt":
         yolo = load_yolo(weights.path, limits)
@@ -109,107 +76,204 @@ def load_detector(weights: OpenWeights, settings: DetectSettings) -> Detector:
             f"{weights.name} ({weights.path}) is of the family {weights.family}, which finds no boxes: "
             "name a detector in [detect] weights, see lora-assets models list"
         )
-    labels = _labels(yolo, dict(settings.label_names))
+    labels = _labels(yolo, weights, settings)
 
     def detect(image: RgbImage) -> Boxes:
         found = yolo.find(image)
-        if not (np.isfinite(found.xyxy).all() and np.isfinite(found.confidence).all()):
-            raise ModelError(f"{weights.path} answers with NaN: the weights are damaged; fetch them again")
-        return _as_boxes(found, labels, weights.name)
+        boxes = _as_boxes(found, labels, weights.name)
+        if boxes.dropped and not np.isfinite(found.xyxy).all(axis=1).any():
+            raise ValueError(f"{weights.path} answers with NaN: if it does so for every frame, fetch the weights again")
+        return boxes
 
     return detect
 
 
-def _labels(yolo: Yolo, renamed: Mapping[str, str]) -> tuple[str, ...]:
-    ours = {PERSON, HEAD, FACE}
+def _labels(yolo: Yolo, weights: OpenWeights, settings: DetectSettings) -> tuple[str, ...]:
+    roles: Mapping[str, str] = dict(settings.roles)
+    for name in (weights.name, weights.path.name, weights.path.stem, str(weights.path)):
+        if name in roles:
+            return (roles[name],) * len(yolo.names)
+    renamed, ours = dict(settings.label_names), {PERSON, HEAD, FACE}
     return tuple(renamed.get(name, name.lower() if name.lower() in ours else name) for name in yolo.names)
 
 
 def _as_boxes(found: FoundBoxes, labels: tuple[str, ...], detector: str) -> Boxes:
-    """Boxes with names; those that have no area inside the frame fall away."""
-    width_height = found.xyxy[:, 2:] - found.xyxy[:, :2]
-    index = np.flatnonzero((width_height > 0).all(axis=1))
+    """Boxes with names; those that are not finite or have no area fall away and are counted."""
+    fit = np.isfinite(found.xyxy).all(axis=1) & np.isfinite(found.confidence)
+    index = np.flatnonzero(fit)
+    index = index[(found.xyxy[index, 2:] > found.xyxy[index, :2]).all(axis=1)]
+    if not len(index):
+        return no_boxes(dropped=len(fit))
     named = tuple(labels[number] if number < len(labels) else f"class {number}" for number in found.classes[index])
+    points = np.zeros((0, KEY_POINTS, 3))
+    if found.key_points is not None:
+        points = found.key_points[index].copy()
+        points[~np.isfinite(points).all(axis=2)] = 0.0
     confidence = np.clip(found.confidence[index], 0.0, 1.0)
-    return Boxes(found.xyxy[index], confidence, named, (detector,) * len(index))
+    return Boxes(found.xyxy[index], confidence, named, (detector,) * len(index), points, len(fit) - len(index))
 
 
-def fuse(finds: Sequence[Boxes], least_iou: float = _SAME_OBJECT_IOU) -> Boxes:
-    """One set of boxes from several detectors, most trusted first: a box that a more trusted detector found too (same
-    label, IoU of at least `least_iou`) falls away. Confidences of different detectors are never compared."""
-    fused = no_boxes()
-    for boxes in finds:
-        overlaps = box_iou(boxes.xyxy, fused.xyxy)
-        same_label = np.array([[a == b for b in fused.labels] for a in boxes.labels], bool).reshape(overlaps.shape)
-        known = ((overlaps >= least_iou) & same_label).any(axis=1)
-        fused = join_boxes([fused, boxes.take(np.flatnonzero(~known))])
-    return fused
+# --- one frame -------------------------------------------------------------------------------------------------------
 
 
-def body_box(xyxy: FloatArray, label: str, settings: DetectSettings, width: int, height: int) -> FloatArray:
-    """The body box (4,) of one face or head box (4,), clipped to the frame.
-
-    The unit is the height of the head: the head box itself, or the face box / `face_in_head`, which ends at the same
-    chin. The top of the head and the middle of the box stay where they are.
-    """
-    x1, y1, x2, y2 = xyxy
-    head = (y2 - y1) / (settings.face_in_head if label == FACE else 1.0)
-    top, middle = y2 - head, (x1 + x2) / 2
-    half = settings.body_width_heads * head / 2
-    body = np.array([[middle - half, top, middle + half, top + settings.body_heads * head]])
-    return clip_boxes(body, width, height)[0]
-
-
-def add_bodies(boxes: Boxes, settings: DetectSettings, width: int, height: int) -> Boxes:
-    """The boxes, and after them a person box for each head or face that lies less than half inside any person box.
-
-    A face inside a head box is the same character: the head makes the body.
-    """
-    labels = np.array(boxes.labels, object)
-    persons = boxes.xyxy[labels == PERSON]
-    heads = boxes.xyxy[labels == HEAD]
-    made: list[Boxes] = []
-    for index in np.flatnonzero((labels == HEAD) | (labels == FACE)):
-        box, label = boxes.xyxy[index : index + 1], boxes.labels[index]
-        holders = persons if label == HEAD else np.concatenate([persons, heads])
-        if (inside_share(box, holders) >= _INSIDE_SHARE).any():
+def find_boxes(
+    finds: Sequence[Boxes], trust: Sequence[float], settings: DetectSettings, width: int, height: int
+) -> tuple[list[FoundBox], int]:
+    """The boxes of a frame from what its detectors found, surest first, bodies made from heads last, and how many boxes
+    had to be dropped. Boxes are clipped to the frame; one without
+    a hundredth of a pixel inside is dropped. Of all boxes the `keep`
+    surest stay."""
+    fitting = [boxes.take(np.flatnonzero((boxes.xyxy[:, 2:] > boxes.xyxy[:, :2]).all(axis=1))) for boxes in finds]
+    dropped = sum(given.dropped + len(given) - len(fit) for given, fit in zip(finds, fitting, strict=True))
+    fused: list[FoundBox] = []
+    for box in weighted_boxes_fusion(fitting, trust, settings.fuse_iou):
+        corners, outside = clipped(np.array(box.xyxy), width, height)
+        x1, y1, x2, y2 = (float(value) for value in corners)
+        if min(x2 - x1, y2 - y1) < _LEAST_SIDE:
+            dropped += 1
             continue
-        body = body_box(box[0], label, settings, width, height)[None]
-        name = boxes.detectors[index] + FACE_TO_BODY
-        made.append(Boxes(body, boxes.confidence[index : index + 1], (PERSON,), (name,)))
-    return join_boxes([boxes, *made])
+        is_body = box.label == PERSON or (box.label in settings.subject_labels and box.label not in (HEAD, FACE))
+        body_from = DETECTED if is_body else None
+        fused.append(replace(box, xyxy=(x1, y1, x2, y2), outside_share=outside, body_from=body_from))
+    kept = [grow_by_key_points(box, width, height) for box in fused[: settings.keep]]
+    kept = join_same_bodies(kept)
+    if settings.face_to_body:
+        kept = add_bodies(kept, settings.proportions, width, height)
+    return kept, dropped
 
 
 def detect_frame(
-    image: RgbImage, frame_sha256: str, detectors: Sequence[Detector], settings: DetectSettings
+    image: RgbImage,
+    frame_sha256: str,
+    detectors: Sequence[Detector],
+    settings: DetectSettings,
+    references: References | None = None,
 ) -> list[Detection]:
     """The detections of one frame, surest first, bodies made from faces last; none when nothing was found.
 
-    `detectors` in the order of `settings.weights`. Of all boxes the `keep` surest stay.
+    `detectors` in the order of `settings.weights` without "edges"; `references` where the settings name them.
     """
     height, width = image.shape[:2]
-    boxes = fuse([detect(image) for detect in detectors])
-    boxes = boxes.take(np.argsort(-boxes.confidence, kind="stable")[: settings.keep])
-    if settings.face_to_body:
-        boxes = add_bodies(boxes, settings, width, height)
-    rows = [_row(frame_sha256, boxes, index, settings) for index in range(len(boxes))]
+    asked = zip(detectors, _trusts(settings, len(detectors)), strict=True)
+    main = [(detect, trust) for detect, trust in asked if not isinstance(detect, LastResort)]
+    trusts = [trust for _, trust in main]
+    boxes, dropped = find_boxes([detect(image) for detect, _ in main], trusts, settings, width, height)
+    if settings.second_pass and not _has_subject(boxes, settings):
+        ready = prepare(image, settings.second_pass)
+        enlarge = ENLARGE in settings.second_pass
+        again = [find_enlarged(ready, detect) if enlarge else detect(ready) for detect, _ in main]
+        found, lost = find_boxes(again, trusts, settings, width, height)
+        dropped += lost
+        found = [box for box in found if box.confidence >= settings.second_pass_conf]
+        if _has_subject(found, settings):
+            boxes = [replace(box, prepared=True) for box in found]
+    if not _has_subject(boxes, settings):
+        boxes = [*boxes, *_last_resort(image, detectors, settings)]
+    return _rows(image, frame_sha256, boxes, dropped, settings, references)
+
+
+def _trusts(settings: DetectSettings, count: int) -> list[float]:
+    """How far each of `count` detectors is trusted; one that the settings do not name as far as the last named."""
+    named = [trust for name, trust in zip(settings.weights, settings.weights_trust(), strict=True) if name != EDGES]
+    return [named[min(number, len(named) - 1)] for number in range(count)]
+
+
+def _has_subject(boxes: Sequence[FoundBox], settings: DetectSettings) -> bool:
+    return any(box.label in settings.subject_labels for box in boxes)
+
+
+def _last_resort(image: RgbImage, detectors: Sequence[Detector], settings: DetectSettings) -> list[FoundBox]:
+    resorts = [detect for detect in detectors if isinstance(detect, LastResort)]
+    if EDGES in settings.weights:
+        resorts.append(edges_detector())
+    for resort in resorts:
+        boxes = resort(image)
+        if len(boxes):
+            found = weighted_boxes_fusion([boxes], [1.0])
+            label = settings.subject_labels[0] if PERSON not in settings.subject_labels else PERSON
+            return [replace(box, label=label, body_from=resort.body_from) for box in found]
+    return []
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+def _rows(
+    image: RgbImage,
+    frame_sha256: str,
+    boxes: Sequence[FoundBox],
+    dropped: int,
+    settings: DetectSettings,
+    references: References | None,
+) -> list[Detection]:
+    height, width = image.shape[:2]
+    supports = [support_of(box, boxes) if box.body_from else None for box in boxes]
+    likeness = [
+        references.similarity(head_and_torso(image, box, boxes))
+        if references is not None and box.label in settings.subject_labels
+        else None
+        for box in boxes
+    ]
+    fit = [
+        number
+        for number, (box, support, like) in enumerate(zip(boxes, supports, likeness, strict=True))
+        if _may_be_subject(box, support, like, settings)
+    ]
+    chosen = choose_subjects([boxes[i] for i in fit], settings.subject, (width, height), [likeness[i] for i in fit])
+    subjects = {number for number, is_chosen in zip(fit, chosen, strict=True) if is_chosen}
+    rows = [
+        _row(frame_sha256, box, supports[number], likeness[number], dropped, number in subjects)
+        for number, box in enumerate(boxes)
+    ]
     # Two boxes equal to a hundredth of a pixel are one detection.
-    return list({row.detection_id: row for row in rows}.values())
+    unique: dict[str, Detection] = {}
+    for row in rows:
+        if row.detection_id not in unique or (row.is_subject and not unique[row.detection_id].is_subject):
+            unique[row.detection_id] = row
+    return list(unique.values())
 
 
-def _row(frame_sha256: str, boxes: Boxes, index: int, settings: DetectSettings) -> Detection:
-    x1, y1, x2, y2 = (float(value) for value in boxes.xyxy[index])
-    label, detector = boxes.labels[index], boxes.detectors[index]
-    rounded = [round(value, 2) for value in (x1, y1, x2, y2)]
+def _may_be_subject(box: FoundBox, support: Support | None, like: float | None, settings: DetectSettings) -> bool:
+    if box.label not in settings.subject_labels:
+        return False
+    if like is not None and like < settings.least_similarity:
+        return False
+    stands_alone = support is not None and support.agreement <= 0 and box.body_from == DETECTED
+    return not (stands_alone and box.confidence < settings.least_alone)
+
+
+def _row(
+    frame_sha256: str,
+    box: FoundBox,
+    support: Support | None,
+    likeness: float | None,
+    dropped: int,
+    is_subject: bool,
+) -> Detection:
+    x1, y1, x2, y2 = box.xyxy
+    winner = box.votes[0][0]
+    rounded = [round(value, 2) for value in box.xyxy]
     return Detection(
         frame_sha256=frame_sha256,
-        detection_id=digest(frame_sha256, label, detector, rounded),
-        label=label,
-        confidence=float(boxes.confidence[index]),
+        detection_id=digest(frame_sha256, box.label, winner, rounded),
+        label=box.label,
+        confidence=box.confidence,
         x1=x1,
         y1=y1,
         x2=x2,
         y2=y2,
-        detector=detector,
-        is_subject=label in settings.subject_labels,
+        detector=winner,
+        is_subject=is_subject,
+        detectors=[name for name, _ in box.votes],
+        detector_confidences=[confidence for _, confidence in box.votes],
+        body_from=box.body_from,
+        outside_share=box.outside_share,
+        heads_high=box.heads_high,
+        prepared=box.prepared,
+        head_in_box=support.head if support else None,
+        face_in_box=support.face if support else None,
+        agreement=support.agreement if support else 0.0,
+        key_points=None if box.key_points is None else [float(value) for value in box.key_points.ravel()],
+        reference_similarity=likeness,
+        dropped_boxes=dropped,
     )

@@ -45,6 +45,11 @@ class Letterbox:
         scale = np.array([self.inner_width / self.width, self.inner_height / self.height] * 2)
         return clip_boxes((xyxy - shift) / scale, self.width, self.height)
 
+    def points_to_frame(self, points: FloatArray) -> FloatArray:
+        """Points (...,2) of the model's input in pixels of the frame; those on the padding end up outside it."""
+        scale = np.array([self.inner_width / self.width, self.inner_height / self.height])
+        return (points - np.array([self.left, self.top], np.float64)) / scale
+
 
 def round_up(length: int, stride: int) -> int:
     """The least multiple of `stride` that is at least `length`."""

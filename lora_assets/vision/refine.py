@@ -16,9 +16,20 @@ import numpy as np
 import numpy.typing as npt
 
 from lora_assets.tables import Mask
-from lora_assets.vision.masks import BoolMask, Window, encode_mask, mask_bounds, mask_pixels, window_pixels
+from lora_assets.vision.mask_facts import measure_shape
+from lora_assets.vision.masks import (
+    BoolMask,
+    Window,
+    encode_mask,
+    mask_bounds,
+    mask_pixels,
+    place_pixels,
+    window_pixels,
+)
+from lora_assets.vision.matting import NONE, check_method
+from lora_assets.vision.neighbours import Claim, divide
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +95,18 @@ PRESETS: dict[str, Preset] = {
 
 @dataclass(frozen=True, slots=True)
 class RefineSettings:
-    """Which preset refines the masks of a tracker, and whether growing may take pixels of a neighbour's mask."""
+    """Which preset refines the masks of a tracker, whether growing spares the neighbours' pixels, and how the soft edge
+    of the crops' pictures is made (see `matting.METHODS`; the masks themselves stay hard).
+    """
 
     preset: str = "aggressive"
     spare_neighbours: bool = True
+    matting: str = NONE
 
     def __post_init__(self) -> None:
-        """Raise ValueError for an unknown preset, before any frame is worked on."""
+        """Raise ValueError for an unknown preset or matting, before any frame is worked on."""
         find_preset(self.preset)
+        check_method(self.matting)
 
 
 def find_preset(name: str) -> Preset:
@@ -123,12 +138,23 @@ def refine_pixels(mask: BoolMask, preset: Preset) -> BoolMask:
     return np.asarray(levels) > 0
 
 
-def refine_row(row: Mask, frame_width: int, frame_height: int, settings: RefineSettings = RefineSettings()) -> Mask:
-    """The refined mask of a row, in a window trimmed to its pixels. A mask without pixels stays as it is.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Grown:
+    """A row's pixels in `window` before and after the chain."""
 
-    Equal, pixel by pixel, to the preset's chain on the whole frame. Raises ValueError for an unknown preset.
+    row: Mask
+    window: Window
+    before: BoolMask
+    after: BoolMask
+
+
+def refine_row(row: Mask, frame_width: int, frame_height: int, settings: RefineSettings = RefineSettings()) -> Mask:
+    """The refined mask of a row, in a window trimmed to its pixels, with its shape measured.
+
+    Equal, pixel by pixel, to the preset's chain on the whole frame. A mask without pixels keeps its window. Raises
+    ValueError for an unknown preset.
     """
-    return _refine(row, (), frame_width, frame_height, find_preset(settings.preset))
+    return refine_rows([row], frame_width, frame_height, settings)[0]
 
 
 def refine_rows(
@@ -136,28 +162,48 @@ def refine_rows(
 ) -> list[Mask]:
     """The refined masks of all subjects of one frame, in order.
 
-    With `spare_neighbours` no mask grows into pixels that the segmenter gave to another subject; pixels that both had
-    from the start stay with both. Raises ValueError for an unknown preset.
+    With `spare_neighbours` no mask grows into pixels that the segmenter gave to another subject, and a pixel into which
+    two masks grow goes to the nearer; pixels that both had from the start stay with both. Raises ValueError for an
+    unknown preset.
     """
     preset = find_preset(settings.preset)
-    refined = []
-    for row in rows:
-        others = tuple(other for other in rows if other is not row) if settings.spare_neighbours else ()
-        refined.append(_refine(row, others, frame_width, frame_height, preset))
-    return refined
+    grown = [_grow(row, frame_width, frame_height, preset) for row in rows]
+    if settings.spare_neighbours and len(grown) > 1:
+        grown = _spared(grown)
+    return [_trimmed(each, frame_width, frame_height, settings.matting) for each in grown]
 
 
-def _refine(row: Mask, others: Sequence[Mask], frame_width: int, frame_height: int, preset: Preset) -> Mask:
+def _grow(row: Mask, frame_width: int, frame_height: int, preset: Preset) -> _Grown:
     pixels = mask_pixels(row)
     bounds = mask_bounds(pixels)
     if bounds is None:
-        return replace(row, area=0, coverage=0.0)
+        return _Grown(row, (row.x, row.y, row.width, row.height), pixels, pixels)
     window = _padded((row.x + bounds[0], row.y + bounds[1], *bounds[2:]), preset.pad, frame_width, frame_height)
     before = window_pixels(row, window)
-    after = refine_pixels(before, preset)
-    for other in others:
-        after &= before | ~window_pixels(other, window)
-    return _trimmed(row, after, window, frame_width, frame_height)
+    return _Grown(row, window, before, refine_pixels(before, preset))
+
+
+def _spared(grown: Sequence[_Grown]) -> list[_Grown]:
+    """The masks with what they grew into taken back where it was a neighbour's, or where a neighbour is nearer."""
+    free: list[BoolMask] = []
+    for each in grown:
+        new = each.after & ~each.before
+        for other in grown:
+            if other is not each:
+                new &= ~place_pixels(other.before, other.window[0], other.window[1], each.window)
+        free.append(new)
+    claims = [Claim(*each.window[:2], new, -_distance(each.before)) for each, new in zip(grown, free, strict=True)]
+    return [
+        replace(each, after=(each.after & each.before) | share.mask)
+        for each, share in zip(grown, divide(claims), strict=True)
+    ]
+
+
+def _distance(mask: BoolMask) -> npt.NDArray[np.float32]:
+    """Distance in pixels to the nearest pixel of the mask; 0 on it, and everywhere when it has none."""
+    if not mask.any():
+        return np.zeros(mask.shape, np.float32)
+    return np.asarray(cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3), np.float32)
 
 
 def _padded(window: Window, pad: int, frame_width: int, frame_height: int) -> Window:
@@ -167,21 +213,30 @@ def _padded(window: Window, pad: int, frame_width: int, frame_height: int) -> Wi
     return left, top, right - left, bottom - top
 
 
-def _trimmed(row: Mask, pixels: BoolMask, window: Window, frame_width: int, frame_height: int) -> Mask:
-    bounds = mask_bounds(pixels)
+def _trimmed(grown: _Grown, frame_width: int, frame_height: int, matting: str) -> Mask:
+    """The row of a grown mask. An opening can remove a mask of a few pixels: the row stays, empty, in its old window,
+    so that its box is accounted for."""
+    row, window = grown.row, grown.window
+    bounds = mask_bounds(grown.after)
     if bounds is None:
-        # An opening can remove a mask of a few pixels: the row stays, empty, so that its box is accounted for.
-        return replace(row, rle=encode_mask(np.zeros((row.height, row.width), np.bool_)), area=0, coverage=0.0)
-    x, y, width, height = bounds
-    kept = pixels[y : y + height, x : x + width]
+        kept, place = np.zeros((row.height, row.width), np.bool_), (row.x, row.y)
+    else:
+        x, y, width, height = bounds
+        kept, place = grown.after[y : y + height, x : x + width], (window[0] + x, window[1] + y)
     area = int(np.count_nonzero(kept))
+    shape = measure_shape(kept, *place, frame_width, frame_height)
     return replace(
         row,
-        x=window[0] + x,
-        y=window[1] + y,
-        width=width,
-        height=height,
+        x=place[0],
+        y=place[1],
+        width=kept.shape[1],
+        height=kept.shape[0],
         rle=encode_mask(kept),
         area=area,
         coverage=min(1.0, area / (frame_width * frame_height)),
+        holes=shape.holes,
+        specks=shape.specks,
+        speck_share=shape.speck_share,
+        edge_contact=list(shape.edge_contact),
+        matting=matting,
     )

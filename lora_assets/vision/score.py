@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -16,31 +16,27 @@ import numpy as np
 import numpy.typing as npt
 
 from lora_assets.tables import Detection, Mask, ScoredCrop
-from lora_assets.vision.checks import (
-    CHECKS,
-    MEASURES,
-    Check,
-    black_share,
-    body_completeness,
-    count_characters,
-    visible_cut,
-)
+from lora_assets.vision.body_checks import body_completeness, count_by_each
+from lora_assets.vision.checks import CHECKS, MEASURES, Check, black_share
 from lora_assets.vision.crops import crop_id_of, crop_window
 from lora_assets.vision.cutout import CutOut, find_heads, make_cutout, make_subject
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.masks import BoolMask
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 HIGH, MEDIUM, LOW = "high", "medium", "low"
 PARTS = ("area_ratio", "detector_confidence", "aspect_ratio", "edge_quality", "mask_completeness")
 _VETO_CAP = 0.49
+# Columns that hold a whole number, or more than the check looks at.
+_TOLD_OTHERWISE = ("pixel_count", "character_count", "body_completeness")
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreSettings:
-    """Weights of the five parts (they sum to 1), limits of the tiers, and limits of checks that differ from the
-    defaults, by the check's name. Raises ValueError for weights or limits that do not fit.
+    """Weights of the five parts (they sum to 1), limits of the tiers, limits of checks that differ from the defaults,
+    by the check's name, and whether a crop of bad shape is extracted again. Raises ValueError for weights or limits
+    that do not fit.
     """
 
     high: float = 0.8
@@ -51,8 +47,11 @@ class ScoreSettings:
     edge_quality: float = 0.20
     mask_completeness: float = 0.30
     limits: dict[str, float] = field(default_factory=dict)
+    extract_again: bool = True
 
     def __post_init__(self) -> None:
+        if not isinstance(self.extract_again, bool):
+            raise ValueError(f"extract_again must be true or false, not {self.extract_again!r}")
         weights = [getattr(self, part) for part in PARTS]
         if min(weights) < 0 or not math.isclose(sum(weights), 1.0, abs_tol=1e-6):
             raise ValueError(f"the weights of {', '.join(PARTS)} are {weights}: they must be at least 0 and sum to 1")
@@ -170,16 +169,36 @@ class Finding:
     value: float
     limit: float
 
+    @property
+    def penalty(self) -> float:
+        """What the finding multiplies the score by."""
+        return self.check.penalty_for(self.value)
 
-def find_flaws(cut: CutOut, settings: ScoreSettings) -> list[Finding]:
-    """The checks that the cut-out does not pass, vetoes first as listed."""
+
+def measure_all(cut: CutOut) -> dict[str, float | None]:
+    """The value of every check by its name; None where it cannot be measured on this cut-out, never NaN."""
+    values = {name: measure(cut) for name, measure in MEASURES.items()}
+    return {name: value if value is None or math.isfinite(value) else None for name, value in values.items()}
+
+
+def find_flaws(values: Mapping[str, float | None], settings: ScoreSettings) -> list[Finding]:
+    """The checks that measured values do not pass, in the order of CHECKS: vetoes first."""
     found = []
     for check in CHECKS:
-        value = MEASURES[check.name](cut)
+        value = values[check.name]
         limit = settings.limits.get(check.name, check.limit)
-        if check.crossed(value, limit):
+        if value is not None and check.crossed(value, limit):
             found.append(Finding(check, value, limit))
     return found
+
+
+def penalty_of(findings: Sequence[Finding]) -> float:
+    """What findings multiply a score by: the product over their groups of the strongest penalty in each."""
+    strongest: dict[str, float] = {}
+    for finding in findings:
+        group = finding.check.group
+        strongest[group] = min(strongest.get(group, 1.0), finding.penalty)
+    return math.prod(strongest.values())
 
 
 def tier_of(score: float, settings: ScoreSettings = ScoreSettings()) -> str:
@@ -199,11 +218,13 @@ def _reasons(findings: Sequence[Finding], parts: dict[str, float], score: float,
 
 def score_cutout(cut: CutOut, settings: ScoreSettings) -> ScoredCrop:
     """The judged row of one cut-out."""
+    counts = count_by_each(cut)
     parts = technical_parts(cut)
     technical = _clip(sum(getattr(settings, name) * value for name, value in parts.items()))
-    findings = find_flaws(cut, settings)
+    values = measure_all(cut)
+    findings = find_flaws(values, settings)
     veto = any(finding.check.veto for finding in findings)
-    score = technical * math.prod(finding.check.penalty for finding in findings)
+    score = technical * penalty_of(findings)
     score = _clip(min(score, _VETO_CAP) if veto else score)
     reasons = _reasons(findings, parts, score, settings)
     x, y, width, height = crop_window(cut.row, *cut.frame_size)
@@ -223,15 +244,25 @@ def score_cutout(cut: CutOut, settings: ScoreSettings) -> ScoredCrop:
         is_valid_content=not veto,
         pixel_count=cut.area,
         black_share=black_share(cut),
-        character_count=count_characters(cut),
+        character_count=counts.agreed,
         body_completeness=body_completeness(cut),
-        visible_cut=visible_cut(cut),
         lora_suitable=not reasons,
         reasons=reasons,
         flags=[finding.check.name for finding in findings],
         flag_values=[float(finding.value) for finding in findings],
         flag_limits=[float(finding.limit) for finding in findings],
+        characters_by_detections=counts.by_detections,
+        characters_by_masks=counts.by_masks,
+        characters_by_faces=counts.by_faces,
+        **{check.column: values[check.name] for check in CHECKS if check.column not in _TOLD_OTHERWISE},  # pyright: ignore[reportArgumentType]
     )
+
+
+def score_one(
+    image: RgbImage, detections: Sequence[Detection], mask: Mask, others: Sequence[Mask], settings: ScoreSettings
+) -> ScoredCrop:
+    """The judged row of one mask of a frame, among the frame's other masks. Raises ValueError as `score_frame` does."""
+    return _score_masks(image, detections, [mask, *others], settings, only=1)[0]
 
 
 def score_frame(
@@ -245,6 +276,13 @@ def score_frame(
     `has_picture` is true where no veto stands: those crops are written. Raises ValueError when a mask has no detection
     among `detections` or lies outside the frame.
     """
+    return _score_masks(image, detections, masks, settings, only=len(masks))
+
+
+def _score_masks(
+    image: RgbImage, detections: Sequence[Detection], masks: Sequence[Mask], settings: ScoreSettings, only: int
+) -> list[ScoredCrop]:
+    """The rows of the first `only` masks."""
     by_id = {detection.detection_id: detection for detection in detections}
     stray = [row.detection_id for row in masks if row.detection_id not in by_id]
     if stray:
@@ -255,5 +293,5 @@ def score_frame(
     heads = find_heads(detections)
     return [
         score_cutout(make_cutout(image, subject, heads, subjects[:index] + subjects[index + 1 :]), settings)
-        for index, subject in enumerate(subjects)
+        for index, subject in enumerate(subjects[:only])
     ]

@@ -1,7 +1,9 @@
 """Masks of boxes by a Segment Anything model: one image embedding per frame, all boxes answered from it.
 
-The decoder's small logits are enlarged inside the box and a margin only. What belongs elsewhere: opening checkpoints
-(sam), mending masks and their run lengths (refine, masks), which boxes get a mask (detect).
+The decoder's small logits are enlarged inside the box and a margin only; what needs the frame's pixels to judge a mask
+is measured while they are at hand. What belongs elsewhere: opening checkpoints (sam), dividing masks among neighbours
+(neighbours), second opinions (second_opinion), mending masks and their run lengths (refine, masks), which boxes get a
+mask (detect).
 """
 
 from __future__ import annotations
@@ -18,35 +20,47 @@ import numpy.typing as npt
 from lora_assets.models import ModelError, OpenWeights
 from lora_assets.vision.boxes import FloatArray, box_area, box_iou, check_xyxy, clip_boxes
 from lora_assets.vision.images import RgbImage
+from lora_assets.vision.mask_facts import background_left
+from lora_assets.vision.masks import BoolMask, place_pixels
+from lora_assets.vision.neighbours import Claim, Share, divide
+from lora_assets.vision.saliency_onnx import load_saliency
 from lora_assets.vision.sam import load_sam
+from lora_assets.vision.second_opinion import GRABCUT, NONE, Opinion, disagreement, grabcut, salient
 from lora_assets.vision.yolo import torch_device
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
     from torch import Tensor
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 _FAMILIES = ("sam", "mobile-sam", "starter-sam")
 _STABILITY_OFFSET = 1.0
 _LEAST_MARGIN = 8
 _STRAY_SHARE = 0.01
+_LOGIT_LIMIT = 1000.0
+_LEAST_FIT = 0.5
+_STABILITY_WEIGHT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentSettings:
     """Settings of the segmenter.
 
-    weights: a registry name, an added name or a path. multimask: choose among the model's three candidates by its own
-    estimate and by how well the mask fills the box; else its single answer. margin: share of the box's longer side
-    that the mask may reach over the box, 0 to 1. decoder_batch: boxes per call of the decoder (more than 4 is slower
-    on a CPU). Raises ValueError for a value out of range.
+    weights: a registry name, an added name or a path. multimask: choose among the model's three candidates (see
+    `choose_candidate`); else its single answer. margin: share of the box's longer side that the mask may reach over
+    the box, 0 to 1. decoder_batch: boxes per call of the decoder (more than 4 is slower on a CPU). separate: give each
+    pixel that several masks claim to the surest of them. second_opinion: what else is asked of each mask: "none",
+    "grabcut" (a weak judge of drawn crowds), or weights of the U2Net family. Raises ValueError for a value out of
+    range.
     """
 
     weights: str = "starter-sam"
     multimask: bool = True
     margin: float = 0.1
     decoder_batch: int = 4
+    separate: bool = True
+    second_opinion: str = NONE
 
     def __post_init__(self) -> None:
         if not isinstance(self.weights, str) or not self.weights:
@@ -58,28 +72,76 @@ class SegmentSettings:
         batch = self.decoder_batch
         if isinstance(batch, bool) or not isinstance(batch, int) or not 1 <= batch <= 256:
             raise ValueError(f"decoder_batch must be a whole number from 1 to 256, not {batch!r}")
+        if not isinstance(self.separate, bool):
+            raise ValueError(f"separate must be true or false, not {self.separate!r}")
+        if not isinstance(self.second_opinion, str) or not self.second_opinion:
+            raise ValueError(
+                f"second_opinion must be {NONE!r}, {GRABCUT!r} or a name of weights, not {self.second_opinion!r}"
+            )
+
+    @property
+    def opinion_weights(self) -> str | None:
+        """The weights that the second opinion needs; None when it needs none."""
+        return None if self.second_opinion in (NONE, GRABCUT) else self.second_opinion
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowMask:
     """The mask of one box inside a window of the frame whose top left pixel is (x, y).
 
-    predicted_iou: the model's own estimate, 0 to 1. stability: IoU of the masks cut at the logits -1 and +1, 0 to 1.
+    candidate: which of the model's masks it is, from 0 (its single answer, or the first of three), with its three
+    numbers from 0 to 1: predicted_iou is the model's own estimate, stability the IoU of the masks cut at the logits -1
+    and +1, box_fit the IoU of the box and the mask's own box. taken_share: share of the model's mask that went to a
+    neighbour. disagreement: 1 - IoU with the second opinion inside the box; background_left: share that looks like what
+    is around; None where that was not asked or cannot be told.
     """
 
     x: int
     y: int
-    mask: npt.NDArray[np.bool_]
+    mask: BoolMask
     predicted_iou: float
     stability: float
+    candidate: int = 0
+    box_fit: float = 0.0
+    taken_share: float = 0.0
+    disagreement: float | None = None
+    background_left: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One of the model's masks of a box, by its place, with its three numbers from 0 to 1 (see WindowMask)."""
+
+    index: int
+    predicted_iou: float
+    box_fit: float
+    stability: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answer:
+    """The chosen candidate of a box with its logits in the window whose top left pixel is (x, y)."""
+
+    x: int
+    y: int
+    logits: npt.NDArray[np.float32]
+    candidate: Candidate
+
+    @property
+    def claim(self) -> Claim:
+        return Claim(self.x, self.y, self.logits > 0, self.logits)
 
 
 Segmenter = Callable[[RgbImage, npt.NDArray[np.floating]], list[WindowMask]]
 """A frame and its boxes (N,4) in, a mask per box out, in order; may be called from several threads at once."""
 
 
-def load_segmenter(weights: OpenWeights, settings: SegmentSettings) -> Segmenter:
+def load_segmenter(
+    weights: OpenWeights, settings: SegmentSettings, opinion_weights: OpenWeights | None = None
+) -> Segmenter:
     """The segmenter of these weights. Raises ModelError when they are no segmenter or cannot be opened.
+
+    `opinion_weights` are those that the settings name for the second opinion, when they name some.
 
     The segmenter raises ValueError for boxes that hold a NaN, are turned inside out or lie outside the frame.
     """
@@ -88,11 +150,23 @@ def load_segmenter(weights: OpenWeights, settings: SegmentSettings) -> Segmenter
             f"{weights.name} ({weights.path}) is of the family {weights.family}, which makes no masks: "
             "name a segmenter in [segment] weights, see lora-assets models list"
         )
-    return segmenter_of(load_sam(weights.path).to(torch_device()), settings)
+    opinion = _open_opinion(settings, opinion_weights)
+    return segmenter_of(load_sam(weights.path).to(torch_device()), settings, opinion)
 
 
-def segmenter_of(sam: Sam, settings: SegmentSettings) -> Segmenter:
-    """A segmenter around a model in memory, on the device that the model is on."""
+def _open_opinion(settings: SegmentSettings, weights: OpenWeights | None) -> Opinion | None:
+    if settings.opinion_weights is None:
+        return grabcut if settings.second_opinion == GRABCUT else None
+    if weights is None:
+        raise ModelError(
+            f"the second opinion {settings.second_opinion} was not opened with its weights: "
+            "resolve the name first, or set second_opinion to none or grabcut"
+        )
+    return salient(load_saliency(weights.path))
+
+
+def segmenter_of(sam: Sam, settings: SegmentSettings, opinion: Opinion | None = None) -> Segmenter:
+    """A segmenter around a model in memory, on the device that the model is on, and the second opinion it asks."""
     import torch
 
     with torch.inference_mode():
@@ -106,13 +180,13 @@ def segmenter_of(sam: Sam, settings: SegmentSettings) -> Segmenter:
         with torch.inference_mode():
             pixels, inner = _prepare(sam, image)
             embedding = sam.image_encoder(pixels)
-            found: list[WindowMask] = []
+            found: list[_Answer] = []
             for start in range(0, len(boxes), settings.decoder_batch):
                 some = boxes[start : start + settings.decoder_batch]
                 logits, estimates = _decode(sam, embedding, position, some, (width, height), inner, settings.multimask)
                 for box, box_logits, box_estimates in zip(some, logits, estimates, strict=True):
-                    found.append(_window(box, box_logits, box_estimates, (width, height), inner, sam, settings))
-        return found
+                    found.append(_answer(box, box_logits, box_estimates, (width, height), inner, sam, settings))
+        return _judged(image, boxes, found, settings, opinion)
 
     return segment
 
@@ -168,10 +242,12 @@ def _decode(
         dense_prompt_embeddings=dense,
         multimask_output=multimask,
     )
-    return logits.float().cpu().numpy(), estimates.float().cpu().numpy()
+    # A network that overflowed (half precision, odd weights) gives an empty mask of no worth, not a NaN in a table.
+    bounded = np.nan_to_num(logits.float().cpu().numpy(), nan=-_LOGIT_LIMIT, posinf=_LOGIT_LIMIT, neginf=-_LOGIT_LIMIT)
+    return bounded, np.clip(np.nan_to_num(estimates.float().cpu().numpy()), 0.0, 1.0)
 
 
-def _window(
+def _answer(
     box: FloatArray,
     logits: FloatArray,
     estimates: FloatArray,
@@ -179,8 +255,8 @@ def _window(
     inner: tuple[int, int],
     sam: Sam,
     settings: SegmentSettings,
-) -> WindowMask:
-    """The best candidate of one box, enlarged inside the box and the margin, and cut at logit 0."""
+) -> _Answer:
+    """The best candidate of one box, enlarged inside the box and the margin."""
     side, low = sam.image_encoder.img_size, logits.shape[-1]
     small_box = box * np.array([inner[0] / size[0], inner[1] / size[1]] * 2) * (low / side)
     best = choose_candidate(logits, estimates, small_box)
@@ -189,20 +265,58 @@ def _window(
     x2, y2 = (min(limit, int(np.ceil(value + reach))) for value, limit in zip(box[2:], size, strict=True))
     across = enlarging_matrix(low, side, inner[0], size[0])[x1:x2]
     down = enlarging_matrix(low, side, inner[1], size[1])[y1:y2]
-    large = down @ logits[best].astype(np.float32) @ across.T
-    estimate = float(np.clip(np.nan_to_num(estimates[best]), 0.0, 1.0))
-    return WindowMask(x1, y1, large > 0, estimate, stability_of(large))
+    return _Answer(x1, y1, down @ logits[best.index].astype(np.float32) @ across.T, best)
 
 
-def choose_candidate(logits: FloatArray, estimates: FloatArray, small_box: FloatArray) -> int:
-    """Which of the candidates (C,L,L) to take: the model's estimate plus the IoU of the box and the mask's own box.
+def _judged(
+    image: RgbImage, boxes: FloatArray, answers: list[_Answer], settings: SegmentSettings, opinion: Opinion | None
+) -> list[WindowMask]:
+    """The masks of a frame: cut at logit 0, divided among neighbours, and measured against the frame's pixels."""
+    claims = [answer.claim for answer in answers]
+    shares = divide(claims) if settings.separate else [Share(claim.mask, 0.0) for claim in claims]
+    found: list[WindowMask] = []
+    for number, (answer, share, box) in enumerate(zip(answers, shares, boxes, strict=True)):
+        x, y, (height, width) = answer.x, answer.y, share.mask.shape
+        pixels = image[y : y + height, x : x + width]
+        others = np.zeros_like(share.mask)
+        for place, (other, its) in enumerate(zip(answers, shares, strict=True)):
+            if place != number:
+                others |= place_pixels(its.mask, other.x, other.y, (x, y, width, height))
+        others &= ~share.mask
+        inside = box - np.array([x, y, x, y])
+        second = opinion(pixels, share.mask, others, inside) if opinion else None
+        chosen = answer.candidate
+        found.append(
+            WindowMask(
+                x, y, share.mask, chosen.predicted_iou, chosen.stability, chosen.index, chosen.box_fit, share.taken,
+                None if second is None else disagreement(share.mask, second, inside),
+                background_left(pixels, share.mask, others),
+            )
+        )  # fmt: skip
+    return found
 
-    The mask's own box leaves out the outermost hundredth of its pixels on each side, so that a speck does not count.
+
+def choose_candidate(logits: FloatArray, estimates: FloatArray, small_box: FloatArray) -> Candidate:
+    """Which of the candidates (C,L,L) to take: of those that fit the box at least half as well as the best fitting one,
+    the one with the largest sum of the model's estimate and half its stability.
+
+    The box fit is the IoU of the box and the mask's own box, which leaves out the outermost hundredth of the mask's
+    pixels on each side, so that a speck does not count. It only rules out (a part of the character, its surroundings):
+    added to the sum it chose worse than the estimate alone, on drawn frames with several characters. `estimates` (C,)
+    from 0 to 1; NaN counts as 0.
     """
-    if len(estimates) == 1:
-        return 0
-    fits = [float(box_iou(small_box[None], _core_box(candidate > 0)[None])[0, 0]) for candidate in logits]
-    return int(np.argmax(np.nan_to_num(estimates) + np.array(fits)))
+    rated = [
+        Candidate(
+            index,
+            float(np.clip(np.nan_to_num(estimate), 0.0, 1.0)),
+            float(box_iou(small_box[None], _core_box(candidate > 0)[None])[0, 0]),
+            stability_of(candidate),
+        )
+        for index, (candidate, estimate) in enumerate(zip(logits, estimates, strict=True))
+    ]
+    least = _LEAST_FIT * max(one.box_fit for one in rated)
+    fitting = [one for one in rated if one.box_fit >= least]
+    return max(fitting, key=lambda one: one.predicted_iou + _STABILITY_WEIGHT * one.stability)
 
 
 def _core_box(mask: npt.NDArray[np.bool_]) -> FloatArray:

@@ -1,26 +1,51 @@
-"""The prompt encoder of the starter SAM: what is asked is also drawn as a rough mask.
+"""The ends of the starter SAM that learn nothing: the picture handed on as it is, and prompts as plain numbers.
 
-`segment_anything` tells the decoder of a box by two corner tokens only; learning to see "inside this box" from those
-takes longer than the whole training of the starter. Here the box is also filled in, and points are dabbed, as the rough
-mask that a `PromptEncoder` can take anyway. Torch is imported at the top, so import this module inside a function only;
-the rest of the architecture is in `lora_assets.vision.starter_sam`, not here.
+`segment_anything` asks for an image encoder and a prompt encoder; the starter does all its work where the mask is made
+(`starter_layers`), once for each prompt. Torch is imported at the top, so import this module inside a function only.
 """
 
 from __future__ import annotations
 
 import torch
-from segment_anything.modeling import PromptEncoder
+from torch import nn
+from torch.nn import functional
 
-SOFT_EDGE = 8.0
-"""Input pixels over which the filled box fades, as the edges of detected boxes are not sharp either."""
-DAB_RADIUS = 16.0
+WANTED, UNWANTED, FIRST_CORNER, LAST_CORNER = 1, 0, 2, 3
+"""What a prompt's point is, as in `segment_anything`; -1 is no point."""
 
 
-class RoughPromptEncoder(PromptEncoder):
-    """A `PromptEncoder` that draws a rough mask (+1 wanted, -1 not) of boxes and points where no mask is given.
+class PixelEncoder(nn.Module):
+    """Hands the square on as an "embedding" in which each cell of `cell` x `cell` pixels lies in the channels.
 
-    It has the weights and the interface of its parent; positions are input pixels.
+    `img_size` is the side of the square that `segment_anything` pads to. In: float Bx3xSxS, normalised. Out:
+    Bx(3*cell*cell)x(S/cell)x(S/cell).
     """
+
+    def __init__(self, img_size: int, cell: int) -> None:
+        super().__init__()
+        self.img_size = img_size
+        self.cell = cell
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """The packed square."""
+        return functional.pixel_unshuffle(image, self.cell)
+
+
+class PlainPrompts(nn.Module):
+    """Prompts as numbers: a "token" is (x, y, what) in input pixels, and the dense part is the mask that was given.
+
+    The interface is that of `segment_anything`'s `PromptEncoder`; it has no weights.
+    """
+
+    def __init__(self, input_size: int, mask_size: int) -> None:
+        super().__init__()
+        self.input_image_size = (input_size, input_size)
+        self.mask_input_size = (mask_size, mask_size)
+        self.register_buffer("nowhere", torch.zeros(1, 1, 1, 1), persistent=False)
+
+    def get_dense_pe(self) -> torch.Tensor:
+        """Nothing: the decoder knows where it looks."""
+        return self.nowhere  # pyright: ignore[reportReturnType]
 
     def forward(
         self,
@@ -28,28 +53,22 @@ class RoughPromptEncoder(PromptEncoder):
         boxes: torch.Tensor | None,
         masks: torch.Tensor | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Sparse tokens BxNxC and the dense embedding BxCxHxW of B prompts."""
-        if masks is None and (points is not None or boxes is not None):
-            masks = self.rough_masks(points, boxes)
-        return super().forward(points=points, boxes=boxes, masks=masks)
+        """Tokens BxNx3 and masks Bx1xMxM in -1..1 (zeros where none is given) of B prompts.
 
-    def rough_masks(self, points: tuple[torch.Tensor, torch.Tensor] | None, boxes: torch.Tensor | None) -> torch.Tensor:
-        """Boxes filled softly and points dabbed (label 1 wanted, 0 not wanted), Bx1xhxw in -1..1."""
-        rows, columns = self.mask_input_size
-        place = self._get_device()
-        y = (torch.arange(rows, device=place) + 0.5) * (self.input_image_size[0] / rows)
-        x = (torch.arange(columns, device=place) + 0.5) * (self.input_image_size[1] / columns)
-        drawn: torch.Tensor | None = None
-        if boxes is not None:
-            x1, y1, x2, y2 = boxes.reshape(-1, 4)[:, :, None].unbind(dim=1)
-            across, down = torch.minimum(x - x1, x2 - x), torch.minimum(y - y1, y2 - y)
-            drawn = (torch.minimum(across[:, None, :], down[:, :, None]) / SOFT_EDGE).clamp(-1, 1)
+        Raises ValueError when nothing is asked.
+        """
+        tokens = []
         if points is not None:
             places, labels = points
-            apart = (x - places[..., 0, None])[:, :, None, :].square() + (y - places[..., 1, None])[..., None].square()
-            signs = torch.where(labels == 1, 1.0, torch.where(labels == 0, -1.0, 0.0))[..., None, None]
-            dabs = (signs * torch.exp(-apart / (2 * DAB_RADIUS**2))).sum(dim=1)
-            drawn = dabs if drawn is None else drawn + dabs
-        if drawn is None:
-            raise ValueError("a rough mask needs a box or a point: give one")
-        return drawn.clamp(-1, 1)[:, None]
+            tokens.append(torch.cat([places, labels[..., None].to(places.dtype)], dim=2))
+        if boxes is not None:
+            corners = boxes.reshape(-1, 2, 2)
+            kinds = corners.new_tensor([FIRST_CORNER, LAST_CORNER]).expand(len(corners), 2)[..., None]
+            tokens.append(torch.cat([corners, kinds], dim=2))
+        if not tokens and masks is None:
+            raise ValueError("nothing is asked: give a box, a point or a mask")
+        if masks is not None:
+            given = masks.clamp(-1, 1)
+            return torch.cat(tokens, dim=1) if tokens else masks.new_zeros(len(masks), 0, 3), given
+        told = torch.cat(tokens, dim=1)
+        return told, told.new_zeros(len(told), 1, *self.mask_input_size)

@@ -21,9 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lora_assets.models import ModelError
-from lora_assets.vision.boxes import FloatArray
+from lora_assets.vision.boxes import KEY_POINTS, FloatArray
 from lora_assets.vision.device import device
-from lora_assets.vision.letterbox import letterbox_for, round_up
+from lora_assets.vision.letterbox import Letterbox, letterbox_for, round_up
 from lora_assets.vision.threads import per_thread
 
 if TYPE_CHECKING:
@@ -47,11 +47,13 @@ class YoloLimits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundBoxes:
-    """Boxes (N,4) float64 in frame pixels, confidence (N,), class number (N,); most sure first."""
+    """Boxes (N,4) float64 in frame pixels, confidence (N,), class number (N,); most sure first. A pose model of 17 key
+    points tells them too, (N,17,3): x, y in frame pixels, confidence; None for other models."""
 
     xyxy: FloatArray
     confidence: FloatArray
     classes: npt.NDArray[np.int64]
+    key_points: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,9 +118,18 @@ def load_yolo(path: Path, limits: YoloLimits) -> Yolo:
         with torch.inference_mode():
             rows = _suppress(mine()(pixels.float().div_(255)), limits, len(names), model)
         found = rows.cpu().numpy().astype(np.float64)
-        return FoundBoxes(fit.to_frame(found[:, :4]), found[:, 4], found[:, 5].astype(np.int64))
+        points = _key_points(found[:, 6:], fit) if task == "pose" else None
+        return FoundBoxes(fit.to_frame(found[:, :4]), found[:, 4], found[:, 5].astype(np.int64), points)
 
     return Yolo(names, find)
+
+
+def _key_points(columns: FloatArray, fit: Letterbox) -> FloatArray | None:
+    """Key points (N,17,3) of what follows a box's class; None for a model of other points than COCO's."""
+    if columns.shape[1] != 3 * KEY_POINTS:
+        return None
+    points = columns.reshape(-1, KEY_POINTS, 3)
+    return np.concatenate([fit.points_to_frame(points[..., :2]), np.clip(points[..., 2:], 0.0, 1.0)], axis=2)
 
 
 def torch_device() -> str:

@@ -1,7 +1,7 @@
 """ONNX files of the YOLO family (`images[1,3,h,w] -> output0[1,4+classes,N]`) as a function from a frame to raw boxes.
 
-One onnxruntime session with one thread serves all threads of the caller. What belongs elsewhere: labels, subjects and
-several detectors (detect).
+One onnxruntime session, with one thread unless told otherwise, serves all threads of the caller. What belongs
+elsewhere: labels, subjects and several detectors (detect).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _STRIDE = 32
 _MOST_CANDIDATES = 30_000
 
 
-def load_yolo_onnx(path: Path, limits: YoloLimits) -> Yolo:
-    """The model of an ONNX file. Raises ModelError, naming file, reason and way out, when it is damaged or does not
-    look like a YOLO model."""
-    session = _open_session(path)
+def load_yolo_onnx(path: Path, limits: YoloLimits, threads: int = 1) -> Yolo:
+    """The model of an ONNX file, each call of which takes `threads` cores. Raises ModelError, naming file, reason and
+    way out, when it is damaged or does not look like a YOLO model."""
+    session = open_session(path, threads)
     inputs, outputs = session.get_inputs(), session.get_outputs()
     shape = list(inputs[0].shape)
     if len(inputs) != 1 or len(shape) != 4 or shape[1] != 3 or inputs[0].type != "tensor(float)":
@@ -54,14 +54,18 @@ def load_yolo_onnx(path: Path, limits: YoloLimits) -> Yolo:
     return Yolo(names, find)
 
 
-def _open_session(path: Path) -> Any:
+def open_session(path: Path, threads: int = 1) -> Any:
+    """An onnxruntime session of `path` whose calls take `threads` cores; on a GPU where this onnxruntime has one.
+
+    Raises ModelError, naming file, reason and way out, when it is absent or damaged.
+    """
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as errors  # pyright: ignore[reportAttributeAccessIssue]
 
     if not path.is_file():
         raise ModelError(f"{path} is not there: fetch it with lora-assets models pull, or name another file")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     wanted = ["CUDAExecutionProvider"] if device() == "cuda" else []

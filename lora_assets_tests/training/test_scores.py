@@ -36,6 +36,22 @@ def test_a_true_box_is_given_once_to_the_surest():
     assert answers.tolist() == [-1, 0]
 
 
+def test_an_ignored_true_box_is_neither_missed_nor_false_when_found():
+    near = [1.0, 1.0, 10.0, 10.0]
+    frame = FoundBoxes(np.array([BOX, near, APART]), np.array([0.9, 0.8, 0.7]), np.array([BOX]), np.array([True]))
+    score = score_boxes([frame])
+    assert (score.true_boxes, score.found_boxes, score.recall, score.precision) == (0, 1, 1.0, 0.0)
+    unfound = FoundBoxes(np.array([APART]), np.array([0.7]), np.array([BOX, APART]), np.array([True, False]))
+    assert (score_boxes([unfound]).recall, score_boxes([unfound]).precision) == (1.0, 1.0)
+
+
+def test_an_asked_true_box_goes_before_a_closer_ignored_one():
+    answers = matched(
+        np.array([BOX]), np.array([0.9]), np.array([BOX, [0.0, 0.0, 10.0, 8.0]]), 0.5, np.array([True, False])
+    )
+    assert answers.tolist() == [1]
+
+
 def test_recall_precision_and_average_precision_by_hand():
     frames = [
         _frame([BOX, APART], [0.9, 0.8], [BOX]),

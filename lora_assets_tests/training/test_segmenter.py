@@ -6,7 +6,6 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,32 +14,22 @@ from lora_assets.training.detector import HELD_OUT_SEEDS
 from lora_assets.training.rendered import render_frames, rendered_frame
 from lora_assets.training.schedule import read_checkpoint
 from lora_assets.training.segmenter import (
-    Prompts,
     SegmenterSettings,
-    decode_prompts,
-    encode_views,
+    cut_frame,
     find_masks,
-    fit_prompts,
-    input_tensor,
     jittered_boxes,
     main,
+    make_sample,
     prompt_loss,
-    random_prompts,
-    segmenter_view,
-    target_masks,
     train_segmenter,
 )
-from lora_assets.training.views import cut_view, letterbox_window
 from lora_assets.vision.starter_sam import IMAGE_SIZE, build_starter_sam
 from lora_assets_tests.training.drawn import draw_blocks
 
 FRAME = rendered_frame(draw_blocks(2, 320, 180))
-TINY = SegmenterSettings(frames=2, held_out=1, steps=3, batch=2, side=64, warmup_steps=1, hold=1.0, minutes=60.0)
-
-
-def _view(side: int):
-    height = round(side * 180 / 320)
-    return cut_view(FRAME, letterbox_window(320, 180, side, height), side, height)
+TINY = SegmenterSettings(
+    frames=2, held_out=1, steps=3, batch=2, look_side=64, warmup_steps=1, hold=1.0, minutes=60.0
+)  # fmt: skip
 
 
 @settings(deadline=None, max_examples=30)
@@ -54,50 +43,95 @@ def test_jittered_boxes_stay_close_and_in_the_view(seed: int):
     assert (moved[:, :2] < moved[:, 2:]).all()
 
 
-@settings(deadline=None, max_examples=20)
-@given(st.integers(0, 10_000), st.sampled_from([0.0, 1.0]))
-def test_prompts_ask_for_somebody_seen(seed: int, share_of_points: float):
-    rng = np.random.default_rng(seed)
-    view = segmenter_view(rng, FRAME, 128)
-    prompts = random_prompts(rng, view, dataclasses.replace(TINY, share_of_points=share_of_points))
-    assert max(view.image.shape[:2]) == 128
-    if prompts is None:
-        assert np.isnan(view.boxes[:, 0]).all()
-    elif prompts.points is not None:
-        assert share_of_points == 1.0
-        for (x, y), owner in zip(prompts.points, prompts.owners, strict=True):
-            assert view.owners[int(y), int(x)] == owner
-    else:
-        assert prompts.boxes is not None and len(prompts.boxes) == len(prompts.owners)
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 1.0]), st.sampled_from([0.0, 1.0]))
+def test_samples_ask_for_somebody_seen(seed: int, points: float, masks: float):
+    asked = dataclasses.replace(TINY, share_of_points=points, share_of_masks=masks)
+    sample = make_sample(np.random.default_rng(seed), FRAME, asked)
+    assert sample is not None
+    assert sample.picture.shape == (7, 64, 64) and sample.target.shape == sample.inside.shape == (32, 32)
+    assert float(sample.target.min()) >= 0 and 0 < float(sample.target.max()) <= 1
+    _, _, _, box, dabs, rough, inside = sample.picture
+    assert float(box.max()) == 1 and (float(box.min()) == -1 or points)
+    assert bool(dabs.any()) == bool(points)
+    assert set(rough.unique().tolist()) <= ({-1.0, 1.0} if masks else {0.0})
+    assert set(inside.unique().tolist()) <= {0.0, 1.0}
+    if points:
+        row, column = divmod(int(dabs.argmax()), 64)
+        assert float(sample.target[row // 2, column // 2]) > 0
 
 
-def test_targets_cover_the_mask_and_ignore_padding():
-    view = _view(128)
-    prompts = Prompts(view.boxes, None, np.array([1, 2]), view.boxes)
-    coverage, weight = target_masks(view, prompts, 128)
-    assert coverage.shape == weight.shape == (2, 32, 32)
-    assert np.allclose(coverage.sum(dim=(1, 2)) * 16, [(view.owners == owner).sum() for owner in (1, 2)])
-    assert np.allclose(weight.sum(dim=(1, 2)), 1, atol=1e-5)
-    assert not weight[:, 18:].any()
+def test_a_frame_without_anybody_gives_no_sample():
+    nobody = dataclasses.replace(FRAME, boxes=np.full_like(FRAME.boxes, np.nan))
+    assert make_sample(np.random.default_rng(0), nobody, TINY) is None
 
 
-def test_batched_decoding_equals_the_predictor_of_segment_anything():
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000))
+def test_a_cut_frame_ends_within_the_character(seed: int):
+    index = int(np.flatnonzero(~np.isnan(FRAME.boxes[:, 0]))[0])
+    cut = cut_frame(np.random.default_rng(seed), FRAME, index)
+    assert cut.image.shape[:2] == cut.owners.shape
+    left, whole = (np.count_nonzero(owners == index + 1) for owners in (cut.owners, FRAME.owners))
+    assert 0 < left < whole
+
+
+def test_the_decoder_sees_what_the_training_sees():
+    """A box asked through `segment_anything` gives the logits that the network gives for the same look."""
     import torch
     from segment_anything import SamPredictor
 
+    from lora_assets.vision.starter_layers import look_around, look_picture
+    from lora_assets.vision.starter_prompts import FIRST_CORNER, LAST_CORNER
+
     torch.manual_seed(0)
     sam = build_starter_sam()
-    view = _view(IMAGE_SIZE)
+    image = np.random.default_rng(0).integers(0, 255, (432, IMAGE_SIZE, 3)).astype(np.uint8)
+    box = torch.tensor([300.0, 20.0, 428.0, 380.0])
     predictor = SamPredictor(sam)
-    predictor.set_image(view.image)
-    masks, ious, low = predictor.predict_torch(None, None, boxes=torch.from_numpy(view.boxes), multimask_output=True)
+    predictor.set_image(image)
+    masks, ious, low = predictor.predict_torch(None, None, boxes=box[None], multimask_output=True)
+    look = look_around(*box.tolist())
+    pixels = sam.preprocess(torch.from_numpy(image.transpose(2, 0, 1)).float())[:, :432]
+    tokens = torch.tensor([[300.0, 20.0, FIRST_CORNER], [428.0, 380.0, LAST_CORNER]])
+    picture = look_picture(pixels, look, box, tokens, torch.zeros(1, 192, 192))
     with torch.no_grad():
-        embedding = encode_views(sam, input_tensor(view.image, IMAGE_SIZE)[None])
-        asked = Prompts(view.boxes, None, np.array([1, 2]), view.boxes)
-        logits, predicted = decode_prompts(sam, embedding, [asked])
-    assert masks.shape == (2, 3, 288, 512)
-    assert torch.allclose(logits[:, 1:], low, atol=1e-4)
+        logits, predicted = sam.mask_decoder.network(picture[None])
+    assert masks.shape == (1, 3, 432, IMAGE_SIZE) and low.shape == (1, 3, 192, 192)
     assert torch.allclose(predicted[:, 1:], ious, atol=1e-4)
+    small = torch.nn.functional.interpolate(logits[:, 1:], (look.side // 4,) * 2, mode="bilinear", antialias=True)
+    top, left = look.top // 4, look.left // 4
+    # The look reaches beyond the square above; what lies in it is laid where it was seen.
+    assert top < 0 < left
+    seen = small[:, :, -top:]
+    assert torch.allclose(low[:, :, : seen.shape[2], left : left + seen.shape[3]], seen, atol=1e-4)
+    assert float(low[:, :, :, : left - 1].max()) < -10
+
+
+def test_a_point_without_a_box_is_looked_at_twice():
+    """A network that answers only pixels like the one asked for: the second look has the bounds of the first answer."""
+    import torch
+    from segment_anything import SamPredictor
+    from torch import nn
+
+    seen: list[torch.Tensor] = []
+
+    class Bright(nn.Module):
+        def forward(self, looks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            seen.append(looks)
+            found = nn.functional.avg_pool2d(looks[:, :1], 2) * looks[:, 6:, ::2, ::2] * 10 - 5
+            return found.expand(-1, 4, -1, -1), torch.ones(len(looks), 4)
+
+    sam = build_starter_sam()
+    sam.mask_decoder.network = Bright()
+    image = np.zeros((300, 600, 3), np.uint8)
+    image[100:160, 400:440] = 255
+    predictor = SamPredictor(sam)
+    predictor.set_image(image)
+    masks, _, _ = predictor.predict(np.array([[420, 130]]), np.array([1]), multimask_output=False)
+    assert len(seen) == 2
+    assert (masks[0] == (image[..., 0] > 0)).mean() > 0.995
+    assert float(seen[1][0, 0].max()) > 2 and (seen[1][0, 0] > 0).float().mean() > 0.15
 
 
 def test_the_loss_falls_as_masks_get_right():
@@ -105,24 +139,12 @@ def test_the_loss_falls_as_masks_get_right():
 
     target = torch.zeros(1, 16, 16)
     target[:, 4:12, 4:12] = 1
-    weight = torch.full((1, 16, 16), 1 / 256)
+    inside = torch.ones(1, 16, 16)
     right = ((target - 0.5) * 20)[:, None].expand(1, 4, 16, 16)
-    loss, iou = prompt_loss(right, torch.ones(1, 4), target, weight)
-    worse, none = prompt_loss(-right, torch.ones(1, 4), target, weight)
+    loss, iou = prompt_loss(right, torch.ones(1, 4), target, inside)
+    worse, none = prompt_loss(-right, torch.ones(1, 4), target, inside)
     assert iou == 1 and none == 0
     assert float(loss) < 0.01 < 5 < float(worse)
-
-
-def test_small_sides_ask_with_positions_of_their_own_size():
-    import torch
-
-    sam = build_starter_sam()
-    fit_prompts(sam, 128)
-    view = _view(128)
-    asked = Prompts(view.boxes, None, np.array([1, 2]), view.boxes)
-    with torch.no_grad():
-        logits, _ = decode_prompts(sam, encode_views(sam, input_tensor(view.image, 128)[None]), [asked])
-    assert logits.shape == (2, 4, 32, 32)
 
 
 def test_training_goes_on_as_if_never_stopped(tmp_path: Path):
@@ -143,24 +165,13 @@ def test_the_command_writes_weights_and_card(tmp_path: Path):
     render_frames(frames, [0, 1, *HELD_OUT_SEEDS[:1]], draw_blocks)
     main([
         "--frames-folder", str(frames), "--out", str(out), "--frames", "2", "--held-out", "1", "--steps", "1",
-        "--batch", "1", "--side", "64",
+        "--batch", "2", "--look-side", "64",
     ])  # fmt: skip
     entry = read_card(tmp_path / "CARD.json")["sam.pt"]
     check_file(out, entry)
     assert entry.figures["held_out_masks"] == 2
-    assert entry.settings["side"] == 64 and entry.architecture["image_size"] == IMAGE_SIZE
+    assert entry.settings["look_side"] == 64 and entry.architecture["image_size"] == IMAGE_SIZE
 
 
 def test_no_boxes_give_no_masks():
     assert find_masks(build_starter_sam(), FRAME.image, np.zeros((0, 4))).shape == (0, 180, 320)
-
-
-@pytest.mark.parametrize("label", [0, 1])
-def test_points_are_dabbed_into_the_rough_mask(label: int):
-    import torch
-
-    sam = build_starter_sam()
-    rough = sam.prompt_encoder.rough_masks((torch.tensor([[[100.0, 60.0]]]), torch.tensor([[label]])), None)
-    assert rough.shape == (1, 1, 128, 128)
-    assert float(rough[0, 0, 15, 25]) == pytest.approx(1.0 if label else -1.0, abs=0.05)
-    assert abs(float(rough[0, 0, 100, 100])) < 1e-3

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
 
-from lora_assets.tables import Detection
-from lora_assets.vision.checks import (
-    CHECKS,
-    MEASURES,
+from lora_assets.tables import Detection, ScoredCrop, columns
+from lora_assets.vision.body_checks import (
     body_completeness,
+    count_by_each,
     count_characters,
-    dark_share,
+    gap_in_box,
+    head_cut,
     is_thing,
-    outline_sharpness,
+    neighbour_share,
+    support,
     visible_cut,
 )
+from lora_assets.vision.checks import CHECKS, MEASURES, background_share, dark_share
 from lora_assets.vision.cutout import CutOut, find_heads, make_cutout, make_subject
+from lora_assets.vision.lost_parts import find_lost_parts
+from lora_assets.vision.picture_flaws import (
+    Bars,
+    bar_in_crop,
+    comb_ratio,
+    contrast,
+    find_bars,
+    outline_sharpness,
+    text_over,
+)
 from lora_assets_tests.vision.drawn import detection_row, mask_row
 
 HEAD = (140.0, 40.0, 180.0, 80.0)
@@ -61,7 +75,12 @@ def cut_of(
 
 def test_every_check_has_its_measure_and_a_way_to_cross():
     assert [check.name for check in CHECKS] == list(MEASURES)
+    known = columns(ScoredCrop)
     for check in CHECKS:
+        _field, told = known[check.column]
+        assert (told.low or 0.0) <= check.low and (told.high is None or check.high is None or check.high <= told.high)
+        assert check.low <= check.limit and (check.high is None or check.limit <= check.high)
+        assert check.grave is None or check.crossed(check.grave, check.limit), check.name
         assert check.direction in ("above", "below")
         assert 0 < check.penalty < 1 and check.why
         assert check.crossed(check.limit + 1, check.limit) == (check.direction == "above")
@@ -93,10 +112,12 @@ def test_black_hair_and_black_clothes_are_not_black():
 def test_outlines_get_softer_with_blur_and_stay_with_contrast():
     image = painted(figure())
     values = [outline_sharpness(cut_of(figure(), cv2.GaussianBlur(image, (0, 0), s))) for s in (0.5, 1.5, 3, 5)]
-    assert values == sorted(values, reverse=True)
-    assert values[0] > 0.5 and values[-1] < 0.28
+    assert None not in values
+    sharp = [value or 0.0 for value in values]
+    assert sharp == sorted(sharp, reverse=True)
+    assert sharp[0] > 0.5 and sharp[-1] < 0.28
     faint = (128 + (image.astype(int) - 128) // 3).astype(np.uint8)
-    assert outline_sharpness(cut_of(figure(), faint)) > 0.5
+    assert (outline_sharpness(cut_of(figure(), faint)) or 0.0) > 0.5
 
 
 def test_heads_count_once_however_they_were_found():
@@ -176,3 +197,173 @@ def test_leaks_boxes_and_lines_are_measured():
     line = np.zeros((300, 320), np.bool_)
     line[150:160, 10:300] = True
     assert MEASURES["bad_shape"](cut_of(line)) > 6
+
+
+# --- the picture under the figure ------------------------------------------------------------------------------------
+
+
+def large_figure(image_value: int = 120) -> tuple[np.ndarray, np.ndarray]:
+    """A frame of 640x360 with a figure 300 pixels high, with upright edges in it."""
+    mask = np.zeros((360, 640), np.bool_)
+    mask[40:340, 240:400] = True
+    image = np.full((360, 640, 3), (90, 160, 200), np.uint8)
+    image[mask] = image_value
+    for x in range(250, 400, 30):
+        image[60:330, x : x + 8] = (200, 60, 40)
+    return image, mask
+
+
+def test_subtitles_over_the_figure_are_found_and_its_own_lines_are_not():
+    image, mask = large_figure()
+    assert text_over(cut_of(mask, image, box=(240, 40, 400, 340))) == 0.0
+    for place, size in (((130, 300), 1.2), ((150, 200), 1.0)):
+        shown = image.copy()
+        for thickness, tone in ((7, (10, 10, 10)), (2, (250, 250, 250))):
+            cv2.putText(
+                shown, "WHERE WERE YOU NOW", place, cv2.FONT_HERSHEY_SIMPLEX, size, tone, thickness, cv2.LINE_AA
+            )
+        assert (text_over(cut_of(mask, shown, box=(240, 40, 400, 340))) or 0.0) > 0.03
+    beside = image.copy()
+    cv2.putText(beside, "HEY", (20, 350), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (250, 250, 250), 2)
+    assert text_over(cut_of(mask, beside, box=(240, 40, 400, 340))) == 0.0
+
+
+@pytest.mark.parametrize("shift", [2, 5, 12])
+def test_combs_of_two_fields_are_found(shift: int):
+    image, mask = large_figure()
+    torn = image.copy()
+    torn[1::2, shift:] = image[1::2, :-shift]
+    assert (comb_ratio(cut_of(mask, image)) or 0.0) < 0.02
+    assert (comb_ratio(cut_of(mask, torn)) or 0.0) > 0.3
+    one_field = np.repeat(torn[::2], 2, axis=0)
+    assert (comb_ratio(cut_of(mask, np.ascontiguousarray(one_field))) or 0.0) < 0.02
+
+
+def test_combs_are_not_told_without_upright_edges():
+    assert comb_ratio(cut_of(large_figure()[1], np.full((360, 640, 3), 90, np.uint8))) is None
+    sliver = np.zeros((300, 320), np.bool_)
+    sliver[10:12, 10:200] = True
+    assert comb_ratio(cut_of(sliver)) is None
+
+
+def test_bars_are_measured_and_dark_scenes_have_none():
+    image, mask = large_figure()
+    image[300:], image[:60] = 0, 0
+    assert find_bars(image) == Bars(0, 60, 0, 60)
+    assert bar_in_crop(cut_of(mask, image)) == pytest.approx(60 / 300, abs=0.01)
+    mask[300:], mask[:60] = False, False
+    assert bar_in_crop(cut_of(mask, image)) == 0.0
+    assert find_bars(np.zeros((90, 120, 3), np.uint8)) == Bars(0, 0, 0, 0)
+    dim = np.full((90, 120, 3), 15, np.uint8)
+    dim[40:] = 40
+    assert find_bars(dim) == Bars(0, 0, 0, 0)
+
+
+def test_contrast_fades():
+    image, mask = large_figure()
+    pale = cv2.convertScaleAbs(image, alpha=0.1, beta=225)
+    assert (contrast(cut_of(mask, image)) or 0.0) > 0.1 > (contrast(cut_of(mask, pale)) or 0.0)
+
+
+# --- what the mask left out, and what it took -------------------------------------------------------------------------
+
+
+def test_parts_outside_the_mask_and_holes_in_it_are_told_apart():
+    whole = find_lost_parts(cut_of(figure()))
+    assert whole is not None and whole.ends < 0.02 and whole.holes < 0.02
+    short = find_lost_parts(cut_of(figure(200)))
+    assert short is not None and short.ends > 0.1 and short.holes < 0.02
+    pierced = figure()
+    pierced[150:172, 150:172] = False
+    lost = find_lost_parts(cut_of(pierced))
+    assert lost is not None and lost.holes > 0.04 and lost.ends < 0.02
+    assert find_lost_parts(cut_of(np.zeros((300, 320), np.bool_))) is None
+    assert find_lost_parts(cut_of(np.ones((300, 320), np.bool_))) is None
+
+
+def test_background_in_the_cut_out_is_measured_where_the_mask_stage_did_not():
+    taken = figure()
+    taken[100:200, 100:230] = True
+    assert (background_share(cut_of(taken)) or 0.0) > 0.3
+    assert (background_share(cut_of(figure())) or 0.0) < 0.02
+    told = cut_of(figure())
+    row = dataclasses.replace(told.row, background_left=0.77)
+    subject = make_subject(told.image, row, told.detection)
+    assert background_share(make_cutout(told.image, subject, (), ())) == 0.77
+
+
+def test_stray_pieces_and_a_neighbours_pixels():
+    stray = figure()
+    stray[10:30, 10:40] = True
+    assert (MEASURES["specks"](cut_of(stray)) or 0.0) > 0.05
+    assert MEASURES["specks"](cut_of(figure())) == 0.0
+    neighbour = np.roll(figure(), 70, axis=1)
+    arm = figure()
+    arm[100:140, 180:250] = True
+    head = detection_row(HEAD, "head0", "head")
+    beside = detection_row((210, 40, 250, 80), "head1", "head")
+    assert neighbour_share(cut_of(arm, rest=[head, beside], others=[neighbour])) > 0.1
+    assert neighbour_share(cut_of(figure(), rest=[head, beside], others=[neighbour])) == 0.0
+
+
+# --- support, key points, box ----------------------------------------------------------------------------------------
+
+
+def detected(cut: CutOut, **told: object) -> CutOut:
+    row = dataclasses.replace(cut.detection, **told)  # pyright: ignore[reportArgumentType]
+    return make_cutout(cut.image, make_subject(cut.image, cut.row, row), cut.heads, cut.others)
+
+
+def test_a_person_without_support_is_told_and_old_rows_are_not_judged():
+    assert support(cut_of(figure())) is None
+    assert support(detected(cut_of(figure()), body_from="detected")) == 0.0
+    assert support(detected(cut_of(figure()), body_from="detected", agreement=0.7)) == 0.7
+    assert support(detected(cut_of(figure(), label="miku"), body_from="detected")) is None
+    assert support(detected(cut_of(figure()), body_from="expanded_from_head")) is None
+    head = [detection_row(HEAD, "head0", "head", 0.6)]
+    assert support(detected(cut_of(figure(), rest=head), body_from="detected")) == 0.6
+
+
+def key_points(**places: tuple[float, float]) -> list[float]:
+    numbers = {"nose": 0, "shoulder": 5, "hip": 11, "knee": 13, "ankle": 15}
+    points = np.zeros((17, 3))
+    for name, (x, y) in places.items():
+        points[numbers[name]] = (x, y, 0.9)
+    return points.ravel().tolist()
+
+
+def test_key_points_tell_how_much_is_there_and_what_was_cut():
+    points = key_points(nose=(160, 60), shoulder=(160, 95), hip=(160, 150), knee=(160, 190), ankle=(160, 230))
+    whole = detected(cut_of(figure()), key_points=points)
+    assert body_completeness(whole) == 1.0 and visible_cut(whole) < 0.1
+    short = detected(cut_of(figure(165)), key_points=points)
+    assert body_completeness(short) == pytest.approx(0.7)
+    assert visible_cut(short) >= 0.4
+    unsure = detected(cut_of(figure()), key_points=[float("nan")] * 51)
+    assert np.isfinite(body_completeness(unsure))
+
+
+def test_a_mask_that_ends_before_its_box():
+    assert (gap_in_box(detected(cut_of(figure()), body_from="detected")) or 0.0) < 0.05
+    assert (gap_in_box(detected(cut_of(figure(160)), body_from="detected")) or 0.0) > 0.3
+    assert gap_in_box(detected(cut_of(figure(160)), body_from="expanded_from_head")) is None
+
+
+def test_the_frames_edge_through_a_head():
+    image, mask = painted(figure()), figure()
+    whole = [detection_row(HEAD, "head0", "head")]
+    assert head_cut(cut_of(mask, image, whole)) == 0.0
+    assert head_cut(cut_of(mask, image)) is None
+    cut = [detection_row((140, 0, 180, 28), "head0", "head")]
+    assert (head_cut(cut_of(mask[52:], image[52:], cut, box=(135, 0, 185, 190))) or 0.0) > 0.6
+
+
+def test_two_of_three_counts_or_a_certain_one_make_several():
+    own = detection_row(HEAD, "head0", "head")
+    unsure = detection_row((145, 150, 175, 180), "head1", "face", 0.4)
+    counts = count_by_each(cut_of(figure(), rest=[own, unsure]))
+    assert (counts.by_faces, counts.agreed) == (2, 1)
+    apart = figure() | np.roll(figure(), 90, axis=1)
+    second = detection_row((230, 40, 270, 80), "head1", "head", 0.4)
+    counts = count_by_each(cut_of(apart, rest=[own, second]))
+    assert (counts.by_masks, counts.by_faces, counts.agreed) == (2, 2, 2)

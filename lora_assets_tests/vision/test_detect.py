@@ -19,8 +19,9 @@ from lora_assets.models import ModelError, OpenWeights, resolve
 from lora_assets.scenes import draw_scene
 from lora_assets.tables import Detection, to_table
 from lora_assets.vision.boxes import Boxes, box_iou, no_boxes
-from lora_assets.vision.detect import DetectSettings, add_bodies, body_box, detect_frame, fuse, load_detector
+from lora_assets.vision.detect import DetectSettings, detect_frame, find_boxes, load_detector
 from lora_assets.vision.images import decode_image
+from lora_assets.vision.threads import one_thread_per_call
 from lora_assets_tests.vision.tiny_models import constant_onnx, tiny_yolo
 
 FRAME = "f" * 64
@@ -29,6 +30,11 @@ REAL = Path(os.environ.get("LORA_ASSETS_TEST_MODELS", Path(__file__).parents[3] 
 IMAGES = Path(os.environ.get("LORA_ASSETS_TEST_IMAGES", Path(__file__).parents[3] / "shared" / "images"))
 
 Rgb = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> None:
+    one_thread_per_call()
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +76,10 @@ def _boxes(*rows: tuple[float, float, float, float, float, str], detector: str =
     [
         {"conf": 1.5}, {"iou": -0.1}, {"conf": float("nan")}, {"max_det": 0}, {"keep": 2.5}, {"imgsz": 10},
         {"weights": ()}, {"weights": ("a", "a")}, {"face_to_body": "yes"}, {"body_heads": 40.0}, {"conf": True},
-        {"label_names": (("a", ""),)}, {"imgsz": 100_000},
+        {"label_names": (("a", ""),)}, {"imgsz": 100_000}, {"roles": {"other.pt": "face"}}, {"trust": (1.0, 2.0)},
+        {"trust": (0.0,)}, {"second_pass": ("blur",)}, {"subject": "tallest"}, {"references": "../elsewhere"},
+        {"proportions_from": "a/b"}, {"fuse_iou": 2}, {"least_alone": -1}, {"second_pass_conf": 1.5},
+        {"weights": ("edges",)},
     ],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
@@ -187,8 +196,10 @@ def test_missing_and_unfit_weights_are_named(tmp_path: Path) -> None:
         load_detector(_open(tmp_path / "none.pt"), DetectSettings())
     with pytest.raises(ModelError, match=r"none\.onnx is not there"):
         load_detector(_open(tmp_path / "none.onnx", "yolo-onnx"), DetectSettings())
-    with pytest.raises(ModelError, match="family sam, which finds no boxes"):
+    with pytest.raises(ModelError, match=r"sam\.pth is not there"):
         load_detector(_open(tmp_path / "sam.pth", "sam"), DetectSettings())
+    with pytest.raises(ModelError, match="family u2net, which finds no boxes"):
+        load_detector(_open(tmp_path / "net.onnx", "u2net"), DetectSettings())
 
 
 def test_yolov5_is_refused_with_the_way_out(tmp_path: Path) -> None:
@@ -283,63 +294,37 @@ def test_other_onnx_files_are_refused(tmp_path: Path) -> None:
             load_detector(resolve(str(path), tmp_path), DetectSettings())
 
 
-def test_an_onnx_file_that_answers_nan_is_refused(tmp_path: Path) -> None:
+def test_a_frame_answered_with_nothing_but_nan_is_refused_and_a_single_nan_is_dropped(tmp_path: Path) -> None:
+    white = np.full((32, 32, 3), 255, np.uint8)
     path = constant_onnx(tmp_path / "net.onnx", _answer((float("nan"), 16, 8, 8, 0.9)), (32, 32))
     detector = load_detector(resolve(str(path), tmp_path), DetectSettings())
-    with pytest.raises(ModelError, match="answers with NaN"):
-        detector(np.full((32, 32, 3), 255, np.uint8))
-
-
-# --- fusion, bodies, rows --------------------------------------------------------------------------------------------
-
-
-def test_fusion_keeps_the_more_trusted_box_and_says_whose_it_is() -> None:
-    first = _boxes((0, 0, 100, 100, 0.3, "person"), (0, 0, 20, 20, 0.5, "face"), detector="first")
-    second = _boxes(
-        (5, 0, 105, 100, 0.9, "person"),
-        (300, 0, 400, 100, 0.8, "person"),
-        (0, 0, 100, 100, 0.9, "dog"),
-        detector="second",
+    with pytest.raises(ValueError, match=r"net\.onnx answers with NaN"):
+        detector(white)
+    path = constant_onnx(
+        tmp_path / "part.onnx",
+        _answer((float("nan"), 16, 8, 8, 0.9), (16, 16, 8, 8, 0.7), (16, 16, 8, 0, 0.8)),
+        (32, 32),
     )
-    fused = fuse([first, second])
-    assert list(zip(fused.labels, fused.detectors, strict=True)) == [
-        ("person", "first"), ("face", "first"), ("person", "second"), ("dog", "second"),
-    ]  # fmt: skip
-    assert len(fuse([no_boxes(), no_boxes()])) == 0 and len(fuse([])) == 0
+    detector = load_detector(resolve(str(path), tmp_path), DetectSettings(label_names=(("class 0", "person"),)))
+    assert (len(detector(white)), detector(white).dropped) == (1, 2)
+    rows = detect_frame(white, FRAME, [detector], DetectSettings())
+    to_table(rows, Detection)
+    assert [(row.label, row.dropped_boxes) for row in rows] == [("person", 2)]
 
 
-def test_a_face_makes_a_body_of_six_and_a_half_heads() -> None:
-    face = np.array([100.0, 100, 130, 130])
-    assert np.allclose(body_box(face, "face", DetectSettings(), 2000, 2000), [65, 90, 165, 350])
-    assert np.allclose(body_box(face, "head", DetectSettings(), 2000, 2000), [77.5, 100, 152.5, 295])
-    assert np.allclose(body_box(face, "face", DetectSettings(), 150, 200), [65, 90, 150, 200])
-
-
-@settings(deadline=None, max_examples=30)
-@given(
-    st.tuples(st.floats(0, 300), st.floats(0, 200), st.floats(1, 100), st.floats(1, 100)),
-    st.sampled_from(["face", "head"]),
-)
-def test_bodies_lie_in_the_frame_and_hold_their_face(box: tuple[float, float, float, float], label: str) -> None:
-    x, y, width, height = box
-    face = np.array([x, y, min(x + width, 400), min(y + height, 300)])
-    body = body_box(face, label, DetectSettings(), 400, 300)
-    assert (body >= 0).all() and (body <= [400, 300, 400, 300]).all()
-    middle = (face[0] + face[2]) / 2
-    assert body[1] <= face[1] + 1e-6 and body[3] >= face[3] - 1e-6 and body[0] <= middle <= body[2]
-
-
-def test_only_faces_without_a_person_get_a_body() -> None:
-    boxes = _boxes(
-        (0, 0, 100, 400, 0.9, "person"),
-        (20, 20, 60, 60, 0.8, "face"),
-        (80, 20, 130, 70, 0.7, "face"),
-        (300, 20, 380, 100, 0.6, "head"),
-        (320, 40, 370, 100, 0.5, "face"),
+@pytest.mark.parametrize("role", ["face", "head", "person"])
+def test_weights_get_a_role_whatever_their_classes_are_called(tmp_path: Path, role: str) -> None:
+    path = constant_onnx(tmp_path / "net.onnx", _answer((16, 16, 8, 8, 0.9)), (32, 32), "{0: 'thing'}")
+    made = DetectSettings(weights=(str(path),), roles={"net.onnx": role})  # pyright: ignore[reportArgumentType]
+    rows = detect_frame(
+        np.full((320, 320, 3), 255, np.uint8), FRAME, [load_detector(resolve(str(path), tmp_path), made)], made
     )
-    made = add_bodies(boxes, DetectSettings(), 1000, 1000)
-    assert made.labels[5:] == ("person", "person") and made.detectors[5:] == ("net+face_to_body",) * 2
-    assert made.confidence[5:].tolist() == [0.7, 0.6]
+    bodies = [row for row in rows if row.is_subject]
+    origin = {"face": "expanded_from_face", "head": "expanded_from_head", "person": "detected"}[role]
+    assert rows[0].label == role and [row.body_from for row in bodies] == [origin]
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
 
 
 def test_rows_of_a_frame() -> None:
@@ -357,8 +342,8 @@ def test_rows_of_a_frame() -> None:
 
 
 def test_the_surest_boxes_are_kept_and_doubles_fall_away() -> None:
-    boxes = _boxes(*[(i, 0, i + 5, 5, i / 10, "person") for i in range(9)], (8, 0, 13, 5, 0.8, "person"))
-    rows = detect_frame(_noise(50, 50), FRAME, [lambda _image: boxes], DetectSettings(keep=4))
+    boxes = _boxes(*[(9 * i, 0, 9 * i + 5, 5, i / 10, "person") for i in range(9)], (72, 0, 77, 5, 0.8, "person"))
+    rows = detect_frame(_noise(100, 50), FRAME, [lambda _image: boxes], DetectSettings(keep=3))
     assert [round(row.confidence, 1) for row in rows] == [0.8, 0.7, 0.6]
 
 
@@ -370,3 +355,127 @@ def test_faces_can_be_subjects_without_bodies() -> None:
     made = DetectSettings(face_to_body=False, subject_labels=("face",))
     rows = detect_frame(_noise(50, 50), FRAME, [lambda _image: _boxes((0, 0, 9, 9, 0.9, "face"))], made)
     assert [(row.label, row.is_subject) for row in rows] == [("face", True)]
+
+
+def test_two_detectors_of_one_person_are_told_with_their_own_confidences() -> None:
+    first = _boxes((0, 0, 40, 80, 0.6, "person"), detector="first")
+    second = _boxes((2, 0, 42, 80, 0.9, "person"), (70, 0, 99, 60, 0.5, "person"), detector="second")
+    made = DetectSettings(weights=("first", "second"))
+    rows = detect_frame(_noise(100, 90), FRAME, [lambda _i: first, lambda _i: second], made)
+    to_table(rows, Detection)
+    assert [(row.detector, row.detectors, row.detector_confidences) for row in rows] == [
+        ("first", ["first", "second"], [0.6, 0.9]), ("second", ["second"], [0.5]),
+    ]  # fmt: skip
+    assert 0 < rows[0].x1 < 1 and rows[0].agreement == pytest.approx(0.9) and rows[1].agreement == 0
+
+
+def test_a_body_without_head_or_face_has_no_support_and_may_be_left_out() -> None:
+    boxes = _boxes(
+        (0, 0, 40, 90, 0.5, "person"), (10, 0, 30, 20, 0.8, "head"), (12, 5, 28, 20, 0.5, "face"),
+        (60, 20, 90, 60, 0.3, "person"),
+    )  # fmt: skip
+    rows = detect_frame(_noise(100, 100), FRAME, [lambda _i: boxes], DetectSettings(least_alone=0.4))
+    told = {row.confidence: row for row in rows if row.label == "person"}
+    assert (told[0.5].head_in_box, told[0.5].face_in_box, told[0.5].is_subject) == (0.8, 0.5, True)
+    assert told[0.5].agreement == pytest.approx(0.9)
+    broccoli = told[0.3]
+    assert (broccoli.head_in_box, broccoli.face_in_box, broccoli.agreement) == (None, None, 0.0)
+    assert not broccoli.is_subject
+    assert detect_frame(_noise(100, 100), FRAME, [lambda _i: boxes], DetectSettings())[-1].is_subject
+
+
+def test_the_second_pass_looks_only_at_frames_without_subjects_and_says_so() -> None:
+    seen: list[float] = []
+
+    def only_in_contrast(image: Rgb) -> Boxes:
+        seen.append(float(image.std()))
+        return _boxes((10, 10, 50, 90, 0.7, "person")) if image.std() > 10 else no_boxes()
+
+    dim = (_noise(100, 100) // 16 + 100).astype(np.uint8)
+    (row,) = detect_frame(dim, FRAME, [only_in_contrast], DetectSettings())
+    assert row.prepared and row.is_subject and len(seen) == 2 and seen[1] > seen[0]
+    assert detect_frame(dim, FRAME, [only_in_contrast], DetectSettings(second_pass=())) == []
+    assert detect_frame(dim, FRAME, [only_in_contrast], DetectSettings(second_pass_conf=0.8)) == []
+    seen.clear()
+    (row,) = detect_frame(_noise(100, 100), FRAME, [only_in_contrast], DetectSettings())
+    assert not row.prepared and len(seen) == 1
+
+
+def test_the_last_resort_is_asked_last_and_only_when_named() -> None:
+    image = np.full((120, 160, 3), 230, np.uint8)
+    image[25:110, 60:100] = (40, 60, 120)
+    made = DetectSettings(weights=("net", "edges"))
+    (row,) = detect_frame(image, FRAME, [lambda _i: no_boxes()], made)
+    assert (row.body_from, row.detector, row.is_subject) == ("edges", "edges", True) and row.confidence <= 0.25
+    assert box_iou(np.array([[row.x1, row.y1, row.x2, row.y2]]), np.array([[60.0, 25, 100, 110]]))[0, 0] > 0.9
+    assert detect_frame(image, FRAME, [lambda _i: no_boxes()], DetectSettings()) == []
+    found = _boxes((0, 0, 50, 90, 0.6, "person"))
+    assert [r.detector for r in detect_frame(image, FRAME, [lambda _i: found], made)] == ["net"]
+
+
+def test_key_points_of_a_pose_model_reach_the_row(weights_folder: Path) -> None:
+    detector = load_detector(_open(weights_folder / "pose.pt"), DetectSettings())
+    boxes = detector(_noise(150, 120))
+    assert boxes.key_points.shape == (len(boxes), 17, 3)
+    rows = detect_frame(_noise(150, 120), FRAME, [detector], DetectSettings())
+    to_table(rows, Detection)
+    assert all(len(row.key_points or []) == 51 for row in rows) and rows
+    plain = load_detector(_open(weights_folder / "detect.pt"), DetectSettings())
+    assert all(row.key_points is None for row in detect_frame(_noise(150, 120), FRAME, [plain], DetectSettings()))
+
+
+def test_real_key_points_equal_those_of_ultralytics(tmp_path: Path) -> None:
+    from ultralytics import YOLO
+
+    picture = IMAGES / "photos" / "zidane.jpg"
+    if not picture.exists():
+        pytest.skip("real pictures are not in LORA_ASSETS_TEST_IMAGES")
+    weights = resolve(str(_real("yolov8n-pose.dequant.pt")), tmp_path)
+    image = decode_image(picture.read_bytes()).pixels
+    found = load_detector(weights, DetectSettings())(image)
+    expected = YOLO(str(weights.path)).predict(image[..., ::-1], conf=0.25, iou=0.45, verbose=False)[0].keypoints.data
+    sure = expected[..., 2].numpy() > 0.5
+    assert np.allclose(found.key_points[sure], expected.numpy()[sure], atol=0.5)
+    bodies = [row for row in detect_frame(image, FRAME, [lambda _i: found], DetectSettings()) if row.is_subject]
+    assert max(row.agreement for row in bodies) > 0.7
+
+
+def test_the_chosen_subject_is_the_only_one_and_all_boxes_are_kept() -> None:
+    boxes = _boxes((0, 0, 40, 90, 0.6, "person"), (42, 30, 60, 60, 0.5, "person"), (70, 0, 99, 90, 0.9, "person"))
+    image = _noise(100, 90)
+    chosen = {
+        choice: [row.x1 for row in detect_frame(image, FRAME, [lambda _i: boxes], DetectSettings(subject=choice))
+                 if row.is_subject]
+        for choice in ("all", "largest", "central", "surest")
+    }  # fmt: skip
+    assert chosen == {"all": [70, 0, 42], "largest": [0], "central": [42], "surest": [70]}
+    assert len(detect_frame(image, FRAME, [lambda _i: boxes], DetectSettings(subject="central"))) == 3
+
+
+_corner = st.floats(-200, 400, allow_nan=False)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.lists(
+        st.tuples(_corner, _corner, st.floats(0, 500), st.floats(0, 500), st.floats(0, 1),
+                  st.sampled_from(["person", "face", "head", "dog"])), max_size=12,
+    ),
+    st.sampled_from([(1, 1), (3, 200), (200, 3), (160, 120)]),
+)  # fmt: skip
+def test_any_boxes_make_a_sound_table(rows: list[tuple[float, float, float, float, float, str]], size: Any) -> None:
+    boxes = _boxes(*[(x, y, x + w, y + h, c, label) for x, y, w, h, c, label in rows])
+    made = DetectSettings(weights=("net", "edges"), second_pass=("contrast", "sharpen", "enlarge"))
+    found = detect_frame(np.zeros((size[1], size[0], 3), np.uint8), FRAME, [lambda _i: boxes], made)
+    to_table(found, Detection)
+    for row in found:
+        assert 0 <= row.x1 < row.x2 <= size[0] and 0 <= row.y1 < row.y2 <= size[1]
+
+
+def test_ten_characters_in_a_row_stay_ten() -> None:
+    boxes = _boxes(
+        *[(60 * i, 20, 60 * i + 70, 300, 0.5 + i / 100, "person") for i in range(10)],
+        *[(60 * i + 20, 20, 60 * i + 50, 60, 0.6 + i / 100, "head") for i in range(10)],
+    )
+    found, dropped = find_boxes([boxes], [1.0], DetectSettings(), 700, 320)
+    assert (sum(box.label == "person" for box in found), len(found), dropped) == (10, 20, 0)

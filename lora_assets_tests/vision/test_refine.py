@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lora_assets.tables import Mask, to_table
 from lora_assets.vision.masks import BoolMask, mask_bounds, mask_pixels, window_pixels
 from lora_assets.vision.refine import PRESETS, RefineSettings, find_preset, refine_pixels, refine_row, refine_rows
 from lora_assets_tests.vision.drawn import mask_row, noise_mask
@@ -85,6 +86,50 @@ def test_growing_spares_the_neighbour():
     assert (greedy[0] & right).any()
     assert (spared[0] & left).sum() == left.sum()
     assert spared[0][40, 12]
+
+
+def test_a_pixel_between_two_goes_to_the_nearer():
+    left, right = np.zeros((2, 80, 120), np.bool_)
+    left[20:60, 20:50] = True
+    right[20:60, 62:100] = True
+    frame = (0, 0, 120, 80)
+    refined = refine_rows([mask_row(left, "left"), mask_row(right, "right")], 120, 80)
+    one, other = (window_pixels(row, frame) for row in refined)
+    assert not (one & other).any()
+    assert one[40, 50:55].all() and other[40, 57:62].all()
+    assert (one | other)[40, 50:62].all()
+
+
+def test_one_character_masked_twice_stays_whole():
+    mask = np.zeros((80, 120), np.bool_)
+    mask[20:60, 20:50] = True
+    alone = refine_row(mask_row(mask), 120, 80)
+    for row in refine_rows([mask_row(mask, "a"), mask_row(mask, "b")], 120, 80):
+        assert np.array_equal(window_pixels(row, (0, 0, 120, 80)), window_pixels(alone, (0, 0, 120, 80)))
+
+
+def test_the_shape_of_the_refined_mask_is_in_its_row():
+    mask = np.zeros((60, 80), np.bool_)
+    mask[:50, 10:50] = True
+    mask[20:30, 20:30] = False
+    mask[55, 70] = True
+    row = refine_row(mask_row(mask), 80, 60, RefineSettings("baseline"))
+    assert row.holes == pytest.approx(100 / 2001)
+    assert (row.specks, row.speck_share) == (1, pytest.approx(1 / 1901))
+    assert row.edge_contact == [0.0, pytest.approx(40 / 61), 0.0, 0.0]
+    assert row.matting == "none"
+    to_table([row], Mask)
+
+
+@pytest.mark.parametrize("mask", [np.zeros((9, 7), np.bool_), np.ones((9, 7), np.bool_)])
+@pytest.mark.parametrize("preset", list(PRESETS))
+def test_hostile_masks_make_sound_rows(mask: BoolMask, preset: str):
+    one_pixel = mask.copy()
+    one_pixel[0, 0] = True
+    rows = refine_rows(
+        [mask_row(mask, "a"), mask_row(one_pixel, "b"), mask_row(mask, "c")], 7, 9, RefineSettings(preset)
+    )
+    assert to_table(rows, Mask).num_rows == 3
 
 
 def test_an_unknown_preset_names_the_nearest():

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from lora_assets.scenes import SceneFrame, draw_scene
 from lora_assets.tables import ScoredCrop, to_table
-from lora_assets.vision.checks import CHECKS
+from lora_assets.vision.checks import CHECKS, GRAVE, MILD
 from lora_assets.vision.refine import refine_rows
-from lora_assets.vision.score import HIGH, PARTS, ScoreSettings, score_frame, tier_of
+from lora_assets.vision.score import HIGH, PARTS, ScoreSettings, find_flaws, penalty_of, score_frame, tier_of
 from lora_assets_tests.vision.drawn import detection_row, mask_row, noise_mask, scene_rows
 
 WIDTH, HEIGHT = 640, 360
@@ -31,7 +31,8 @@ def test_most_whole_single_characters_are_high(scenes: list[SceneFrame]):
     for scene in [*scenes, *(draw_scene(seed, WIDTH, HEIGHT, characters=1, effects=False) for seed in range(40))]:
         detections, masks = scene_rows(scene)
         for row, truth in zip(score_frame(scene.image, detections, masks), scene.characters, strict=True):
-            if set(truth.visible_parts) == {"head", "torso", "legs"} and not truth.cut_by_frame:
+            x1, y1, x2, y2 = truth.box
+            if set(truth.visible_parts) == {"head", "torso", "legs"} and max(x2 - x1, y2 - y1) >= 256:
                 tiers.append(row.tier)
     assert len(tiers) >= 10
     assert tiers.count(HIGH) >= 0.8 * len(tiers)
@@ -42,7 +43,7 @@ def test_most_refined_characters_of_scenes_have_no_flag(scenes: list[SceneFrame]
     for scene in scenes:
         detections, masks = scene_rows(scene)
         rows += score_frame(scene.image, detections, refine_rows(masks, WIDTH, HEIGHT))
-    assert sum(not row.flags for row in rows) >= 0.7 * len(rows)
+    assert sum(not set(row.flags) - {"small"} for row in rows) >= 0.6 * len(rows)
     assert sum(not row.is_valid_content for row in rows) <= 0.05 * len(rows)
 
 
@@ -59,7 +60,7 @@ def test_no_crop_of_a_black_frame_is_high(scenes: list[SceneFrame], kind: str):
         for row in score_frame(image, *scene_rows(scene)):
             count += 1
             assert row.tier == "low" and row.score < 0.5 and not row.has_picture
-            assert {"black", "flat", "empty"} & set(row.flags)
+            assert {"black", "flat", "empty"} & set(row.flags), (kind, row)
     assert count > 50
 
 
@@ -164,16 +165,16 @@ def test_flags_carry_value_and_limit_and_reasons_are_words():
     row = score_frame(cv2.GaussianBlur(scene.image, (0, 0), 6), *scene_rows(scene))[0]
     assert "blurred" in row.flags
     at = row.flags.index("blurred")
-    assert row.flag_values[at] < row.flag_limits[at] == 0.28
+    assert row.flag_values[at] < row.flag_limits[at] == 0.4
     assert any("blurred" in reason for reason in row.reasons)
 
 
 def test_a_limit_of_ones_own_counts():
     scene = draw_scene(4, WIDTH, HEIGHT)
     plain = score_frame(scene.image, *scene_rows(scene))[0]
-    strict = score_frame(scene.image, *scene_rows(scene), ScoreSettings(limits={"small": 10_000.0}))[0]
-    assert "small" not in plain.flags and "small" in strict.flags
-    assert strict.score == pytest.approx(plain.score * 0.75)
+    strict = score_frame(scene.image, *scene_rows(scene), ScoreSettings(limits={"bad_shape": 1.0}))[0]
+    assert "bad_shape" not in plain.flags and "bad_shape" in strict.flags
+    assert strict.score == pytest.approx(plain.score * 0.5)
 
 
 def test_settings_that_do_not_fit_are_refused():
@@ -197,3 +198,41 @@ def test_masks_and_detections_must_belong_together():
     assert score_frame(image, [], []) == []
     wide = dataclasses.replace(detection_row((-9, -9, 99, 99)), label="Person")
     assert score_frame(image, [wide], [mask_row(mask)])[0].tier == "low"
+
+
+def test_signs_of_one_defect_cost_once_and_two_defects_cost_twice():
+    values = dict.fromkeys((check.name for check in CHECKS), None)
+    cut = find_flaws({**values, "cut_body": 0.6, "box_gap": 0.3, "left_out": 0.1}, ScoreSettings())
+    assert [finding.check.name for finding in cut] == ["cut_body", "box_gap", "left_out"]
+    assert penalty_of(cut) == MILD
+    assert penalty_of(find_flaws({**values, "cut_body": 0.6, "box_gap": 0.6}, ScoreSettings())) == GRAVE
+    both = find_flaws({**values, "cut_body": 0.6, "text_over": 0.05}, ScoreSettings())
+    assert penalty_of(both) == pytest.approx(MILD * MILD)
+    assert find_flaws(values, ScoreSettings()) == []
+
+
+def test_a_crowd_and_a_grey_page_are_judged_without_an_error():
+    crowd = draw_scene(11, 960, 540, characters=10, effects=False)
+    rows = score_frame(crowd.image, *scene_rows(crowd))
+    assert len(rows) >= 5
+    page = np.full((700, 500, 3), 245, np.uint8)
+    for y in range(0, 700, 140):
+        cv2.rectangle(page, (10, y + 10), (490, y + 130), (0, 0, 0), 2)
+        cv2.putText(page, "SOME WORDS IN A ROW", (30, y + 70), cv2.FONT_HERSHEY_SIMPLEX, 1.0, (20, 20, 20), 2)
+    mask = np.zeros((700, 500), np.bool_)
+    mask[100:600, 60:440] = True
+    rows += score_frame(page, [detection_row((60, 100, 440, 600))], [mask_row(mask)])
+    to_table(rows, ScoredCrop)
+    assert rows[-1].tier != HIGH
+
+
+def test_every_measured_value_is_a_column_of_the_row():
+    scene = draw_scene(4, WIDTH, HEIGHT)
+    row = score_frame(scene.image, *scene_rows(scene), ScoreSettings())[0]
+    told = dataclasses.asdict(row)
+    for name, value, limit in zip(row.flags, row.flag_values, row.flag_limits, strict=True):
+        check = next(check for check in CHECKS if check.name == name)
+        assert told[check.column] == pytest.approx(value), name
+        assert check.crossed(value, limit)
+    assert row.characters_by_masks and row.characters_by_detections and row.characters_by_faces is not None
+    assert row.sharpness is None or 0 <= row.sharpness <= 1

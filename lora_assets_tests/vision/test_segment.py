@@ -6,6 +6,7 @@ import importlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,10 @@ from hypothesis import strategies as st
 
 from lora_assets.models import ModelError, OpenWeights, resolve
 from lora_assets.scenes import draw_scene
+from lora_assets.vision.masks import place_pixels
+from lora_assets.vision.neighbours import DUPLICATE_IOU
 from lora_assets.vision.sam import build_mobile_sam, load_sam, read_tensors
+from lora_assets.vision.second_opinion import grabcut
 from lora_assets.vision.segment import (
     SegmentSettings,
     choose_candidate,
@@ -26,7 +30,7 @@ from lora_assets.vision.segment import (
     segmenter_of,
     stability_of,
 )
-from lora_assets.vision.starter_sam import build_starter_sam
+from lora_assets.vision.starter_sam import IMAGE_SIZE, build_starter_sam
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
@@ -88,7 +92,7 @@ def test_masks_equal_those_of_the_predictor(tiny: Sam, size: tuple[int, int], mu
     from segment_anything import SamPredictor
 
     image, boxes = _picture(*size), _boxes(*size)
-    found = segmenter_of(tiny, SegmentSettings(multimask=multimask, margin=0.2))(image, boxes)
+    found = segmenter_of(tiny, SegmentSettings(multimask=multimask, margin=0.2, separate=False))(image, boxes)
     predictor = SamPredictor(tiny)
     predictor.set_image(image)
     assert len(found) == len(boxes)
@@ -115,7 +119,7 @@ def test_windows_lie_in_the_frame_and_hold_the_box(tiny: Sam) -> None:
 
 
 def test_boxes_of_a_frame_do_not_depend_on_each_other(tiny: Sam) -> None:
-    segment = segmenter_of(tiny, SegmentSettings(decoder_batch=2))
+    segment = segmenter_of(tiny, SegmentSettings(decoder_batch=2, separate=False))
     image, boxes = _picture(200, 120), _boxes(200, 120)
     together = segment(image, boxes)
     for box, window in zip(boxes, together, strict=True):
@@ -147,7 +151,13 @@ def test_no_boxes_give_no_masks_and_unsound_ones_are_refused(tiny: Sam) -> None:
             segment(image, np.array([box], np.float64))
 
 
-@pytest.mark.parametrize("wrong", [{"margin": -1}, {"decoder_batch": 0}, {"multimask": 1}, {"weights": ""}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"margin": -1}, {"decoder_batch": 0}, {"multimask": 1}, {"weights": ""}, {"separate": 1},
+        {"second_opinion": ""},
+    ],
+)  # fmt: skip
 def test_settings_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         SegmentSettings(**wrong)
@@ -178,9 +188,65 @@ def test_the_candidate_that_fills_the_box_is_chosen() -> None:
     logits[1, 0, 0] = 5
     logits[2, 0:32, 0:32] = 5
     box = np.array([8.0, 8, 24, 24])
-    assert choose_candidate(logits, np.array([0.9, 0.8, 0.9]), box) == 1
-    assert choose_candidate(logits, np.array([float("nan"), 0.1, 0.95]), box) in (1, 2)
-    assert choose_candidate(np.full((3, 8, 8), -1.0), np.array([0.1, 0.3, 0.2]), box) == 1
+    chosen = choose_candidate(logits, np.array([0.9, 0.8, 0.9]), box)
+    assert (chosen.index, chosen.predicted_iou, chosen.stability) == (1, 0.8, 1.0) and chosen.box_fit == 1.0
+    assert choose_candidate(logits, np.array([float("nan"), 0.1, 0.95]), box).index in (1, 2)
+    assert choose_candidate(np.full((3, 8, 8), -1.0), np.array([0.1, 0.3, 0.2]), box).index == 1
+
+
+def test_of_candidates_that_fit_alike_the_stable_one_is_chosen() -> None:
+    logits = np.full((2, 32, 32), -5.0)
+    logits[:, 8:24, 8:24] = 5
+    logits[0, 9:23, 9:23] = 0.5
+    chosen = choose_candidate(logits, np.array([0.9, 0.8]), np.array([8.0, 8, 24, 24]))
+    assert (chosen.index, chosen.stability) == (1, 1.0)
+
+
+def test_masks_of_one_frame_share_no_pixel_and_tell_what_was_taken(tiny: Sam) -> None:
+    image, boxes = _picture(128, 72), np.array([[10.0, 10, 80, 60], [40, 5, 120, 70], [30, 20, 70, 50]])
+    alone = segmenter_of(tiny, SegmentSettings(separate=False))(image, boxes)
+    apart = segmenter_of(tiny, SegmentSettings())(image, boxes)
+    frame = (0, 0, 128, 72)
+    taken = 0
+    for (a, one), (b, other) in combinations(enumerate(apart), 2):
+        before = [place_pixels(alone[n].mask, alone[n].x, alone[n].y, frame) for n in (a, b)]
+        shared = (before[0] & before[1]).sum()
+        if shared < DUPLICATE_IOU * (before[0] | before[1]).sum():
+            after = [place_pixels(window.mask, window.x, window.y, frame) for window in (one, other)]
+            assert not (after[0] & after[1]).any()
+            taken += int(shared)
+    for before, after in zip(alone, apart, strict=True):
+        gone = before.mask.sum() - after.mask.sum()
+        assert after.taken_share == pytest.approx(gone / max(1, before.mask.sum()))
+        assert before.taken_share == 0.0 and before.disagreement is None
+    assert taken > 0
+
+
+def test_a_second_opinion_is_asked_of_each_mask(tiny: Sam) -> None:
+    image, boxes = _picture(128, 72), np.array([[10.0, 10, 80, 60], [40, 5, 120, 70]])
+
+    def nothing(_: Rgb, mask: np.ndarray, others: np.ndarray, box: np.ndarray) -> np.ndarray:
+        assert mask.shape == others.shape and not (mask & others).any() and box.shape == (4,)
+        return np.zeros_like(mask)
+
+    for window in segmenter_of(tiny, SegmentSettings(), nothing)(image, boxes):
+        assert window.disagreement == (1.0 if window.mask.any() else 0.0)
+    for window in segmenter_of(tiny, SegmentSettings(), lambda *_: None)(image, boxes):
+        assert window.disagreement is None
+
+
+def test_a_network_that_answers_nan_gives_empty_masks_of_no_worth() -> None:
+    import torch
+
+    sam = _build_tiny()
+    with torch.no_grad():
+        for parameter in sam.mask_decoder.parameters():
+            parameter.fill_(float("nan"))
+    for window in segmenter_of(sam, SegmentSettings(), grabcut)(_picture(100, 60), _boxes(100, 60)):
+        assert not window.mask.any()
+        numbers = (window.predicted_iou, window.stability, window.box_fit, window.taken_share)
+        assert numbers == (0.0, 0.0, 0.0, 0.0)
+        assert window.disagreement is window.background_left is None
 
 
 def test_stability_is_the_iou_of_two_cuts() -> None:
@@ -257,7 +323,7 @@ def test_safetensors_are_loaded(tmp_path: Path) -> None:
     sam = build_starter_sam()
     safetensors.save_file(sam.state_dict(), tmp_path / "mine.safetensors")
     assert resolve(str(tmp_path / "mine.safetensors"), tmp_path).family == "starter-sam"
-    assert load_sam(tmp_path / "mine.safetensors").image_encoder.img_size == 512
+    assert load_sam(tmp_path / "mine.safetensors").image_encoder.img_size == IMAGE_SIZE
     (tmp_path / "cut.safetensors").write_bytes((tmp_path / "mine.safetensors").read_bytes()[:5000])
     with pytest.raises(ModelError, match=r"cut\.safetensors cannot be opened"):
         load_sam(tmp_path / "cut.safetensors")

@@ -92,3 +92,14 @@ def constant_onnx(
             model += _field(14, _field(1, key) + _field(2, value))
     path.write_bytes(model)
     return path
+
+
+def brightness_onnx(path: Path, feed: str = "input.1", side: int = 320) -> Path:
+    """An ONNX file of the U2Net family's signature, `feed[1,3,side,side] -> [1,1,side,side]`: the mean over colours."""
+    axes = _field(1, "axes") + _field(8, 1) + _field(20, 7)
+    keep = _field(1, "keepdims") + _field(3, 1) + _field(20, 2)
+    node = _field(1, feed) + _field(2, "1959") + _field(4, "ReduceMean") + _field(5, axes) + _field(5, keep)
+    graph = _field(1, node) + _field(2, "tiny")
+    graph += _field(11, _value_info(feed, (1, 3, side, side))) + _field(12, _value_info("1959", (1, 1, side, side)))
+    path.write_bytes(_field(1, 8) + _field(7, graph) + _field(8, _field(1, "") + _field(2, 13)))
+    return path

@@ -1,0 +1,101 @@
+"""verdicts list, export, import, check, backup: the log of what a person said. How it is kept is in verdicts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lora_assets.cli.console import print_table
+from lora_assets.cli.project import enter_project
+from lora_assets.specs import read_tracker
+from lora_assets.store import Store, StoreError, atomic_write_bytes
+from lora_assets.verdicts import VerdictError, match_verdicts, open_log, tracker_places
+from lora_assets.verdicts.log import keep_backup
+
+verdicts_app = typer.Typer(help="Look at, carry away and bring back what you said of crops.", no_args_is_help=True)
+
+
+@verdicts_app.command(name="list")
+def list_(
+    tracker: Annotated[
+        str | None, typer.Option(help="Only verdicts that apply to this tracker's crops; the others with the reason.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON list.")] = False,
+) -> None:
+    """List what stands now: the last word on each crop, oldest first."""
+    project = enter_project()
+    with open_log(project.data) as log:
+        standing = log.standing_marks()
+    applies: dict[str, tuple[str, str]] = {}
+    if tracker is not None:
+        read_tracker(project.data, tracker)
+        matching = match_verdicts(standing, tracker_places(Store(project.data), tracker))
+        applies = {m.verdict.mark.request_id: (m.place.crop_id, f"IoU {m.iou:.2f}") for m in matching.matched}
+        applies |= {lost.verdict.mark.request_id: ("none", lost.reason) for lost in matching.unmatched}
+    rows = []
+    for verdict in standing:
+        mark = verdict.mark
+        crop, why = applies.get(mark.request_id, (mark.crop_id, ""))
+        rows.append([verdict.at[:19], mark.value, mark.stars or "", mark.tracker, mark.dataset, crop, why, mark.note])
+    names = ["time (UTC)", "value", "stars", "tracker", "dataset", "crop", "applies", "note"]
+    if as_json:
+        typer.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], ensure_ascii=False, indent=1))
+        return
+    print_table(names, rows)
+    typer.echo(f"{len(rows)} crops have a verdict")
+
+
+@verdicts_app.command()
+def export(
+    file: Annotated[Path | None, typer.Argument(help="File to write; none: standard output.")] = None,
+) -> None:
+    """Write every row of the log, undone ones too, as lines of JSON (JSONL)."""
+    with open_log(enter_project().data) as log:
+        lines = list(log.export_lines())
+    if file is None:
+        for line in lines:
+            typer.echo(line)
+        return
+    atomic_write_bytes(file.resolve(), "".join(f"{line}\n" for line in lines).encode())
+    typer.echo(f"wrote {len(lines)} rows to {file}")
+
+
+@verdicts_app.command(name="import")
+def import_(file: Annotated[Path, typer.Argument(help="File that export wrote.")]) -> None:
+    """Take exported rows: all or none. Rows that are known are left as they are, so a file may be imported twice."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise VerdictError(f"{file} is not UTF-8 text: name a file that lora-assets verdicts export wrote") from error
+    with open_log(enter_project().data) as log:
+        count = log.import_lines(lines)
+    typer.echo(f"{count.added} rows taken, {count.known} were known")
+
+
+@verdicts_app.command()
+def check() -> None:
+    """Read all of the log and see that it is whole."""
+    with open_log(enter_project().data) as log:
+        problems, rows = log.check(), len(log.history())
+    if problems:
+        raise StoreError(f"{log.path} is damaged: {'; '.join(problems[:3])}; newest backup: {log.path.parent}/backups")
+    typer.echo(f"{log.path} is whole: {rows} rows")
+
+
+@verdicts_app.command()
+def backup(
+    file: Annotated[
+        Path | None, typer.Argument(help="File to write; none: today's in data/verdicts/backups, 14 days are kept.")
+    ] = None,
+) -> None:
+    """Write a checked copy of the log."""
+    with open_log(enter_project().data) as log:
+        typer.echo(f"copied to {log.backup(file.resolve()) if file else keep_backup(log)}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the commands of this module on the root."""
+    app.add_typer(verdicts_app, name="verdicts")

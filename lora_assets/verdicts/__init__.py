@@ -1,0 +1,30 @@
+"""What a person said of crops: the append-only log of verdicts, and which crops of a tracker they apply to.
+
+record.py      one verdict: its columns, their limits, JSON lines
+log.py         the log on disk: append, undo, current view, export, import, check, backup
+local_disk.py  is a folder on a disk of this machine, as the log needs
+places.py      the crops of a tracker with frame and box, from its published tables
+matching.py    a verdict survives re-detection: same frame, IoU of 0.8 or more
+
+What belongs elsewhere: learning from verdicts (judge), the page that collects them (tracker).
+"""
+
+from lora_assets.verdicts.log import ImportCount, VerdictLog, open_log
+from lora_assets.verdicts.matching import Matched, Matching, Unmatched, match_verdicts
+from lora_assets.verdicts.places import CropPlace, tracker_places
+from lora_assets.verdicts.record import Mark, Verdict, VerdictError
+
+__all__ = [
+    "CropPlace",
+    "ImportCount",
+    "Mark",
+    "Matched",
+    "Matching",
+    "Unmatched",
+    "Verdict",
+    "VerdictError",
+    "VerdictLog",
+    "match_verdicts",
+    "open_log",
+    "tracker_places",
+]

@@ -1,0 +1,298 @@
+"""How many characters are in a cut-out, and how much of the one it should show: heads, counts, cuts, completeness.
+
+What a value means for the score does not belong here (checks).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lora_assets.vision.coco_things import THINGS
+from lora_assets.vision.cutout import (
+    HEAD_LABELS,
+    CutOut,
+    Head,
+    Subject,
+    box_of,
+    covered_centre,
+    share_inside,
+    shared_area,
+)
+
+_SURE_HEAD = 0.6
+_SURE_POINT = 0.5
+_LIKE_SIZED = 0.35
+_OWN_PIECE = 0.3
+_FRAME_EDGE = 2
+# Places of COCO's 17 key points.
+_HEAD_POINTS, _SHOULDERS, _HIPS, _KNEES, _ANKLES = slice(0, 5), slice(5, 7), slice(11, 13), slice(13, 15), slice(15, 17)
+_BODY_POINTS = (_HEAD_POINTS, _SHOULDERS, _HIPS, _KNEES, _ANKLES)
+_BODY_SHARES = (0.3, 0.2, 0.2, 0.15, 0.15)
+
+
+# --- how many --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Characters in a cut-out, counted three ways: subjects whose masks it swallows (itself included), pieces of its
+    mask that are each large enough for a character, and heads in it. `agreed` is what they come to; 0 for a thing."""
+
+    by_detections: int
+    by_masks: int
+    by_faces: int
+    agreed: int
+
+
+@lru_cache(maxsize=16)
+def count_by_each(cut: CutOut) -> Counts:
+    """The three counts and what they come to: the least of those above one when two of them are, or one is certain.
+
+    Faces are certain when a second head surer than 0.6 is at least 0.35 of the tallest, detections when a swallowed
+    subject has a head of its own in the cut-out beside this one's or lies in it with 80 % of its mask.
+    """
+    swallowed = [other for other in cut.others if _is_somebody_else(cut, other)]
+    detections, masks, faces = 1 + len(swallowed), _large_pieces(cut), len(cut.inside)
+    if is_thing(cut) > 0.5:
+        return Counts(detections, masks, faces, 0)
+    several = [number for number in (detections, masks, faces) if number > 1]
+    certain = [faces] if _second_head_is_sure(cut) else []
+    certain += [detections] if any(_is_surely_inside(cut, other) for other in swallowed) else []
+    agreed = max(certain) if certain else min(several) if len(several) > 1 else 1
+    return Counts(detections, masks, faces, agreed)
+
+
+def count_characters(cut: CutOut) -> int:
+    """The agreed number of characters inside the cut-out; 0 for a thing."""
+    return count_by_each(cut).agreed
+
+
+def _second_head_is_sure(cut: CutOut) -> bool:
+    tallest = max((head.height for head in cut.inside), default=0.0)
+    sure = [head for head in cut.inside if head.height >= _LIKE_SIZED * tallest]
+    return len(sure) > 1 and sorted(head.confidence for head in sure)[-2] >= _SURE_HEAD
+
+
+def _is_surely_inside(cut: CutOut, other: Subject) -> bool:
+    return shared_area(cut, other) >= 0.8 * other.row.area
+
+
+def _is_somebody_else(cut: CutOut, other: Subject) -> bool:
+    """Another subject most of whose mask is swallowed, with evidence that it is somebody else: the cut-out's own head
+    is elsewhere, or neither of the two boxes is part of the other. A swallowed mask may be a second box of the body.
+    """
+    if other.row.area < max(64, 0.05 * cut.area) or other.detection.label.lower() in HEAD_LABELS:
+        return False
+    if shared_area(cut, other) < 0.5 * other.row.area:
+        return False
+    if cut.inside and all(covered_centre(other, head.box) < 0.3 for head in cut.inside):
+        return other.row.area < 0.8 * cut.area
+    own, its = box_of(cut.detection), box_of(other.detection)
+    return max(share_inside(its, own), share_inside(own, its)) < 0.7
+
+
+def _large_pieces(cut: CutOut) -> int:
+    """Pieces of the mask of at least 0.3 of the largest one's pixels."""
+    if not cut.area:
+        return 0
+    _, _, pieces, _ = cv2.connectedComponentsWithStats(cut.mask.astype(np.uint8), connectivity=8)
+    areas = pieces[1:, cv2.CC_STAT_AREA]
+    return int(np.count_nonzero(areas >= _OWN_PIECE * areas.max()))
+
+
+def neighbour_share(cut: CutOut) -> float:
+    """Largest share 0..1 of the mask that one other subject's mask has too, boxes of the same body left out."""
+    if not cut.area:
+        return 0.0
+    shared = [
+        shared_area(cut, other) for other in cut.others
+        if other.row.area and shared_area(cut, other) < 0.7 * cut.area and not _is_same_body(cut, other)
+    ]  # fmt: skip
+    return max(shared, default=0) / cut.area
+
+
+def _is_same_body(cut: CutOut, other: Subject) -> bool:
+    """The other subject holds this one's head, or lies in its box without a head of its own elsewhere."""
+    if cut.inside and other.pixels.any():
+        own = max(cut.inside, key=lambda head: share_inside(head.box, box_of(cut.detection)))
+        if covered_centre(other, own.box) >= 0.3:
+            return True
+    beside = [head for head in cut.heads if covered_centre(other, head.box) >= 0.5]
+    return not beside and share_inside(box_of(other.detection), box_of(cut.detection)) >= 0.9
+
+
+def is_thing(cut: CutOut) -> float:
+    """1 when the label is a COCO class of things and no head lies in the cut-out, else 0. Unknown labels pass."""
+    label = cut.detection.label.strip().lower().replace(" ", "_")
+    return 1.0 if label in THINGS and not cut.inside else 0.0
+
+
+def support(cut: CutOut) -> float | None:
+    """How sure the other evidence (head, face, key points, other detectors) is that a person box is a character, 0..1.
+
+    None where the detection carries no such evidence: another label than person, a body made from a head, a table of an
+    earlier version. A head that lies in the cut-out counts too.
+    """
+    found = cut.detection
+    if found.label.lower() != "person" or found.body_from in (None, "expanded_from_head", "expanded_from_face"):
+        return None
+    return float(np.clip(max([found.agreement, *(head.confidence for head in cut.inside)]), 0.0, 1.0))
+
+
+# --- heads -----------------------------------------------------------------------------------------------------------
+
+
+def missing_head(cut: CutOut) -> float:
+    """Uncovered share 0..1 of a head that belongs in the box but is in no subject's mask; 0 when a head is inside."""
+    if cut.inside:
+        return 0.0
+    x1, y1, x2, y2 = box_of(cut.detection)
+    worst = 0.0
+    for head in cut.heads:
+        middle_x, bottom = (head.box[0] + head.box[2]) / 2, head.box[3]
+        # A box that was cut with the mask begins where the head ends.
+        upper = x1 <= middle_x <= x2 and y1 - 0.3 * head.height <= bottom <= (y1 + 2 * y2) / 3
+        if upper and all(covered_centre(other, head.box) < 0.5 for other in cut.others):
+            worst = max(worst, 1.0 - covered_centre(cut.subject, head.box))
+    return worst
+
+
+def headless(cut: CutOut) -> float:
+    """Share 0..1 of the top side that runs along the frame's edge, when no head is in the cut-out; else 0."""
+    top = cut.sides["top"]
+    return top.contact if top.border and not cut.inside else 0.0
+
+
+def head_cut(cut: CutOut) -> float | None:
+    """How wide the frame's edge cuts the tallest head inside, 0..1 of the head's own extent along that edge.
+
+    A round head that loses a twentieth of its height is cut on 0.4 of its width, one that loses a sixth on 0.75. None
+    without a head in the cut-out.
+    """
+    if not cut.inside:
+        return None
+    head = max(cut.inside, key=lambda each: each.height)
+    return max((_chord(cut, head, edge) for edge in range(4)), default=0.0)
+
+
+def _chord(cut: CutOut, head: Head, edge: int) -> float:
+    """The share of a head's extent along the frame's left, top, right or bottom edge on which the mask touches it."""
+    width, height = cut.frame_size
+    x1, y1, x2, y2 = head.box
+    slack = _FRAME_EDGE + 0.12 * head.height
+    gap = (x1, y1, width - x2, height - y2)[edge]
+    if gap > slack:
+        return 0.0
+    upright = edge in (0, 2)
+    low, high = (y1, y2) if upright else (x1, x2)
+    begin, length = int(low), max(1, int(high) - int(low))
+    at = {0: 0, 1: 0, 2: width - 1, 3: height - 1}[edge]
+    line = cut.subject.covers((at, begin, 1, length) if upright else (begin, at, length, 1))
+    return float(line.mean())
+
+
+# --- cuts and completeness -------------------------------------------------------------------------------------------
+
+
+def _key_points(cut: CutOut) -> npt.NDArray[np.float64] | None:
+    """The sure key points of the detection: 17x3, those under 0.5 with confidence 0; None when there are none."""
+    given = cut.detection.key_points
+    if given is None or len(given) != 51:
+        return None
+    points = np.nan_to_num(np.array(given, np.float64).reshape(17, 3))
+    points[points[:, 2] < _SURE_POINT, 2] = 0.0
+    return points if points[:, 2].any() else None
+
+
+def _points_held(cut: CutOut, points: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which key points are sure and lie in the frame, and which of those lie in the mask or within 3 % of its side."""
+    width, height = cut.frame_size
+    w, h = cut.window[2:]
+    sure = (points[:, 2] > 0) & (points[:, 0] >= 0) & (points[:, 0] < width)
+    sure &= (points[:, 1] >= 0) & (points[:, 1] < height)
+    reach = max(3, round(0.03 * max(w, h)))
+    held = np.zeros(17, np.bool_)
+    for index in np.flatnonzero(sure):
+        left, top = int(points[index, 0]) - reach, int(points[index, 1]) - reach
+        held[index] = bool(cut.subject.covers((left, top, 2 * reach + 1, 2 * reach + 1)).any())
+    return sure, held
+
+
+def visible_cut(cut: CutOut) -> float:
+    """How plainly the body goes on in the frame where the mask ends, 0..1: the larger of two signs.
+
+    The worst side's share along which the mask ends straight while the same colour goes on in the frame; the frame's
+    edge and black bars do not count, as what lies behind them was never visible. And, where a pose model found key
+    points, the share of the body's sure ones (head, shoulders, hips, knees, ankles) that lie in the frame but not in
+    the mask.
+    """
+    straight = max(min(side.contact, side.cut) for side in cut.sides.values())
+    points = _key_points(cut)
+    if points is None:
+        return min(1.0, straight)
+    sure, held = _points_held(cut, points)
+    body = np.zeros(17, np.bool_)
+    for part in _BODY_POINTS:
+        body[part] = True
+    known = int(np.count_nonzero(sure & body))
+    lost = int(np.count_nonzero(sure & body & ~held)) / known if known >= 4 else 0.0
+    return min(1.0, max(straight, lost))
+
+
+def gap_in_box(cut: CutOut) -> float | None:
+    """Largest share 0..1 of the box's height by which the mask ends before the box does, above or below.
+
+    None for a box that no detector found itself (an expanded box is a guess), and for a mask without pixels.
+    """
+    found = cut.detection
+    if found.body_from not in ("detected", "key_points") or not cut.area:
+        return None
+    _, y1, _, y2 = box_of(found)
+    height = y2 - y1
+    if height < 8:
+        return None
+    _, y, _, h = cut.window
+    return float(np.clip(max(y - y1, y2 - (y + h)) / height, 0.0, 1.0))
+
+
+def body_completeness(cut: CutOut) -> float:
+    """Share 0..1 of a body that the cut-out holds, from key points where a pose model found them, else from heads and
+    outline (a start value).
+
+    By key points: head 0.3, shoulders 0.2, hips 0.2, knees 0.15, ankles 0.15, each by the share of its points in the
+    mask. By outline, with a head in it: the height below the head's top in heads; 1.3 heads are 0.3 (a head), 5.5 are 1
+    (standing), and a figure of 2.3 heads or more that ends by itself (not at the frame's edge) is whole. Without a
+    head: the height over the width, at most 0.8 when it ends by itself and 0.5 at the frame's edge. A visible cut
+    costs up to 0.4.
+    """
+    if not cut.area:
+        return 0.0
+    points = _key_points(cut)
+    if points is not None and np.count_nonzero(points[:, 2]) >= 4:
+        sure, held = _points_held(cut, points)
+        parts = [
+            float(np.any(held[part])) * float(held[part].sum() / max(1, sure[part].sum())) for part in _BODY_POINTS
+        ]
+        return float(np.clip(np.dot(parts, _BODY_SHARES), 0.0, 1.0))
+    _, y, width, height = cut.window
+    bottom = cut.sides["bottom"]
+    loss = 0.4 * max(0.0, visible_cut(cut) - 0.2) / 0.8
+    if cut.inside:
+        head = max(cut.inside, key=lambda h: h.height)
+        heads_high = max(0.0, y + height - min(head.box[1], float(y + height))) / max(head.height, 1.0)
+        known = 0.3 + 0.7 * float(np.clip((heads_high - 1.3) / 4.2, 0.0, 1.0))
+        whole = 1.0 if heads_high >= 2.3 and not bottom.border else known
+    else:
+        tall = height / width
+        whole = min(0.5, 0.25 * tall) if bottom.border or headless(cut) > 0.15 else min(0.8, 0.45 + 0.2 * tall)
+    return float(np.clip(whole - loss, 0.0, 1.0))
+
+
+def completeness_with_room(cut: CutOut) -> float:
+    """The completeness where the frame had room for more of the body; 1 where its lower edge ends the figure."""
+    return 1.0 if cut.sides["bottom"].border else body_completeness(cut)

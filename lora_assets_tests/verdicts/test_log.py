@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import apsw
+import pytest
+
+from lora_assets.verdicts import VerdictError, open_log
+from lora_assets.verdicts.log import VerdictLog, keep_backup, log_path
+from lora_assets.verdicts.record import Verdict, to_line
+from lora_assets_tests.verdicts.marks import a_mark
+
+
+@pytest.fixture
+def log(data):
+    with open_log(data) as opened:
+        yield opened
+
+
+def test_the_last_word_on_a_crop_stands_and_knows_the_one_before(log):
+    log.append(a_mark("good", "c1"), a_mark("bad", "c2"))
+    (changed,) = log.append(a_mark("exclude", "c1", stars=2, note="another character"))
+    assert changed.previous == "good"
+    assert {crop: verdict.value for crop, verdict in log.current().items()} == {"c1": "exclude", "c2": "bad"}
+    assert [verdict.value for verdict in log.history("c1")] == ["good", "exclude"]
+    assert list(log.current())[-1] == "c1"  # the order of time
+    log.append(a_mark("cleared", "c1"))
+    assert [verdict.crop_id for verdict in log.standing_marks()] == ["c2"]
+
+
+def test_what_was_acknowledged_is_there_for_another_reader(data, log):
+    (told,) = log.append(a_mark(note="日本語"))
+    with open_log(data) as other:
+        assert other.history() == [told]
+
+
+def test_a_mark_sent_again_counts_once(log):
+    mark = a_mark()
+    first, again = log.append(mark), log.append(mark)
+    assert first == again
+    assert len(log.history()) == 1
+
+
+def test_a_request_id_used_for_another_mark_is_refused_and_nothing_is_saved(log):
+    mark = a_mark("good")
+    log.append(mark)
+    with pytest.raises(VerdictError, match="was taken for another mark"):
+        log.append(a_mark("bad", "c9"), a_mark("bad", request_id=mark.request_id))
+    assert len(log.history()) == 1
+
+
+def test_undo_takes_back_one_mark_after_another_by_new_rows(log):
+    log.append(a_mark("good", stars=4), a_mark("bad", note="cut"))
+    assert log.undo("c1", "u1").value == "good"
+    assert log.current()["c1"].mark.stars == 4
+    assert log.undo("c1", "u2", "T2").value == "cleared"
+    assert log.current()["c1"].mark.tracker == "T2"
+    with pytest.raises(VerdictError, match="no verdict that could be undone"):
+        log.undo("c1", "u3")
+    log.append(a_mark("exclude"))
+    assert log.undo("c1", "u4").value == "cleared"
+    assert [verdict.value for verdict in log.history()] == ["good", "bad", "good", "cleared", "exclude", "cleared"]
+
+
+def test_an_undo_sent_again_undoes_once(log):
+    log.append(a_mark("good"), a_mark("bad"))
+    assert log.undo("c1", "u1") == log.undo("c1", "u1")
+    assert log.current()["c1"].value == "good"
+
+
+def test_times_never_go_back(log):
+    log.import_lines([to_line(Verdict(a_mark("good"), "2999-01-01T00:00:00.000000+00:00", None))])
+    log.append(a_mark("bad"))
+    assert log.current()["c1"].value == "bad"
+
+
+def test_rows_cannot_be_changed_or_deleted(data, log):
+    log.append(a_mark())
+    other = apsw.Connection(str(log_path(data)))
+    for statement in (
+        "UPDATE verdict SET value = 'bad'",
+        "DELETE FROM verdict",
+        "UPDATE OR REPLACE verdict SET seq = 9",
+    ):
+        with pytest.raises(apsw.ConstraintError, match="never"):
+            other.execute(statement)
+    other.close()
+
+
+def test_export_and_import_are_a_round_trip_and_importing_twice_changes_nothing(data, log, tmp_path):
+    log.append(a_mark("good", note="いい"), a_mark("bad", "c2", stars=1))
+    log.undo("c1", "u1")
+    lines = list(log.export_lines())
+    with VerdictLog(tmp_path / "other" / "v.sqlite") as other:
+        assert (other.import_lines(lines).added, other.import_lines([*lines, "", "\n"]).known) == (3, 3)
+        assert other.history() == log.history()
+        assert list(other.export_lines()) == lines
+        assert other.version() == log.version()
+
+
+def test_an_import_takes_all_or_nothing_and_names_the_line(log, tmp_path):
+    log.append(a_mark("good"))
+    lines = list(log.export_lines())
+    with VerdictLog(tmp_path / "v.sqlite") as other:
+        with pytest.raises(VerdictError, match="line 2"):
+            other.import_lines([*lines, "nonsense"])
+        assert other.history() == []
+    with pytest.raises(VerdictError, match=r"line 1.*other content"):
+        log.import_lines([lines[0].replace('"good"', '"bad"')])
+
+
+def test_logs_of_two_machines_merge_in_the_order_of_time(log, tmp_path):
+    with VerdictLog(tmp_path / "v.sqlite") as other:
+        other.append(a_mark("bad"))
+        log.append(a_mark("good"))
+        log.import_lines(other.export_lines())
+        assert log.current()["c1"].value == "good"
+        other.import_lines(log.export_lines())
+        assert other.current() == log.current()
+
+
+def test_many_threads_and_two_connections_lose_nothing(data, log):
+    with open_log(data) as other, ThreadPoolExecutor(8) as pool:
+        marks = [a_mark("good", f"c{n % 7}") for n in range(120)]
+        list(pool.map(lambda n: (log, other)[n % 2].append(marks[n]), range(120)))
+        assert {verdict.mark.request_id for verdict in log.history()} == {mark.request_id for mark in marks}
+    times = [verdict.at for verdict in log.history()]
+    assert len(set(times)) == 120
+    assert log.check() == []
+
+
+def test_acknowledged_marks_survive_a_kill(data):
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom lora_assets.verdicts import open_log\n"
+        "from lora_assets_tests.verdicts.marks import a_mark\n"
+        "log = open_log(Path(sys.argv[1]))\n"
+        "while True:\n    print(log.append(a_mark())[0].mark.request_id, flush=True)\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code, str(data)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    acknowledged = [child.stdout.readline().strip() for _ in range(25)]
+    os.kill(child.pid, signal.SIGKILL)
+    acknowledged += child.stdout.read().split("\n")[:-1]
+    child.stdout.close()
+    child.wait()
+    with open_log(data) as log:
+        kept = [verdict.mark.request_id for verdict in log.history()]
+        assert log.check() == []
+    assert kept[: len(acknowledged)] == acknowledged
+    assert len(kept) <= len(acknowledged) + 1  # the one that was on its way
+
+
+class _WatchedFile(apsw.VFSFile):
+    def __init__(self, name, flags, events):
+        super().__init__("unix", name, flags)
+        self._name, self._events = name.filename() if isinstance(name, apsw.URIFilename) else str(name), events
+
+    def xWrite(self, content, offset):
+        self._events.append(("write", self._name))
+        super().xWrite(content, offset)
+
+    def xSync(self, flags):
+        self._events.append(("sync", self._name))
+        super().xSync(flags)
+
+
+class _WatchedDisk(apsw.VFS):
+    """The system's files, with a list of writes and syncs."""
+
+    def __init__(self):
+        self.events = []
+        super().__init__("watched", "unix", makedefault=True)
+
+    def xOpen(self, name, flags):
+        return _WatchedFile(name, flags, self.events)
+
+
+def _unsynced_writes(events):
+    """Whether the last write to the write-ahead log was synced after."""
+    logged = [kind for kind, name in events if name.endswith("-wal")]
+    return logged and logged[-1] == "write"
+
+
+def test_a_mark_is_synced_before_it_is_acknowledged(data):
+    disk = _WatchedDisk()
+    try:
+        with open_log(data) as log:
+            for _ in range(3):
+                disk.events.clear()
+                log.append(a_mark())
+                assert any(kind == "write" and name.endswith("-wal") for kind, name in disk.events)
+                assert not _unsynced_writes(disk.events)
+            # The fault that this must catch: SQLite's usual setting for a write-ahead log does not sync a commit.
+            log._db.pragma("synchronous", "normal")
+            disk.events.clear()
+            log.append(a_mark())
+            assert _unsynced_writes(disk.events)
+    finally:
+        disk.unregister()
+
+
+def test_a_full_disk_is_told_and_nothing_is_half_saved(log):
+    log.append(a_mark())
+    log._db.pragma("max_page_count", log._db.pragma("page_count"))
+    saved = 0
+    with pytest.raises(VerdictError, match=r"disk is full: free space"):
+        for number in range(1000):
+            log.append(a_mark("bad", f"c{number}", note="x" * 3000))
+            saved += 1
+    log._db.pragma("max_page_count", 1_000_000)
+    assert len(log.history()) == saved + 1
+    log.append(a_mark("good"))  # the log goes on when there is room again
+    assert log.check() == []
+
+
+def test_a_backup_is_whole_and_never_replaces_a_file(log, tmp_path):
+    log.append(a_mark("good"), a_mark("bad", "c2"))
+    target = log.backup(tmp_path / "kept" / "copy.sqlite")
+    log.append(a_mark("bad"))
+    with VerdictLog(target) as copy:
+        assert [verdict.value for verdict in copy.history()] == ["good", "bad"]
+        assert copy.check() == []
+    with pytest.raises(VerdictError, match="is there already"):
+        log.backup(target)
+
+
+def test_one_backup_a_day_and_old_ones_go(log):
+    folder = log.path.parent / "backups"
+    folder.mkdir()
+    for day in range(1, 6):
+        (folder / f"verdicts-2020-01-0{day}.sqlite").write_bytes(b"")
+    (folder / "mine.sqlite").write_bytes(b"")
+    today = keep_backup(log, kept=3)
+    assert keep_backup(log, kept=3) == today
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["mine.sqlite", "verdicts-2020-01-04.sqlite", "verdicts-2020-01-05.sqlite", today.name]
+
+
+def test_a_damaged_file_is_told(data):
+    with open_log(data) as log:
+        log.append(*(a_mark(crop=f"c{n}", note="n" * 500) for n in range(200)))
+        log._db.pragma("wal_checkpoint(truncate)")
+    path = log_path(data)
+    content = bytearray(path.read_bytes())
+    content[8192:12288] = os.urandom(4096)
+    path.write_bytes(content)
+    with open_log(data) as log:
+        assert log.check()
+    path.write_bytes(b"this is no database at all, but long enough to be looked at" * 40)
+    with pytest.raises(VerdictError, match="newest backup"):
+        open_log(data)
+
+
+def test_a_newer_format_is_refused(data):
+    with open_log(data) as log:
+        log._db.pragma("user_version", 9)
+    with pytest.raises(VerdictError, match="format 9"):
+        open_log(data)
+
+
+def test_a_share_is_refused(data, monkeypatch):
+    monkeypatch.setattr("lora_assets.verdicts.log.share_type", lambda folder: "nfs4")
+    with pytest.raises(VerdictError, match=r"share \(nfs4\)"):
+        open_log(data)
+
+
+def test_sqlite_is_one_without_the_reset_bug():
+    assert tuple(map(int, apsw.sqlite_lib_version().split("."))) >= (3, 51, 3)
