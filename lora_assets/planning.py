@@ -22,7 +22,7 @@ from lora_assets.specs import (
     read_tracker,
     tracker_path,
 )
-from lora_assets.store import PublishedTable, Store, digest
+from lora_assets.store import PublishedTable, Store, StoreError, digest
 
 _CELL_TABLES = ("detections", "masks", "scored_crops")
 
@@ -138,7 +138,7 @@ def _folder_problem(data: Path, tracker: str, dataset: str, known: dict[str, Dat
 
 def plan_tracker(store: Store, spec: TrackerSpec, *, retry_dropped: bool = False) -> Plan:
     """What is due for one tracker. A sealed tracker is never due, and neither is a cell whose folder is gone: that is
-    a problem in words. Raises SpecError or ModelError."""
+    a problem in words. Raises SpecError, ModelError or StoreError."""
     if spec.sealed:
         return Plan()
     datasets = tracker_datasets(store, spec)
@@ -165,7 +165,7 @@ def plan_all(data: Path, *, retry_dropped: bool = False) -> Plan:
     for tracker in known_tracker_ids(data):
         try:
             plans.append(plan_tracker(store, read_tracker(data, tracker), retry_dropped=retry_dropped))
-        except (SpecError, ModelError, OSError) as error:
+        except (SpecError, ModelError, StoreError, OSError) as error:
             plans.append(Plan(problems=(f"{tracker}: {error}",)))
     return Plan(
         tuple(cell for plan in plans for cell in plan.cells),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lora_assets.models import OpenWeights, resolve
+from lora_assets.models.registry import SALIENCY_ONNX, YOLO_ONNX
 from lora_assets.specs import SpecError, TrackerSpec
 from lora_assets.store import Store, StoreError, atomic_write_json, digest
 from lora_assets.vision import (
@@ -34,6 +36,7 @@ from lora_assets.vision import (
     score,
     second_opinion,
     segment,
+    yolo_onnx,
 )
 from lora_assets.vision.body_box import DETECTED, FrameBoxes, Proportions, fit_proportions
 from lora_assets.vision.detect import DetectSettings
@@ -176,9 +179,15 @@ def _used(weights: OpenWeights) -> UsedWeights:
     return UsedWeights(weights.name, weights.sha256, weights.name.startswith("starter-"))
 
 
-def _model_runtime() -> str:
+def _model_runtime(weights: Sequence[OpenWeights]) -> str:
     torch_line = ".".join(version("torch").split(".")[:2])
-    return f"torch {torch_line} {device()} float32"
+    runtime = f"torch {torch_line} {device()} float32"
+    if not any(one.family in (YOLO_ONNX, SALIENCY_ONNX) for one in weights):
+        return runtime
+    import onnxruntime
+
+    onnx_line = ".".join(onnxruntime.__version__.split(".")[:2])
+    return f"{runtime}, onnxruntime {onnx_line} {yolo_onnx.execution_providers()[0]}"
 
 
 def _json_settings(settings: Any, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -238,15 +247,20 @@ def _with_measured_proportions(settings: DetectSettings, spec: TrackerSpec, data
 
 
 def _found_frames(store: Store, slug: str, tracker: str) -> list[FrameBoxes]:
-    """The detected boxes of a published cell, frame by frame. Raises StoreError for a damaged table."""
+    """The detected boxes of a published cell, frame by frame. Raises StoreError for a damaged table.
+
+    Tables of earlier versions do not say how a body box came about: all of theirs were detected.
+    """
     boxes, frames = store.cell_table("detections", slug, tracker), store.frames_of(slug, tracker)
     if boxes is None or frames is None:
         raise StoreError(f"{slug}|{tracker}: its detections or its frames list are damaged: materialize it again")
     sizes = frames.read(["sha256", "width", "height"]).to_pylist()
     size_of = {row["sha256"]: (row["width"], row["height"]) for row in sizes if row["width"]}
     rows: dict[str, list[dict[str, Any]]] = {}
-    for row in boxes.read(["frame_sha256", "label", "x1", "y1", "x2", "y2", "body_from"]).to_pylist():
-        if row["body_from"] in (None, DETECTED) and row["frame_sha256"] in size_of:
+    names = ["frame_sha256", "label", "x1", "y1", "x2", "y2"]
+    names += ["body_from"] if "body_from" in boxes.columns else []
+    for row in boxes.read(names).to_pylist():
+        if row.get("body_from") in (None, DETECTED) and row["frame_sha256"] in size_of:
             rows.setdefault(row["frame_sha256"], []).append(row)
     return [
         FrameBoxes(
@@ -270,7 +284,6 @@ def tracker_recipes(spec: TrackerSpec, data: Path) -> TrackerRecipes:
     segmenter = resolve(settings.segment.weights, data)
     opinion_name = settings.segment.opinion_weights
     opinion = resolve(opinion_name, data) if opinion_name is not None else None
-    runtime = _model_runtime()
     read = digest("read", CODE_VERSIONS["raw_frames"])
     # The weights' names stay out of the settings: a recipe knows them by content.
     detections = Recipe(
@@ -278,7 +291,7 @@ def tracker_recipes(spec: TrackerSpec, data: Path) -> TrackerRecipes:
         CODE_VERSIONS["detections"],
         _detect_facts(settings.detect, references),
         tuple(_used(weights) for weights in detectors),
-        runtime,
+        _model_runtime(detectors),
         read,
     )
     segments = Recipe(
@@ -286,7 +299,7 @@ def tracker_recipes(spec: TrackerSpec, data: Path) -> TrackerRecipes:
         CODE_VERSIONS["segments"],
         _segment_facts(settings.segment),
         (_used(segmenter),) if opinion is None else (_used(segmenter), _used(opinion)),
-        runtime,
+        _model_runtime([segmenter] if opinion is None else [segmenter, opinion]),
         detections.digest,
     )
     refined = Recipe("masks", CODE_VERSIONS["masks"], _json_settings(settings.refine), (), "opencv", segments.digest)

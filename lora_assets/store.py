@@ -114,6 +114,14 @@ class PublishedTable:
         """How many rows the table has."""
         return pq.read_metadata(self.path).num_rows
 
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns; a table of an earlier version lacks some. Raises StoreError for a damaged file."""
+        try:
+            return pq.read_schema(self.path).names
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(f"{self.path} is damaged or gone ({error}): delete it and run again") from error
+
     def batches(self, names: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """The rows, or the named columns only, a few thousand at a time. Raises StoreError for a damaged file."""
         try:

@@ -7,11 +7,14 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lora_assets.vision.images import decode_image
 from lora_assets_tests.conftest import TEST_IMAGES
 from lora_assets_tests.real_pictures import TABLE, RealCharacter, read_real_pictures, tier_by_rules
+from lora_assets_tests.real_tiers import RealCrop, label_of, summary
+from lora_assets_tests.vision.drawn import mask_row
 
 ROWS = read_real_pictures()
 _HIGH = next(row for row in ROWS if row.tier == "high")
@@ -112,3 +115,21 @@ def test_the_pictures_are_there_in_the_written_size(file: str) -> None:
 def test_no_still_is_left_out() -> None:
     there = {f"{folder}/{path.name}" for folder in ("anime", "film") for path in (TEST_IMAGES / folder).iterdir()}
     assert there <= {row.file for row in ROWS}
+
+
+def test_a_found_crop_is_labelled_by_how_it_fits_the_listed_character():
+    row = next(row for row in ROWS if row.tier == "high" and row.box and row.face and not row.unlisted)
+    size = (row.width, row.height)
+    mask = np.zeros((row.height, row.width), np.bool_)
+    assert row.box is not None
+    x1, y1, x2, y2 = row.box
+    mask[y1:y2, x1:x2] = True
+    whole, part, elsewhere = mask_row(mask), mask.copy(), np.zeros_like(mask)
+    part[y1 + round(0.4 * (y2 - y1)) :] = False
+    elsewhere[:4, :4] = True
+    assert label_of(whole, [row], size) == ("high", False)
+    assert label_of(mask_row(part), [row], size) == ("low", False)
+    assert label_of(mask_row(elsewhere), [row], size) == ("low", True)
+    assert label_of(whole, [row, replace(row, character=2)], size) == ("low", True)
+    told = summary([RealCrop("a", "high", (), "high", False), RealCrop("a", "high", (), "low", True)])
+    assert told[1].startswith("precision of high 1/2") and told[2] == "vetoed crops in high: 1 of 1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -73,5 +74,21 @@ def test_proportions_are_measured_on_a_finished_tracker(data: Path, weights: str
     assert made.settings.detect.face_in_head == 0.75
     written = tracker_recipes(_spec(weights, body_heads=5.0, body_width_heads=1.75), data)
     assert made.detections.digest == written.detections.digest
+    # A table of an earlier version does not say how a box came about: all of its boxes count.
+    store = Store(data)
+    path = store.table_path("detections", "film", "FIRST")
+    pq.write_table(pq.read_table(path).drop_columns(["body_from"]), path)
+    assert tracker_recipes(spec, data).settings.detect.body_heads > 0
     with pytest.raises(SpecError, match="must name another tracker"):
         tracker_recipes(_spec(weights, tracker="FIRST", proportions_from="FIRST"), data)
+
+
+def test_onnx_weights_name_the_runtime_that_answers_for_them(
+    data: Path, weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tracker_recipes(_spec(weights), data)
+    assert "onnxruntime" in before.detections.runtime and "CPUExecutionProvider" in before.detections.runtime
+    assert "onnxruntime" not in before.segments.runtime
+    monkeypatch.setattr("onnxruntime.__version__", "9.9.9")
+    after = tracker_recipes(_spec(weights), data)
+    assert after.detections.digest != before.detections.digest

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from lora_assets.benchmarks import tiers
-from lora_assets.benchmarks.tier_scenes import DAMAGES, RULES, LabelledCrop, labelled_crops
+from lora_assets.benchmarks.tier_rules import RULES, LabelledCrop
+from lora_assets.benchmarks.tier_scenes import DAMAGES, labelled_crops
 from lora_assets.benchmarks.tiers import Judged, confusion_sheet, defect_lines, drawn_crops, measure_tiers, tier_lines
 from lora_assets.vision.checks import CHECKS
 

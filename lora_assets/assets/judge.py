@@ -12,12 +12,13 @@ from lora_assets.judge.learning import JudgeSettings
 from lora_assets.judge.making import MadeJudge, make_judge
 from lora_assets.judge.report import CODE_VERSION
 from lora_assets.resources import DataFolder, trackers
+from lora_assets.specs import read_tracker
 from lora_assets.verdicts import open_log
 from lora_assets.verdicts.log import keep_backup
 
 GROUP = "review"
 
-# Made by the person on the pages, not by Dagster: it is shown so that the lineage is whole.
+# Made by a person (`lora-assets verdicts import`), not by Dagster: it is shown so that the lineage is whole.
 verdicts = dg.AssetSpec(
     "verdicts",
     group_name=GROUP,
@@ -48,6 +49,7 @@ class JudgeConfig(dg.Config):
 )
 def judge(context: dg.AssetExecutionContext, config: JudgeConfig, data_folder: DataFolder) -> dg.MaterializeResult:
     settings = JudgeSettings(seed=config.seed, least_of_each=config.least_of_each, unsure_band=config.unsure_band)
+    read_tracker(data_folder.root, context.partition_key)
     with open_log(data_folder.root) as log:
         made = make_judge(data_folder.store, log, context.partition_key, settings)
         keep_backup(log)

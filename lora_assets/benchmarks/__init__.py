@@ -4,6 +4,10 @@ inputs.py      folders of drawn frames, as many as asked, each with bytes of its
 cheap.py       models that cost nothing, to measure everything but models
 upkeep.py      no-op re-runs, one per cent new frames, memory against the number of frames
 judge.py       the judge against the rules, with a simulated reviewer
+tiers.py       tiers and flags on drawn crops with known defects
+tier_rules.py  the written rules: which defect of which strength makes which tier
+tier_scenes.py    drawn crops with a known defect, as the rows of a detector and a segmenter (bases: tier_bases.py;
+               damages: tier_mask_damages.py and tier_picture_damages.py)
 pipeline.py    the whole line against its models alone, and against the loop that tutorials show
 starters.py    the starter models: everything that follows, and the drawn scenes of `training.starters`, as tables
 real_drawings.py  characters that detectors find in real drawings

@@ -17,6 +17,7 @@ from lora_assets.training.detector import LABELS
 from lora_assets.training.starters import (
     SCENES,
     answer_scenes,
+    by_crowd,
     detector_figures,
     mask_figures,
     open_segmenter,
@@ -45,8 +46,10 @@ def measure_starter_models(
     lines: list[str] = []
     for prefix, drawn in scenes_to_measure(scenes).items():
         answers = answer_scenes(drawn(), STARTER_YOLO_ONNX, STARTER_SAM)
-        told = detector_figures(answers, prefix) | mask_figures(answers, prefix)
-        lines += [*drawn_table(told, prefix, f"{TITLES[prefix]} ({len(answers)} frames)"), ""]
+        for name, some in by_crowd(prefix, answers).items():
+            told = detector_figures(some, name) | mask_figures(some, name)
+            part = name.removeprefix(prefix).replace("_", ", ")
+            lines += [*drawn_table(told, name, f"{TITLES[prefix]}{part} ({len(some)} frames)"), ""]
         if prefix == "unseen" and figures is not None:
             written = write_failure_sheets(answers, open_segmenter(STARTER_SAM), figures)
             lines += [f"failures: {', '.join(str(path) for path in written) or 'none'}", ""]

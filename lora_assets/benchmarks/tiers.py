@@ -1,4 +1,4 @@
-"""How right tiers and flags are, on drawn crops whose defects are known (tier_scenes), and what each check costs.
+"""How right tiers and flags are, on drawn crops whose defects are known (tier_rules), and what each check costs.
 
 Two of three scenes are for tuning, every third one (by its seed) is kept unseen. Real pictures, labelled by eye, are
 measured in the tests, where their table lies.
@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lora_assets.benchmarks.tier_scenes import RULES, LabelledCrop, labelled_crops
+from lora_assets.benchmarks.tier_rules import RULES, LabelledCrop
+from lora_assets.benchmarks.tier_scenes import labelled_crops
 from lora_assets.store import atomic_write_bytes
 from lora_assets.tables import ScoredCrop
 from lora_assets.vision.checks import MEASURES

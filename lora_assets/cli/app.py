@@ -14,7 +14,6 @@ from lora_assets.store import StoreError
 from lora_assets.tables import TableError
 
 EXIT_FAILED = 1
-EXIT_USAGE = 2
 EXIT_BAD_INPUT = 3
 EXIT_SEALED = 4
 EXIT_RUN_FAILED = 5

@@ -16,6 +16,7 @@ from lora_assets.judge.making import MadeJudge, judge_tracker, make_judge
 from lora_assets.specs import SpecError, read_tracker
 from lora_assets.store import Store
 from lora_assets.verdicts import open_log
+from lora_assets.verdicts.log import keep_backup
 
 
 def judge(
@@ -40,6 +41,7 @@ def judge(
         raise SpecError(str(error)) from error
     with open_log(project.data) as log:
         made = make_judge(store, log, tracker, settings)
+        keep_backup(log)
     if as_json:
         typer.echo(json.dumps(judge_to_json(made.judge), ensure_ascii=False, indent=1))
         return

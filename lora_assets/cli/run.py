@@ -107,7 +107,8 @@ def run(
         register_dataset(project.data, folder)
     else:
         # A wrong setting or absent weights are told before anything is written.
-        tracker_recipes(TrackerSpec(tracker, (), settings=settings), project.data)
+        slug = _slug_of(project, folder)
+        tracker_recipes(TrackerSpec(tracker, (slug,), settings=settings), project.data)
         dataset = register_dataset(project.data, folder)
         write_tracker(project.data, TrackerSpec(tracker, (dataset.slug,), note=note, settings=settings))
     _finish(project, tracker)

@@ -23,7 +23,7 @@ from lora_assets.specs import (
     list_datasets,
     read_tracker,
 )
-from lora_assets.store import Store
+from lora_assets.store import Store, StoreError
 
 
 def tracker_counts(store: Store, spec: TrackerSpec) -> list[dict[str, Any]]:
@@ -80,11 +80,11 @@ def _folders(store: Store, spec: TrackerSpec, known: dict[str, DatasetSpec]) -> 
 
 
 def _tracker_status(store: Store, name: str, known: dict[str, DatasetSpec]) -> dict[str, Any]:
-    """What there is to tell of one tracker. Raises SpecError for a file that cannot be read."""
+    """What there is to tell of one tracker. Raises SpecError or StoreError for a file that cannot be read."""
     spec, problem = read_tracker(store.data, name), ""
     try:
         plan = plan_tracker(store, spec)
-    except (SpecError, ModelError) as error:
+    except (SpecError, ModelError, StoreError) as error:
         plan, problem = Plan(), str(error)
     folders = _folders(store, spec, known)
     due = [cell.dataset for cell in plan.cells] + ([] if spec.sealed else folders["unlisted"])
@@ -119,7 +119,7 @@ def status(
     for name in [check_tracker_id(tracker)] if tracker else known_tracker_ids(project.data):
         try:
             told.append(_tracker_status(store, name, known))
-        except SpecError as error:
+        except (SpecError, StoreError) as error:
             if tracker:
                 raise
             told.append(

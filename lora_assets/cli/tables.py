@@ -99,7 +99,7 @@ def show(
 
 def _print_rows(names: list[str], rows: list[dict[str, Any]]) -> None:
     """The first rows as a table, or as one block each where the table would not fit the terminal."""
-    shown = [[_short(row[name]) for name in names] for row in rows[:_ROWS_SHOWN]]
+    shown = [[_short(row.get(name)) for name in names] for row in rows[:_ROWS_SHOWN]]
     if is_terminal() and not fits_terminal(names, shown):
         shown = shown[:_RECORDS_SHOWN]
         print_records(names, shown)

@@ -26,7 +26,7 @@ from lora_assets.specs import (
     tracker_path,
     write_tracker,
 )
-from lora_assets.store import Store
+from lora_assets.store import Store, StoreError
 
 tracker_app = typer.Typer(help="Make, list and look at trackers.", no_args_is_help=True)
 
@@ -112,7 +112,7 @@ def _recipes(spec: TrackerSpec, store: Store) -> dict[str, Any]:
         return {"recipes_from": "published tables", "recipes": _recipes_used(spec, store)}
     try:
         return {"recipes_from": "settings and weights as they are", "recipes": _recipes_now(spec, store)}
-    except ModelError as error:
+    except (ModelError, SpecError, StoreError) as error:
         return {"recipes_from": "published tables", "problem": str(error), "recipes": _recipes_used(spec, store)}
 
 
@@ -149,7 +149,7 @@ def _check_complete(store: Store, spec: TrackerSpec) -> None:
     way_out = f"see lora-assets status --tracker {spec.id}, make the rest, or seal it as it is with --force"
     try:
         complete = is_complete(store, spec)
-    except ModelError as error:
+    except (ModelError, SpecError, StoreError) as error:
         raise SpecError(f"tracker {spec.id} cannot be judged ({error}): {way_out}") from error
     if not complete:
         raise SpecError(f"tracker {spec.id} is not complete, so it is not sealed: {way_out}")

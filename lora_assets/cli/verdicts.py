@@ -28,11 +28,11 @@ def list_(
     """List what stands now: the last word on each crop, oldest first."""
     project = enter_project()
     with open_log(project.data) as log:
-        standing = log.standing_marks()
+        standing, last = log.standing_marks(), list(log.current().values())
     applies: dict[str, tuple[str, str]] = {}
     if tracker is not None:
         read_tracker(project.data, tracker)
-        matching = match_verdicts(standing, tracker_places(Store(project.data), tracker))
+        matching = match_verdicts(last, tracker_places(Store(project.data), tracker)).standing()
         applies = {m.verdict.mark.request_id: (m.place.crop_id, f"IoU {m.iou:.2f}") for m in matching.matched}
         applies |= {lost.verdict.mark.request_id: ("none", lost.reason) for lost in matching.unmatched}
     rows = []
@@ -53,13 +53,15 @@ def export(
     file: Annotated[Path | None, typer.Argument(help="File to write; none: standard output.")] = None,
 ) -> None:
     """Write every row of the log, undone ones too, as lines of JSON (JSONL)."""
+    # The person's folder is left when the project is entered.
+    target = file.resolve() if file else None
     with open_log(enter_project().data) as log:
         lines = list(log.export_lines())
-    if file is None:
+    if target is None:
         for line in lines:
             typer.echo(line)
         return
-    atomic_write_bytes(file.resolve(), "".join(f"{line}\n" for line in lines).encode())
+    atomic_write_bytes(target, "".join(f"{line}\n" for line in lines).encode())
     typer.echo(f"wrote {len(lines)} rows to {file}")
 
 
@@ -67,10 +69,13 @@ def export(
 def import_(file: Annotated[Path, typer.Argument(help="File that export wrote.")]) -> None:
     """Take exported rows: all or none. Rows that are known are left as they are, so a file may be imported twice."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        # A note may hold U+2028 and the like, at which splitlines would part its line.
+        lines = file.read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise VerdictError(f"{file} is not UTF-8 text: name a file that lora-assets verdicts export wrote") from error
     with open_log(enter_project().data) as log:
+        if log.history():
+            keep_backup(log)
         count = log.import_lines(lines)
     typer.echo(f"{count.added} rows taken, {count.known} were known")
 
@@ -92,8 +97,9 @@ def backup(
     ] = None,
 ) -> None:
     """Write a checked copy of the log."""
+    target = file.resolve() if file else None
     with open_log(enter_project().data) as log:
-        typer.echo(f"copied to {log.backup(file.resolve()) if file else keep_backup(log)}")
+        typer.echo(f"copied to {log.backup(target) if target else keep_backup(log)}")
 
 
 def add_to(app: typer.Typer) -> None:

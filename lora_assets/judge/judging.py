@@ -20,12 +20,14 @@ UNSURE, OUTSIDE = "unsure", "unlike any judged crop"
 class CropJudgement:
     """P(good) of one crop, 0..1; the reason when the judge abstains; and the tier, which is the rules' one then.
 
-    A crop with a veto of the rules stays in their tier: only a person can overrule a veto.
+    A crop with a veto of the rules stays in their tier: only a person can overrule a veto. `moves` is False in both
+    cases: the judge must not move the crop.
     """
 
     p_good: float
     abstained: str | None
     tier: str
+    moves: bool = True
 
 
 def judge_probabilities(
@@ -48,10 +50,9 @@ def judgement(p_good: float, outside: float, row: Row, settings: JudgeSettings) 
         abstained = UNSURE
     rules_tier = str(row.get("tier") or "low")
     vetoed = row.get("is_valid_content") is False
-    tier = (
-        rules_tier if vetoed or abstained else "high" if p_good >= HIGH_P else "medium" if p_good >= MEDIUM_P else "low"
-    )
-    return CropJudgement(p_good, abstained, tier)
+    moves = not vetoed and abstained is None
+    tier = rules_tier if not moves else "high" if p_good >= HIGH_P else "medium" if p_good >= MEDIUM_P else "low"
+    return CropJudgement(p_good, abstained, tier, moves)
 
 
 def least_sure_order(judgements: Sequence[CropJudgement]) -> list[int]:

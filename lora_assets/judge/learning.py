@@ -54,10 +54,13 @@ class JudgeSettings:
     resamples: int = 1000
 
     def __post_init__(self) -> None:
-        if self.folds < 2 or self.resamples < 20 or self.least_verdicts < 4 or self.least_of_each < 2:
+        least = {"seed": 0, "folds": 2, "resamples": 20, "least_verdicts": 4, "least_of_each": 2}
+        if any(getattr(self, name) < limit for name, limit in least.items()):
             raise ValueError(
-                f"folds {self.folds} (2 or more), resamples {self.resamples} (20 or more), least_verdicts "
-                f"{self.least_verdicts} (4 or more) and least_of_each {self.least_of_each} (2 or more) do not fit"
+                f"seed {self.seed} (0 or more), folds {self.folds} (2 or more), resamples {self.resamples} "
+                "(20 or more), "
+                f"least_verdicts {self.least_verdicts} (4 or more) and least_of_each {self.least_of_each} (2 or more) "
+                "do not fit"
             )
         if not 0.0 <= self.unsure_band < 0.5 or not 0.5 < self.interval < 1.0 or not self.outside_limit > 0.0:
             raise ValueError(
@@ -200,10 +203,12 @@ def out_of_fold(
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """How good a judge was that learned from a share of the judged groups: rows used, and its out-of-fold P(good)."""
+    """How good a judge was that learned from a share of the judged groups: rows used, its out-of-fold P(good), and how
+    far outside each row lay."""
 
     verdicts: int
     p_good: FloatArray
+    outside: FloatArray
 
 
 def learning_curve(
@@ -226,7 +231,7 @@ def learning_curve(
     points = []
     for share in shares:
         kept = ranks < share * len(names_of_groups)
-        p_good, used = np.zeros(len(labels)), []
+        p_good, outside, used = np.zeros(len(labels)), np.zeros(len(labels)), []
         for fold in range(int(fold_of.max(initial=0)) + 1):
             inside, left_out = _split(fold_of, fold)
             inside = inside[kept[inside]]
@@ -234,6 +239,7 @@ def learning_curve(
             if inside.size:
                 model = train(names, values[inside], labels[inside], [groups[i] for i in inside], settings)
                 p_good[left_out] = model.probabilities(values[left_out])
+                outside[left_out] = model.outside(values[left_out])
         if min(used) >= settings.least_verdicts:
-            points.append(CurvePoint(round(float(np.mean(used))), p_good))
+            points.append(CurvePoint(round(float(np.mean(used))), p_good, outside))
     return points

@@ -17,6 +17,7 @@ from lora_assets.judge.judging import CropJudgement, judge_probabilities
 from lora_assets.judge.kept import judge_digest, judge_from_json, judge_to_json
 from lora_assets.judge.learning import JudgeSettings
 from lora_assets.judge.report import Judge, learn
+from lora_assets.specs import check_tracker_id
 from lora_assets.store import PublishedTable, Store, StoreError, atomic_write_bytes, atomic_write_json, digest
 from lora_assets.tables import RawFrame, columns
 from lora_assets.verdicts import Matching, VerdictLog, match_verdicts, tracker_places
@@ -75,8 +76,8 @@ class MadeJudge:
 
 
 def judge_path(store: Store, tracker: str) -> Path:
-    """Where a tracker's judge is kept."""
-    return store.data / "tables" / "judge" / tracker / "judge.json"
+    """Where a tracker's judge is kept. Raises SpecError for what is no tracker ID."""
+    return store.data / "tables" / "judge" / check_tracker_id(tracker) / "judge.json"
 
 
 def picture_path(store: Store, tracker: str) -> Path:
@@ -120,9 +121,12 @@ def _frames_in_order(store: Store, dataset: str, tracker: str) -> list[dict[str,
 def make_judge(store: Store, log: VerdictLog, tracker: str, settings: JudgeSettings = JudgeSettings()) -> MadeJudge:
     """Learn the tracker's judge from every verdict that applies to its crops (good and bad; `exclude` says that a crop
     is not to be used, not that it is bad) and keep it. Equal verdicts, tables and settings give an equal judge.
+
+    Raises SpecError for what is no tracker ID.
     """
+    path, picture = judge_path(store, tracker), picture_path(store, tracker)
     datasets = cell_datasets(store, tracker)
-    matching = match_verdicts(log.standing_marks(), tracker_places(store, tracker))
+    matching = match_verdicts(list(log.current().values()), tracker_places(store, tracker)).standing()
     rows = {row["crop_id"]: row for dataset in datasets for row in crop_rows(store, dataset, tracker)}
     told = [
         (match.place.crop_id, match.verdict)
@@ -145,7 +149,6 @@ def make_judge(store: Store, log: VerdictLog, tracker: str, settings: JudgeSetti
         settings,
         made_of,
     )
-    path, picture = judge_path(store, tracker), picture_path(store, tracker)
     with store.lock(f"judge-{tracker}"):
         atomic_write_bytes(picture, draw_report(judge, tracker))
         atomic_write_json(path, judge_to_json(judge))

@@ -30,14 +30,25 @@ from lora_assets.judge.comparing import (
 )
 from lora_assets.judge.features import RULES_SCORE, Row, measured_names, measurements
 from lora_assets.judge.judging import judgement
-from lora_assets.judge.learning import JudgeModel, JudgeSettings, OutOfFold, learning_curve, out_of_fold, train
+from lora_assets.judge.learning import (
+    CurvePoint,
+    JudgeModel,
+    JudgeSettings,
+    OutOfFold,
+    learning_curve,
+    out_of_fold,
+    train,
+)
 from lora_assets.store import digest
 from lora_assets.tables import ScoredCrop, columns
+from lora_assets.vision.checks import CHECKS
 
-CODE_VERSION = ".".join(module.CODE_VERSION for module in (features, additive, groups, learning, comparing, judging))
+_MODULES = (features, additive, groups, learning, comparing, judging)
+CODE_VERSION = ".".join(["2", *(module.CODE_VERSION for module in _MODULES)])
 TIERS = ("high", "medium", "low")
 _LEAST_GROUPS_OF_EACH = 3
 _TOLD = 12
+_NUMBERS = ("bool", "int64", "double")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +173,13 @@ def learned_effects(model: JudgeModel) -> list[Effect]:
     return sorted(told, key=lambda effect: (-abs(effect.log_odds), effect.name))
 
 
+def _known_names(rows: Sequence[Row]) -> list[str]:
+    """The measured names of the rows, of every number of a scored crop, and of every check: what no judged crop shows
+    is known as never seen, so that the judge abstains where it meets it."""
+    numbers = {name: 0.0 for name, (field, _) in columns(ScoredCrop).items() if str(field.type) in _NUMBERS}
+    return measured_names([*rows, {**numbers, "flags": [check.name for check in CHECKS]}])
+
+
 def _rules_scores(rows: Sequence[Row]) -> FloatArray:
     scores = measurements(rows, [RULES_SCORE])[:, 0]
     return np.where(np.isfinite(scores), scores, 0.0)
@@ -185,7 +203,7 @@ def learn(
     if not len(rows) == len(labels) == len(row_groups):
         raise ValueError(f"{len(rows)} rows, {len(labels)} labels and {len(row_groups)} groups: give one of each")
     truth = np.array(labels, np.float64)
-    names = measured_names(rows)
+    names = _known_names(rows)
     values = measurements(rows, names)
     told = {
         **(made_of or {}),
@@ -201,18 +219,19 @@ def learn(
     tried = out_of_fold(names, values, truth, row_groups, settings)
     model = train(names, values, truth, row_groups, settings)
     rules = _rules_scores(rows)
+    said = _judgements(tried, rows, settings)
+    ranking = _ranking(said, rules)
     comparison = compare(
-        rules, tried.p_good, truth, row_groups,
+        rules, ranking, truth, row_groups,
         interval=settings.interval, resamples=settings.resamples, seed=settings.seed,
     )  # fmt: skip
     active, reason = _activity(comparison, good, bad, settings)
     curve = [
-        (point.verdicts, mean_precision(point.p_good, truth))
+        (point.verdicts, mean_precision(_ranking(_judgements(point, rows, settings), rules), truth))
         for point in (learning_curve(names, values, truth, row_groups, settings) if with_curve else ())
     ]
     curve.append((round(len(truth) * (1 - 1 / settings.folds)), comparison.judge))
     bins = reliability(tried.p_good, truth)
-    said = _judgements(tried, rows, settings)
     report = JudgeReport(
         active=active,
         reason=reason,
@@ -223,7 +242,7 @@ def learn(
         comparison=comparison,
         precision={
             "rules": precision_at_recall(rules, truth, RECALLS).tolist(),
-            "judge": precision_at_recall(tried.p_good, truth, RECALLS).tolist(),
+            "judge": precision_at_recall(ranking, truth, RECALLS).tolist(),
         },
         rules_tiers=tuple(tier_figures([str(row.get("tier")) for row in rows], truth, TIERS)),
         judge_tiers=tuple(tier_figures([one.tier for one in said], truth, TIERS)),
@@ -237,7 +256,14 @@ def learn(
     return Judge(model, report, settings, told)
 
 
-def _judgements(tried: OutOfFold, rows: Sequence[Row], settings: JudgeSettings) -> list[judging.CropJudgement]:
+def _ranking(said: Sequence[judging.CropJudgement], rules: FloatArray) -> FloatArray:
+    """The score that each crop would be ranked by: P(good), or the rules' one where the judge must not move it."""
+    return np.array([one.p_good if one.moves else score for one, score in zip(said, rules, strict=True)], np.float64)
+
+
+def _judgements(
+    tried: OutOfFold | CurvePoint, rows: Sequence[Row], settings: JudgeSettings
+) -> list[judging.CropJudgement]:
     return [
         judgement(float(p), float(off), row, settings)
         for p, off, row in zip(tried.p_good, tried.outside, rows, strict=True)

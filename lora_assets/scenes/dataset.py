@@ -17,7 +17,7 @@ import numpy as np
 from lora_assets.scenes.scene import draw_scene
 from lora_assets.scenes.shots import FilmFrame
 from lora_assets.scenes.truth import Box, SceneFrame
-from lora_assets.store import atomic_write_bytes, atomic_write_json
+from lora_assets.store import StoreError, atomic_write_bytes, atomic_write_json
 
 TRUTH_FILE = "truth.json"
 KEY_POINTS = (
@@ -27,6 +27,8 @@ KEY_POINTS = (
 )  # fmt: skip
 GAP = 4
 GAP_RGB = (24, 22, 28)
+LONGEST_SHEET_SIDE = 65_500
+MOST_SHEET_PIXELS = 256_000_000
 
 
 def write_dataset(
@@ -34,9 +36,11 @@ def write_dataset(
 ) -> Path:
     """Write frames as PNG files and their truth as truth.json into `folder`, and return the truth's path.
 
-    The truth is written last and at once: a folder with a truth.json is complete. `told` hears the number of frames
-    written after each. Raises StoreError when a file cannot be written.
+    The truth is written last and at once: a folder with a truth.json is complete, and an earlier run's truth, and its
+    frames that the new one does not name, are removed. `told` hears the number of frames written after each. Raises
+    StoreError when a file cannot be written or removed.
     """
+    _remove([folder / TRUTH_FILE])
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, drawn in enumerate(frames, start=1):
@@ -56,8 +60,17 @@ def write_dataset(
             told(number)
     categories = [{"id": 1, "name": "character", "supercategory": "character", "keypoints": list(KEY_POINTS)}]
     path = folder / TRUTH_FILE
+    _remove(sorted(set(folder.glob(f"frame_{'[0-9]' * 6}.png")) - {folder / image["file_name"] for image in images}))
     atomic_write_json(path, {"images": images, "annotations": annotations, "categories": categories})
     return path
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"{path} of an earlier run cannot be removed ({error}): name another folder") from error
 
 
 def _image_fields(frame: SceneFrame) -> dict[str, Any]:
@@ -119,11 +132,21 @@ def run_lengths(mask: np.ndarray) -> list[int]:
 def contact_sheet(
     seed: int, columns: int, rows: int, *, style: str | None = None, looks: str = "all", tile_width: int = 320
 ) -> np.ndarray:
-    """Random scenes of the seeds from `seed` on, side by side: uint8 RGB. Raises ValueError as `draw_scene` does."""
+    """Random scenes of the seeds from `seed` on, side by side: uint8 RGB.
+
+    Raises ValueError as `draw_scene` does, and for a sheet over 65,500 pixels a side (no PNG or JPEG reader takes more)
+    or 256 megapixels.
+    """
     if columns < 1 or rows < 1:
         raise ValueError(f"a sheet of {columns} x {rows} scenes shows nothing; both must be at least 1")
     height = round(tile_width * 9 / 16)
-    sheet = np.full((rows * (height + GAP) + GAP, columns * (tile_width + GAP) + GAP, 3), GAP_RGB, np.uint8)
+    down, across = rows * (height + GAP) + GAP, columns * (tile_width + GAP) + GAP
+    if max(down, across) > LONGEST_SHEET_SIDE or down * across > MOST_SHEET_PIXELS:
+        raise ValueError(
+            f"the sheet would be {across} x {down} pixels, but {LONGEST_SHEET_SIDE} a side and "
+            f"{MOST_SHEET_PIXELS // 10**6} megapixels are the most: ask for fewer or smaller scenes"
+        )
+    sheet = np.full((down, across, 3), GAP_RGB, np.uint8)
     for place in range(columns * rows):
         image = draw_scene(seed + place, tile_width * 2, height * 2, style=style, looks=looks).image
         row, column = divmod(place, columns)

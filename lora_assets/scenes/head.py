@@ -16,7 +16,6 @@ from lora_assets.scenes.design import Design
 from lora_assets.scenes.ink import HEAD, Point, Shape, smooth
 
 CHEEK_RADIUS = 0.42
-SKULL_HEIGHT = -0.58
 
 _FRONT = ((0, -1), (0.29, -0.93), (0.42, -0.72), (0.43, -0.48), (0.39, -0.27), (0.25, -0.1), (0.08, -0.012), (0, 0),
           (-0.08, -0.012), (-0.25, -0.1), (-0.39, -0.27), (-0.43, -0.48), (-0.42, -0.72), (-0.29, -0.93))  # fmt: skip

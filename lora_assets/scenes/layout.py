@@ -21,10 +21,10 @@ from lora_assets.scenes.stage import Cast, Prop, Stage
 IDENTITIES = 100_000
 FRAMINGS = ("face", "bust", "half", "full", "far")
 FRAMING_SHARES = (0.13, 0.25, 0.26, 0.27, 0.09)
-COUNT_SHARES = (0.12, 0.39, 0.25, 0.1, 0.06, 0.03, 0.02, 0.015, 0.015)
+COUNT_SHARES = (0.12, 0.46, 0.26, 0.09, 0.035, 0.015, 0.01, 0.005, 0.005)
 """How often a random scene has 0, 1, 2 ... characters."""
 GROUPINGS = ("spread", "huddle", "row")
-GROUPING_SHARES = (0.55, 0.25, 0.2)
+GROUPING_SHARES = (0.7, 0.15, 0.15)
 PROP_KINDS = (tuple(STREET), tuple(ANIMALS), tuple(OBJECTS), tuple(CLUTTER))
 PROP_SHARES = (0.26, 0.26, 0.28, 0.2)
 LOW_PROPS = ("bush", "table", "fence", "car", "bus", "rabbit", "bicycle", "cake", "bowl", "fruit")

@@ -12,6 +12,7 @@ import numpy as np
 from lora_assets.scenes.truth import SceneFrame
 
 SMALLEST_SIDE = 64
+MOST_PIXELS = 64_000_000
 LARGEST_SEED = 2**31 - 1
 MOST_CHARACTERS = 10
 
@@ -29,7 +30,7 @@ def draw_scene(
     `effects` False leaves out bars, blurs, text and everything else that is done to a finished picture. `style` names
     a key of `styles.STYLES`, or None for a random one; `looks` is "all", "training" or "held_out" (see `design.LOOKS`);
     `framing` one of `layout.FRAMINGS` for all characters, or None. Raises ValueError for any other value, a seed
-    outside 0..2**31-1, a frame side below 64 pixels or characters outside 0..10.
+    outside 0..2**31-1, a frame side below 64 pixels, a frame of more than 64 megapixels, or characters outside 0..10.
     """
     check_frame(seed, width, height, characters)
     from lora_assets.scenes.design import LOOKS
@@ -72,6 +73,10 @@ def check_frame(seed: int, width: int, height: int, characters: int | None) -> N
         raise ValueError(
             f"the frame is {width} x {height}, but both sides must be at least {SMALLEST_SIDE} pixels: "
             f"a character drawn smaller shows neither head nor face"
+        )
+    if width * height > MOST_PIXELS:
+        raise ValueError(
+            f"the frame is {width} x {height}, but {MOST_PIXELS // 10**6} megapixels are the most: draw it smaller"
         )
     if characters is not None and not 0 <= characters <= MOST_CHARACTERS:
         raise ValueError(f"characters is {characters}, but it must lie in 0..{MOST_CHARACTERS} (or None for random)")

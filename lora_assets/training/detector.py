@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ import numpy as np
 from lora_assets.starter import STARTER_YOLO
 from lora_assets.store import atomic_write
 from lora_assets.training.card_entry import data_record, write_entry
+from lora_assets.training.feeding import batches, usual_feeders
 from lora_assets.training.options import add_training_options, settings_from_options
 from lora_assets.training.rendered import FIRST_UNSEEN_SEED, RenderedFrame, frame_path, read_frame, render_frames
 from lora_assets.training.schedule import (
@@ -37,6 +39,8 @@ from lora_assets.training.schedule import (
 )
 from lora_assets.training.scores import DetectionScore, FoundBoxes, score_boxes
 from lora_assets.training.views import VIEWS_PER_FRAME, View, random_view
+from lora_assets.vision.detect_settings import DetectSettings
+from lora_assets.vision.device import device
 from lora_assets.vision.yolo import YoloLimits, import_ultralytics, load_yolo
 
 if TYPE_CHECKING:
@@ -59,9 +63,9 @@ class DetectorSettings:
     held_out: int = 64
     steps: int = 4000
     minutes: float = 60.0
-    batch: int = 10
-    long_side: int = 384
-    short_side: int = 224
+    batch: int = 8
+    long_side: int = 512
+    short_side: int = 288
     peak_rate: float = 1.5e-3
     last_rate: float = 3e-5
     warmup_steps: int = 60
@@ -146,13 +150,15 @@ def train_detector(
     start: Path | None = None,
     publish_minutes: float = 10.0,
     processes: int = 1,
+    feeders: int | None = None,
 ) -> DetectionScore:
     """Train the starter YOLO and write its weights to `out` and its entry into the card beside them.
 
     Frames are drawn into `frames_folder` unless they are there. Every half minute the state goes to `checkpoint`
     (default: `<out>.training` among the frames), from where `resume=True` goes on after a kill. `start` takes the
     averaged weights of an earlier checkpoint and begins a new schedule. Weights and card are also written every
-    `publish_minutes`. Returns the person score on held-out frames. Raises TrainingError when it cannot start.
+    `publish_minutes`. `processes` draw frames, `feeders` make batches (None: as many as help). Returns the person score
+    on held-out frames. Raises TrainingError when it cannot start.
     """
     import torch
 
@@ -162,7 +168,7 @@ def train_detector(
         frames_folder, range(settings.first_seed, settings.first_seed + settings.frames), None, processes
     )
     render_frames(frames_folder, HELD_OUT_SEEDS[: settings.held_out], None, processes)
-    model = build_detector(settings)
+    model = build_detector(settings).to(device())
     average = deepcopy(model).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(parameter_groups(model, settings.weight_decay), lr=settings.peak_rate)
     step, phase_seconds, seconds_before = 0, 0.0, 0.0
@@ -180,10 +186,11 @@ def train_detector(
     schedule = _schedule(settings)
     begun, saved, published = time.monotonic() - phase_seconds, time.monotonic(), time.monotonic()
     shown = np.zeros(3)
+    feed = batches(partial(_views, paths, settings), step, usual_feeders() if feeders is None else feeders)
     while (done := progress(schedule, step, time.monotonic() - begun)) < 1:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(schedule, step, done)
-        shown += _train_step(model, optimizer, _views(paths, settings, step))
+        shown += _train_step(model, optimizer, next(feed))
         update_average(average, model, step)
         step += 1
         if step % 50 == 0:
@@ -196,6 +203,7 @@ def train_detector(
         if time.monotonic() - published > 60 * publish_minutes:
             _publish(average, out, settings, frames_folder, step, seconds_before + time.monotonic() - begun)
             published = time.monotonic()
+    feed.close()
     phase_seconds = time.monotonic() - begun
     write_checkpoint(state_path, _state(step, phase_seconds, seconds_before, model, average, optimizer))
     return _publish(average, out, settings, frames_folder, step, seconds_before + phase_seconds)["person"]
@@ -206,7 +214,7 @@ def write_detector(path: Path, model: DetectionModel, settings: DetectorSettings
     import torch
     import ultralytics
 
-    stored = deepcopy(model).half().eval()
+    stored = deepcopy(model).cpu().half().eval()
     stored.criterion = None
     stored.args = {"task": "detect", "mode": "train", "imgsz": settings.long_side, "model": settings.network}  # pyright: ignore[reportArgumentType]
     content = {
@@ -244,7 +252,7 @@ def find_boxes(weights: Path, images: Sequence[np.ndarray], input_size: int) -> 
 
     The file is run by `lora_assets.vision.yolo`, as any other detector is.
     """
-    yolo = load_yolo(weights, YoloLimits(conf=0.05, iou=0.6, max_det=100, imgsz=input_size))
+    yolo = load_yolo(weights, YoloLimits(conf=0.05, iou=DetectSettings().iou, max_det=100, imgsz=input_size))
     answers = [yolo.find(image) for image in images]
     return [np.column_stack([answer.xyxy, answer.confidence, answer.classes]) for answer in answers]
 
@@ -276,7 +284,10 @@ def _train_step(model: DetectionModel, optimizer: torch.optim.Optimizer, views: 
     import torch
 
     model.train()
-    loss, parts = model(make_batch(views))
+    place = next(model.parameters()).device
+    batch = {name: value.to(place) for name, value in make_batch(views).items()}
+    with torch.autocast(place.type, torch.bfloat16, enabled=place.type == "cuda"):
+        loss, parts = model(batch)
     optimizer.zero_grad(set_to_none=True)
     (loss.sum() / len(views)).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
@@ -363,6 +374,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         start=chosen.start,
         publish_minutes=chosen.publish_minutes,
         processes=chosen.processes,
+        feeders=chosen.feeders,
     )
 
 

@@ -22,6 +22,7 @@ def add_training_options(parser: argparse.ArgumentParser, out: Path, defaults: o
     parser.add_argument("--start", type=Path, help="begin with the averaged weights of an earlier checkpoint")
     parser.add_argument("--publish-minutes", type=float, default=10.0, help="write weights and card this often")
     parser.add_argument("--processes", type=int, default=1, help="processes that draw frames")
+    parser.add_argument("--feeders", type=int, help="processes that make batches (default: none on a CPU)")
     for field in fields(defaults):  # pyright: ignore[reportArgumentType]
         value = getattr(defaults, field.name)
         name = "--" + field.name.replace("_", "-")

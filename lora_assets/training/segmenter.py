@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from lora_assets.starter import STARTER_SAM
 from lora_assets.store import atomic_write
 from lora_assets.training.card_entry import data_record, write_entry
 from lora_assets.training.detector import HELD_OUT_SEEDS, check_frames
+from lora_assets.training.feeding import batches, usual_feeders
 from lora_assets.training.options import add_training_options, settings_from_options
 from lora_assets.training.rendered import RenderedFrame, frame_path, read_frame, render_frames
 from lora_assets.training.schedule import (
@@ -39,6 +41,7 @@ from lora_assets.training.schedule import (
 )
 from lora_assets.training.scores import mask_iou
 from lora_assets.training.views import Window, cut_view, mirrored, owner_boxes, recoloured
+from lora_assets.vision.device import device
 from lora_assets.vision.starter_sam import (
     LOOK_SIDE,
     PIXEL_MEAN,
@@ -100,9 +103,9 @@ class Sample:
     or 1).
     """
 
-    picture: torch.Tensor
-    target: torch.Tensor
-    inside: torch.Tensor
+    picture: np.ndarray
+    target: np.ndarray
+    inside: np.ndarray
 
 
 def jittered_boxes(rng: np.random.Generator, boxes: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -178,14 +181,14 @@ def make_sample(rng: np.random.Generator, frame: RenderedFrame, settings: Segmen
         rough = _rough_mask(rng, mask)
     pixels = (view.image - np.array(PIXEL_MEAN, np.float32)) / np.array(PIXEL_STD, np.float32)
     pixels[~view.inside] = 0
-    picture = torch.cat([
-        torch.from_numpy(pixels.transpose(2, 0, 1)),
-        drawn_box(torch.from_numpy(asked.astype(np.float32)), side)[None],
-        drawn_points(points, side)[None],
-        torch.from_numpy(rough)[None],
-        torch.from_numpy(view.inside.astype(np.float32))[None],
+    picture = np.concatenate([
+        pixels.transpose(2, 0, 1),
+        drawn_box(torch.from_numpy(asked.astype(np.float32)), side)[None].numpy(),
+        drawn_points(points, side)[None].numpy(),
+        rough[None],
+        view.inside[None].astype(np.float32),
     ])  # fmt: skip
-    return Sample(picture, torch.from_numpy(_coverage(mask)), torch.from_numpy(_coverage(view.inside).round()))
+    return Sample(picture, _coverage(mask), _coverage(view.inside).round())
 
 
 def prompt_loss(
@@ -226,6 +229,7 @@ def train_segmenter(
     start: Path | None = None,
     publish_minutes: float = 10.0,
     processes: int = 1,
+    feeders: int | None = None,
 ) -> float:
     """Train the starter SAM and write its weights to `out` and its entry into the card beside them.
 
@@ -241,7 +245,7 @@ def train_segmenter(
     )
     render_frames(frames_folder, HELD_OUT_SEEDS[: settings.held_out], None, processes)
     torch.manual_seed(settings.seed)
-    sam = build_starter_sam().train()
+    sam = build_starter_sam().train().to(device())
     sam.to(memory_format=torch.channels_last)
     average = deepcopy(sam).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(parameter_groups(sam, settings.weight_decay), lr=settings.peak_rate)
@@ -267,10 +271,11 @@ def train_segmenter(
     )
     begun, saved, published = time.monotonic() - phase_seconds, time.monotonic(), time.monotonic()
     shown: list[tuple[float, float]] = []
+    feed = batches(partial(_samples, paths, settings), step, usual_feeders() if feeders is None else feeders)
     while (done := progress(schedule, step, time.monotonic() - begun)) < 1:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(schedule, step, done)
-        shown.append(_train_step(sam, optimizer, _samples(paths, settings, step)))
+        shown.append(_train_step(sam, optimizer, next(feed)))
         update_average(average, sam, step)
         step += 1
         if len(shown) == 50:
@@ -283,6 +288,7 @@ def train_segmenter(
         if time.monotonic() - published > 60 * publish_minutes:
             _publish(average, out, settings, frames_folder, step, seconds_before + time.monotonic() - begun)
             published = time.monotonic()
+    feed.close()
     phase_seconds = time.monotonic() - begun
     write_checkpoint(state_path, _state(step, phase_seconds, seconds_before, sam, average, optimizer))
     return _publish(average, out, settings, frames_folder, step, seconds_before + phase_seconds)
@@ -293,7 +299,7 @@ def write_segmenter(path: Path, sam: Sam) -> None:
     import torch
 
     weights = {
-        name: (value.half() if value.is_floating_point() else value).contiguous().clone()
+        name: (value.half() if value.is_floating_point() else value).cpu().contiguous().clone()
         for name, value in sam.state_dict().items()
     }
     atomic_write(path, lambda handle: torch.save(weights, handle))
@@ -327,10 +333,14 @@ def measure_segmenter(weights: Path, frames: Sequence[RenderedFrame]) -> list[fl
 def _train_step(sam: Sam, optimizer: torch.optim.Optimizer, samples: Sequence[Sample]) -> tuple[float, float]:
     import torch
 
-    pictures = torch.stack([sample.picture for sample in samples]).contiguous(memory_format=torch.channels_last)
-    logits, predicted_iou = sam.mask_decoder.network(pictures)  # pyright: ignore[reportCallIssue]
-    targets = torch.stack([sample.target for sample in samples])
-    total, iou = prompt_loss(logits, predicted_iou, targets, torch.stack([sample.inside for sample in samples]))
+    place = next(sam.parameters()).device
+    pictures, targets, inside = (
+        torch.from_numpy(np.stack([getattr(sample, name) for sample in samples])).to(place)
+        for name in ("picture", "target", "inside")
+    )
+    with torch.autocast(place.type, torch.bfloat16, enabled=place.type == "cuda"):
+        logits, predicted_iou = sam.mask_decoder.network(pictures.contiguous(memory_format=torch.channels_last))  # pyright: ignore[reportCallIssue]
+    total, iou = prompt_loss(logits.float(), predicted_iou.float(), targets, inside)
     optimizer.zero_grad(set_to_none=True)
     total.backward()
     torch.nn.utils.clip_grad_norm_(sam.parameters(), 1.0)
@@ -433,6 +443,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         start=chosen.start,
         publish_minutes=chosen.publish_minutes,
         processes=chosen.processes,
+        feeders=chosen.feeders,
     )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from lora_assets.models import OpenWeights
 from lora_assets.models.registry import SEGMENT, STARTER_SAM
-from lora_assets.scenes import CharacterTruth, SceneFrame, draw_scene, sample_film_truth
+from lora_assets.scenes import SceneFrame, draw_scene, sample_film_truth
 from lora_assets.starter import STARTER_CARD, STARTER_FOLDER, STARTER_YOLO_ONNX
 from lora_assets.starter import STARTER_SAM as STARTER_SAM_FILE
 from lora_assets.starter.card import file_digest
@@ -40,9 +40,8 @@ SMALLEST_ASKED_SIDE = 10.0
 """Pixels of the shorter side below which a true box is ignored: WIDER FACE (Yang et al. 2016) asks for no face of less
 than 10 pixels. The frames measured are 440 to 640 pixels high, so that this is about 2 % of their height; pedestrian
 benchmarks ask for far more (50 of 480 pixels and 65 % visible: Dollar et al., "Pedestrian Detection", 2012)."""
-SMALLEST_ASKED_FILL = 0.2
-"""Share of its box below which a person is almost wholly hidden, if no part of the body is seen by 30 % either. Both
-must hold: thin figures with arms spread fill their boxes no better."""
+CROWD = 4
+"""Characters from which on a scene counts as a crowd; figures are also told for crowds and for all others apart."""
 LEAST_IOU = 0.5
 LEAST_CONFIDENCE = 0.25
 PERSON = LABELS.index("person")
@@ -103,9 +102,8 @@ def film_scenes(every: int = 3) -> Iterator[SceneFrame]:
 def drawn_truth(scene: SceneFrame) -> tuple[DrawnTruth, ...]:
     """The true boxes of a scene by label.
 
-    Ignored are boxes with a side of less than `SMALLEST_ASKED_SIDE` pixels, and persons who are almost wholly hidden:
-    none of head, trunk and legs is visible by 30 %, and what is visible fills less than `SMALLEST_ASKED_FILL` of its
-    box.
+    Ignored are boxes with a side of less than `SMALLEST_ASKED_SIDE` pixels, and persons who are almost wholly hidden or
+    outside the frame: none of head, trunk and legs is visible by 30 %.
     """
     truths = []
     for label in LABELS:
@@ -116,7 +114,7 @@ def drawn_truth(scene: SceneFrame) -> tuple[DrawnTruth, ...]:
                 continue
             tiny = min(box[2] - box[0], box[3] - box[1]) < SMALLEST_ASKED_SIDE
             rows.append(box)
-            ignored.append(tiny or (label == "person" and _hidden(character)))
+            ignored.append(tiny or (label == "person" and not character.visible_parts))
             characters.append(index)
         boxes = np.array(rows, float).reshape(-1, 4)
         truths.append(DrawnTruth(boxes, np.array(ignored, bool), np.array(characters, int)))
@@ -211,6 +209,14 @@ def scenes_to_measure(count: int) -> dict[str, Callable[[], Iterable[SceneFrame]
     }
 
 
+def by_crowd(prefix: str, answers: Sequence[SceneAnswers]) -> dict[str, list[SceneAnswers]]:
+    """All answers under `prefix`, then those of crowds and of all other scenes apart, as far as there are both."""
+    crowds = [answer for answer in answers if len(answer.truths[PERSON].boxes) >= CROWD]
+    others = [answer for answer in answers if len(answer.truths[PERSON].boxes) < CROWD]
+    parts = {f"{prefix}_crowds": crowds, f"{prefix}_others": others} if crowds and others else {}
+    return {prefix: list(answers), **parts}
+
+
 def measure_and_record(folder: Path = STARTER_FOLDER, count: int = SCENES) -> dict[str, float]:
     """Export the detector of `folder` if need be, measure both starters on `count` unseen scenes, as many of usual
     looks, and the sample film, and add the figures to the card. Returns all figures.
@@ -222,17 +228,12 @@ def measure_and_record(folder: Path = STARTER_FOLDER, count: int = SCENES) -> di
     figures: dict[str, float] = {}
     for prefix, scenes in scenes_to_measure(count).items():
         answers = answer_scenes(scenes(), yolo, sam)
-        boxes, masks = detector_figures(answers, prefix), mask_figures(answers, prefix)
-        add_figures(card, entry.file, boxes)
-        add_figures(card, sam.name, masks)
-        figures |= boxes | masks
+        for name, some in by_crowd(prefix, answers).items():
+            boxes, masks = detector_figures(some, name), mask_figures(some, name)
+            add_figures(card, entry.file, boxes)
+            add_figures(card, sam.name, masks)
+            figures |= boxes | masks
     return figures
-
-
-def _hidden(character: CharacterTruth) -> bool:
-    x1, y1, x2, y2 = character.box
-    filled = int(np.count_nonzero(character.mask)) / ((x2 - x1) * (y2 - y1))
-    return not character.visible_parts and bool(filled < SMALLEST_ASKED_FILL)
 
 
 def _found_boxes(answer: SceneAnswers, label: int) -> FoundBoxes:

@@ -21,13 +21,14 @@ from typing import Any
 
 import apsw
 
-from lora_assets.store import digest
 from lora_assets.verdicts.local_disk import share_type
 from lora_assets.verdicts.record import CLEARED, Mark, Verdict, VerdictError, from_line, to_line, utc_text
 
 _FORMAT = 1
 _BUSY_MS = 30_000
 _KEPT_BACKUPS = 14
+# Clocks of two machines differ, also by a wrongly set time zone, but by no more.
+_LATEST_AHEAD = timedelta(days=1)
 _COLUMNS = (
     "request_id", "at", "tracker", "dataset", "frame_sha256", "x1", "y1", "x2", "y2", "crop_id", "value", "stars",
     "note", "previous", "undoes",
@@ -244,10 +245,6 @@ class VerdictLog:
         """The current verdicts that say something: good, bad or exclude, in the order of time."""
         return [verdict for verdict in self.current().values() if verdict.value != CLEARED]
 
-    def version(self) -> str:
-        """Digest of all rows; equal logs give equal digests."""
-        return digest([verdict.mark.request_id for verdict in self._rows()])
-
     # --- carrying away and back --------------------------------------------------------------------------------------
 
     def export_lines(self) -> Iterator[str]:
@@ -257,15 +254,17 @@ class VerdictLog:
     def import_lines(self, lines: Iterable[str]) -> ImportCount:
         """Take exported rows with their times; rows that are there already are left as they are. All or none.
 
-        Raises VerdictError naming the line that does not fit or contradicts a row of the same request.
+        Raises VerdictError naming the line that does not fit, lies in the future, or contradicts a row of the same
+        request.
         """
         added = known = 0
+        latest = utc_text(datetime.now(UTC) + _LATEST_AHEAD)
         with self._transaction():
             for number, line in enumerate(lines, start=1):
                 if not line.strip():
                     continue
                 try:
-                    if self._take_as_it_is(from_line(line)):
+                    if self._take_as_it_is(from_line(line), latest):
                         added += 1
                     else:
                         known += 1
@@ -273,9 +272,15 @@ class VerdictLog:
                     raise VerdictError(f"line {number}: {error}; nothing was imported") from error
         return ImportCount(added, known)
 
-    def _take_as_it_is(self, verdict: Verdict) -> bool:
+    def _take_as_it_is(self, verdict: Verdict, latest: str) -> bool:
         there = self._read("WHERE request_id = ?", (verdict.mark.request_id,))
         if not there:
+            # Every later row must be later still, so one row of the far future would end the log.
+            if verdict.at > latest:
+                raise VerdictError(
+                    f"time {verdict.at} lies more than a day in the future: set this machine's clock, or the time of "
+                    "the line"
+                )
             self._db.execute(_INSERT, _row(verdict))
         elif _row(there[0]) != _row(verdict):
             raise VerdictError(f"request {verdict.mark.request_id} is in the log with other content")
@@ -341,5 +346,8 @@ def _way_out(error: Exception) -> str:
     if isinstance(error, apsw.BusyError | apsw.LockedError):
         return "another process has held it for half a minute: end that one, then try again"
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
-        return "the file is damaged: put the newest backup of data/verdicts/backups in its place"
+        return (
+            "the file is damaged: end every process that uses it, move it away together with its -wal and -shm files, "
+            "then put the newest backup of data/verdicts/backups in its place"
+        )
     return "see that the folder can be written and the disk is well, then try again"

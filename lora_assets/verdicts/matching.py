@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lora_assets.verdicts.places import CropPlace
-from lora_assets.verdicts.record import Verdict
+from lora_assets.verdicts.record import CLEARED, Verdict
 from lora_assets.vision.boxes import box_iou
 
 IOU_LIMIT = 0.8
@@ -41,6 +41,16 @@ class Matching:
 
     matched: tuple[Matched, ...]
     unmatched: tuple[Unmatched, ...]
+
+    def standing(self) -> Matching:
+        """The same without `cleared` verdicts.
+
+        They take part in the matching itself, so that an older word on the same pixels does not come back.
+        """
+        return Matching(
+            tuple(match for match in self.matched if match.verdict.value != CLEARED),
+            tuple(lost for lost in self.unmatched if lost.verdict.value != CLEARED),
+        )
 
     def by_crop(self) -> dict[str, Verdict]:
         """The verdict of each crop that has one, by crop id."""

@@ -145,7 +145,12 @@ def from_line(line: str) -> Verdict:
         mark = Mark(box=tuple(box) if isinstance(box, list) else box, **told)
     except TypeError as error:
         raise VerdictError(f"entries are missing: {error}") from error
-    return Verdict(_float_box(mark), utc_text(moment), previous)
+    except OverflowError as error:
+        raise VerdictError(f"the box holds a number that is too large: {error}") from error
+    try:
+        return Verdict(_float_box(mark), utc_text(moment), previous)
+    except OverflowError as error:
+        raise VerdictError(f"time {at!r} is outside the years 1 to 9999 in UTC") from error
 
 
 def _float_box(mark: Mark) -> Mark:

@@ -60,14 +60,25 @@ def clipped(xyxy: FloatArray, width: int, height: int) -> tuple[FloatArray, floa
     return inside, float(np.clip(1.0 - kept / area, 0.0, 1.0)) if area > 0 else 1.0
 
 
+def is_body_label(label: str, subject_labels: Sequence[str]) -> bool:
+    """True for persons and for subjects that are no heads or faces."""
+    return label == PERSON or (label in subject_labels and label not in (HEAD, FACE))
+
+
 def add_bodies(
-    boxes: Sequence[FoundBox], proportions: Proportions, width: int, height: int, body_label: str = PERSON
+    boxes: Sequence[FoundBox],
+    proportions: Proportions,
+    width: int,
+    height: int,
+    subject_labels: Sequence[str] = (PERSON,),
 ) -> list[FoundBox]:
     """The boxes, and after them a body box for each head or face that lies less than half inside any body.
 
-    A face inside a head box is the same character: the head makes the body.
+    A face inside a head box is the same character: the head makes the body. A made body gets the first subject label
+    that is no head or face.
     """
-    persons = xyxy_of([box for box in boxes if box.label == body_label])
+    persons = xyxy_of([box for box in boxes if is_body_label(box.label, subject_labels)])
+    body_label = next((label for label in subject_labels if is_body_label(label, subject_labels)), PERSON)
     heads = xyxy_of([box for box in boxes if box.label == HEAD])
     made: list[FoundBox] = []
     for box in boxes:
@@ -111,22 +122,24 @@ def join_same_bodies(boxes: Sequence[FoundBox]) -> list[FoundBox]:
         for number in bodies
     }
     kept = dict(enumerate(boxes))
+    corners = xyxy_of(boxes)
+    shares = inside_share(corners, corners)
     for small in sorted(bodies, key=lambda number: _area(boxes[number])):
         for large in sorted(bodies, key=lambda number: -_area(boxes[number])):
+            if shares[small, large] < _PART_SHARE:
+                continue
             if small == large or small not in kept or large not in kept or _area(boxes[small]) > _area(boxes[large]):
                 continue
             names = {name for name, _ in kept[small].votes}
             if names & {name for name, _ in kept[large].votes} or len(held[large]) > 1 or held[small] - held[large]:
                 continue
-            share = inside_share(np.array([boxes[small].xyxy]), np.array([boxes[large].xyxy]))[0, 0]
-            if share >= _PART_SHARE:
-                part = kept.pop(small)
-                kept[large] = replace(
-                    kept[large],
-                    votes=kept[large].votes + part.votes,
-                    confidence=max(kept[large].confidence, part.confidence),
-                    key_points=part.key_points if kept[large].key_points is None else kept[large].key_points,
-                )
+            part = kept.pop(small)
+            kept[large] = replace(
+                kept[large],
+                votes=kept[large].votes + part.votes,
+                confidence=max(kept[large].confidence, part.confidence),
+                key_points=part.key_points if kept[large].key_points is None else kept[large].key_points,
+            )
     return list(kept.values())
 
 

@@ -5,8 +5,8 @@ What a value means for the score does not belong here (checks).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -18,17 +18,21 @@ from lora_assets.vision.cutout import (
     CutOut,
     Head,
     Subject,
+    Xyxy,
     box_of,
     covered_centre,
+    once_per_cutout,
     share_inside,
     shared_area,
 )
+from lora_assets.vision.picture_flaws import percentile
 
-_SURE_HEAD = 0.6
+_SURE_HEAD = 0.5
 _SURE_POINT = 0.5
 _LIKE_SIZED = 0.35
 _OWN_PIECE = 0.3
 _FRAME_EDGE = 2
+_LEAST_SPAN = 60
 # Places of COCO's 17 key points.
 _HEAD_POINTS, _SHOULDERS, _HIPS, _KNEES, _ANKLES = slice(0, 5), slice(5, 7), slice(11, 13), slice(13, 15), slice(15, 17)
 _BODY_POINTS = (_HEAD_POINTS, _SHOULDERS, _HIPS, _KNEES, _ANKLES)
@@ -49,19 +53,20 @@ class Counts:
     agreed: int
 
 
-@lru_cache(maxsize=16)
+@once_per_cutout
 def count_by_each(cut: CutOut) -> Counts:
     """The three counts and what they come to: the least of those above one when two of them are, or one is certain.
 
-    Faces are certain when a second head surer than 0.6 is at least 0.35 of the tallest, detections when a swallowed
+    Faces are certain when a second head surer than 0.5 is at least 0.35 of the tallest, detections when a swallowed
     subject has a head of its own in the cut-out beside this one's or lies in it with 80 % of its mask.
     """
     swallowed = [other for other in cut.others if _is_somebody_else(cut, other)]
-    detections, masks, faces = 1 + len(swallowed), _large_pieces(cut), len(cut.inside)
+    heads = _heads_of_its_own(cut)
+    detections, masks, faces = 1 + len(swallowed), _large_pieces(cut), len(heads)
     if is_thing(cut) > 0.5:
         return Counts(detections, masks, faces, 0)
     several = [number for number in (detections, masks, faces) if number > 1]
-    certain = [faces] if _second_head_is_sure(cut) else []
+    certain = [faces] if _second_head_is_sure(heads) else []
     certain += [detections] if any(_is_surely_inside(cut, other) for other in swallowed) else []
     agreed = max(certain) if certain else min(several) if len(several) > 1 else 1
     return Counts(detections, masks, faces, agreed)
@@ -72,9 +77,27 @@ def count_characters(cut: CutOut) -> int:
     return count_by_each(cut).agreed
 
 
-def _second_head_is_sure(cut: CutOut) -> bool:
-    tallest = max((head.height for head in cut.inside), default=0.0)
-    sure = [head for head in cut.inside if head.height >= _LIKE_SIZED * tallest]
+def _heads_of_its_own(cut: CutOut) -> list[Head]:
+    """The heads in the cut-out but those at the top of a neighbour's box whose mask it does not hold: an arm stretched
+    out before a neighbour's face is no second face."""
+    beside = [box_of(other.detection) for other in cut.others if shared_area(cut, other) < 0.3 * other.row.area]
+    own = box_of(cut.detection)
+    heads = []
+    for head in cut.inside:
+        is_at = [_tops(box, head) for box in beside]
+        if not any(is_at) or _tops(own, head):
+            heads.append(head)
+    return heads
+
+
+def _tops(box: Xyxy, head: Head) -> bool:
+    """True when the head lies in the box and at its top."""
+    return share_inside(head.box, box) >= 0.8 and abs(head.box[1] - box[1]) < 0.4 * head.height
+
+
+def _second_head_is_sure(heads: Sequence[Head]) -> bool:
+    tallest = max((head.height for head in heads), default=0.0)
+    sure = [head for head in heads if head.height >= _LIKE_SIZED * tallest]
     return len(sure) > 1 and sorted(head.confidence for head in sure)[-2] >= _SURE_HEAD
 
 
@@ -227,11 +250,14 @@ def visible_cut(cut: CutOut) -> float:
     """How plainly the body goes on in the frame where the mask ends, 0..1: the larger of two signs.
 
     The worst side's share along which the mask ends straight while the same colour goes on in the frame; the frame's
-    edge and black bars do not count, as what lies behind them was never visible. And, where a pose model found key
-    points, the share of the body's sure ones (head, shoulders, hips, knees, ankles) that lie in the frame but not in
-    the mask.
+    edge and black bars do not count, as what lies behind them was never visible; neither does a figure whose middle
+    96 % span under 60 levels, as in a fade all colours are alike (the tolerance is 20). And, where a pose model found
+    key points, the share of the body's sure ones (head, shoulders, hips, knees, ankles) that lie in the frame but not
+    in the mask.
     """
     straight = max(min(side.contact, side.cut) for side in cut.sides.values())
+    if percentile(cut.histogram, 0.98) - percentile(cut.histogram, 0.02) < _LEAST_SPAN:
+        straight = 0.0
     points = _key_points(cut)
     if points is None:
         return min(1.0, straight)

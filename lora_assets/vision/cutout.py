@@ -6,8 +6,11 @@ here (checks, score).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
+from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
@@ -27,6 +30,7 @@ _BAR_LEVEL = 16.0
 _SAME_COLOUR = 20
 
 Xyxy = tuple[float, float, float, float]
+Measured = TypeVar("Measured")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class Side:
     border: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class CutOut:
     """A mask with what surrounds it. `mask` (bool), `colour` (uint8 RGB) and `grey` have the size of `window`, the
     mask's bounding box; `histogram` counts the mask's pixels by luminance 0..255; `heads` are those of the whole frame,
@@ -96,6 +100,19 @@ class CutOut:
     def detection(self) -> Detection:
         """The mask's detection."""
         return self.subject.detection
+
+
+def once_per_cutout(measure: Callable[[CutOut], Measured]) -> Callable[[CutOut], Measured]:
+    """`measure`, its answer kept as long as the cut-out lives: several checks ask for it, and none may hold a frame."""
+    known: WeakKeyDictionary[CutOut, Measured] = WeakKeyDictionary()
+
+    @wraps(measure)
+    def look_up(cut: CutOut) -> Measured:
+        if cut not in known:
+            known[cut] = measure(cut)
+        return known[cut]
+
+    return look_up
 
 
 def box_of(detection: Detection) -> Xyxy:

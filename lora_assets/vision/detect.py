@@ -24,9 +24,10 @@ from lora_assets.vision.body_box import (
     add_bodies,
     clipped,
     grow_by_key_points,
+    is_body_label,
     join_same_bodies,
 )
-from lora_assets.vision.boxes import KEY_POINTS, Boxes, FoundBox, no_boxes
+from lora_assets.vision.boxes import KEY_POINTS, Boxes, FoundBox, join_boxes, no_boxes
 from lora_assets.vision.detect_settings import DetectSettings
 from lora_assets.vision.fusion import weighted_boxes_fusion
 from lora_assets.vision.images import RgbImage
@@ -44,7 +45,7 @@ from lora_assets.vision.yolo_onnx import load_yolo_onnx
 
 __all__ = ["CODE_VERSION", "DetectSettings", "Detector", "detect_frame", "load_detector"]
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 Detector = Callable[[RgbImage], Boxes]
 """A frame in, boxes in pixels of the frame out; may be called from several threads at once."""
@@ -120,9 +121,8 @@ def find_boxes(
     finds: Sequence[Boxes], trust: Sequence[float], settings: DetectSettings, width: int, height: int
 ) -> tuple[list[FoundBox], int]:
     """The boxes of a frame from what its detectors found, surest first, bodies made from heads last, and how many boxes
-    had to be dropped. Boxes are clipped to the frame; one without
-    a hundredth of a pixel inside is dropped. Of all boxes the `keep`
-    surest stay."""
+    had to be dropped. Boxes are clipped to the frame; one without a hundredth of a pixel inside is dropped. Of all
+    boxes, those of one body joined, the `keep` surest stay."""
     fitting = [boxes.take(np.flatnonzero((boxes.xyxy[:, 2:] > boxes.xyxy[:, :2]).all(axis=1))) for boxes in finds]
     dropped = sum(given.dropped + len(given) - len(fit) for given, fit in zip(finds, fitting, strict=True))
     fused: list[FoundBox] = []
@@ -132,13 +132,13 @@ def find_boxes(
         if min(x2 - x1, y2 - y1) < _LEAST_SIDE:
             dropped += 1
             continue
-        is_body = box.label == PERSON or (box.label in settings.subject_labels and box.label not in (HEAD, FACE))
-        body_from = DETECTED if is_body else None
+        body_from = DETECTED if is_body_label(box.label, settings.subject_labels) else None
         fused.append(replace(box, xyxy=(x1, y1, x2, y2), outside_share=outside, body_from=body_from))
-    kept = [grow_by_key_points(box, width, height) for box in fused[: settings.keep]]
-    kept = join_same_bodies(kept)
+    joined = join_same_bodies([grow_by_key_points(box, width, height) for box in fused])
+    # A joined body is as sure as its surest part.
+    kept = sorted(joined, key=lambda box: (-box.confidence, box.label, box.xyxy))[: settings.keep]
     if settings.face_to_body:
-        kept = add_bodies(kept, settings.proportions, width, height)
+        kept = add_bodies(kept, settings.proportions, width, height, settings.subject_labels)
     return kept, dropped
 
 
@@ -161,7 +161,11 @@ def detect_frame(
     if settings.second_pass and not _has_subject(boxes, settings):
         ready = prepare(image, settings.second_pass)
         enlarge = ENLARGE in settings.second_pass
-        again = [find_enlarged(ready, detect) if enlarge else detect(ready) for detect, _ in main]
+        whole = [detect(ready) for detect, _ in main]
+        again = [
+            join_boxes([boxes, find_enlarged(ready, detect)]) if enlarge else boxes
+            for boxes, (detect, _) in zip(whole, main, strict=True)
+        ]
         found, lost = find_boxes(again, trusts, settings, width, height)
         dropped += lost
         found = [box for box in found if box.confidence >= settings.second_pass_conf]

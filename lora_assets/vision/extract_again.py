@@ -15,10 +15,9 @@ from lora_assets.tables import Detection, Mask, ScoredCrop
 from lora_assets.vision.cutout import Xyxy, box_of
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.masks import encode_mask, mask_bounds, mask_pixels, window_pixels
+from lora_assets.vision.neighbours import DUPLICATE_IOU
 from lora_assets.vision.refine import RefineSettings, refine_row
 from lora_assets.vision.score import ScoreSettings, score_frame, score_one
-
-CODE_VERSION = "1"
 
 WIDER = 0.25
 # Flags that a better box can mend. A black, flat or double crop stays what it is.
@@ -65,9 +64,10 @@ def score_with_second_try(
 ) -> list[ScoredMask]:
     """The judged crops of a frame, in order; those with a flag of MENDED_BY_A_WIDER_BOX after one second extraction.
 
-    A second mask gives up what other subjects have, is refined like the first, and is kept when it scores better; the
-    row says that it was tried (`extracted_again`) and carries the mask that was kept. Without `segment`, or with
-    `settings.extract_again` off, nothing is tried. Raises ValueError as `score_frame` does.
+    A second mask is refined like the first and, where growing spares the neighbours, gives up what other subjects have
+    (in their second masks, where those were kept before it; a second box of the same body is no other subject). It is
+    kept when it scores better; the row says that it was tried (`extracted_again`) and carries the mask that was kept.
+    Without `segment`, or with `settings.extract_again` off, nothing is tried. Raises ValueError as `score_frame` does.
     """
     rows = score_frame(image, detections, masks, settings)
     first = [ScoredMask(row, mask) for row, mask in zip(rows, masks, strict=True)]
@@ -83,9 +83,15 @@ def score_with_second_try(
     if segment is None or not settings.extract_again or not wide:
         return first
     found_masks = segment(image, list(wide.values()))
+    newest = list(masks)
     for (index, box), mask in zip(wide.items(), found_masks, strict=True):
-        others = [other for place, other in enumerate(masks) if place != index]
-        second = _second_mask(mask, others, width, height, refine)
+        others = [other for place, other in enumerate(newest) if place != index]
+        spared = [
+            newest[place]
+            for place, other in enumerate(masks)
+            if place != index and not _is_same_body(masks[index], other)
+        ]
+        second = _second_mask(mask, spared if refine.spare_neighbours else [], width, height, refine)
         if second is None:
             continue
         told = [_box_around(by_id[d.detection_id], second, box) if d.detection_id == mask.detection_id else d
@@ -94,22 +100,38 @@ def score_with_second_try(
         kept = first[index]
         if scored.score > kept.crop.score:
             first[index] = ScoredMask(_with_mask(scored, second), second)
+            newest[index] = second
         else:
             first[index] = ScoredMask(replace(kept.crop, extracted_again=True), kept.mask)
     return first
 
 
-def _second_mask(mask: Mask, others: Sequence[Mask], width: int, height: int, refine: RefineSettings) -> Mask | None:
-    """The new mask without the other subjects' pixels, refined; None when nothing is left."""
+def _is_same_body(one: Mask, other: Mask) -> bool:
+    """True for masks so alike that they are two boxes of one character."""
+    here = mask_pixels(one)
+    shared = int(np.count_nonzero(here & window_pixels(other, (one.x, one.y, one.width, one.height))))
+    return shared > 0 and shared >= DUPLICATE_IOU * (one.area + other.area - shared)
+
+
+def _second_mask(mask: Mask, spared: Sequence[Mask], width: int, height: int, refine: RefineSettings) -> Mask | None:
+    """The new mask refined, without the pixels of the subjects to spare; None when nothing is left."""
+    own = _without(mask, spared, width, height)
+    if own is None or not spared:
+        return own and refine_row(own, width, height, refine)
+    grown = _without(refine_row(own, width, height, refine), spared, width, height)
+    # The baseline preset changes no pixel: it trims the window and measures the shape of what is left.
+    return grown and refine_row(grown, width, height, replace(refine, preset="baseline"))
+
+
+def _without(mask: Mask, spared: Sequence[Mask], width: int, height: int) -> Mask | None:
     window = (mask.x, mask.y, mask.width, mask.height)
     pixels = mask_pixels(mask)
-    for other in others:
+    for other in spared:
         pixels &= ~window_pixels(other, window)
     if mask_bounds(pixels) is None:
         return None
     area = int(np.count_nonzero(pixels))
-    own = replace(mask, rle=encode_mask(pixels), area=area, coverage=area / (width * height))
-    return refine_row(own, width, height, refine)
+    return replace(mask, rle=encode_mask(pixels), area=area, coverage=area / (width * height))
 
 
 def _box_around(found: Detection, mask: Mask, wide: Detection) -> Detection:

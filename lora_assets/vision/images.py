@@ -21,7 +21,7 @@ import cv2
 import imagehash
 import numpy as np
 import numpy.typing as npt
-from PIL import (
+from PIL import (  # noqa: F401 - a plugin puts its opener into Image.OPEN when it is imported
     AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
@@ -43,16 +43,6 @@ RgbImage = npt.NDArray[np.uint8]
 # process, whichever of the two is imported first. And Image.open checks Image.MAX_IMAGE_PIXELS, a global that only
 # warns up to twice its value: here the limit is a setting, is checked on the header, and refuses; the global keeps its
 # default for everybody else in the process.
-_PLUGINS = (
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    WebPImagePlugin,
-    BmpImagePlugin,
-    TiffImagePlugin,
-    GifImagePlugin,
-    AvifImagePlugin,
-)
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
 _OPENERS: dict[str, tuple[Callable[..., Any], Callable[[bytes], Any]]] = {
     name: (Image.OPEN[name][0], Image.OPEN[name][1] or (lambda _: True)) for name in _FORMATS

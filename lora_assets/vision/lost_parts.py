@@ -6,13 +6,12 @@ The mirror image of `mask_facts.background_left`. Whether a value is bad does no
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lora_assets.vision.cutout import CutOut
+from lora_assets.vision.cutout import CutOut, once_per_cutout
 from lora_assets.vision.masks import BoolMask
 
 _WORK_SIDE = 160
@@ -28,7 +27,7 @@ class LostParts:
     ends: float
 
 
-@lru_cache(maxsize=16)
+@once_per_cutout
 def find_lost_parts(cut: CutOut) -> LostParts | None:
     """The lost parts of a cut-out, from its own frame; None for a mask without pixels or without anything around it.
 

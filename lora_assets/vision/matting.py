@@ -45,8 +45,8 @@ def check_method(method: str) -> str:
 def soft_alpha(image: RgbImage, mask: BoolMask, method: str) -> FloatImage:
     """Alpha (0 to 1, HxW) of a mask HxW in its picture HxWx3; `none` gives the mask itself.
 
-    Only a band along the XX inwards, since refined masks are
-    grown, and 3 pixels outwards. A mask without such a band on both sides (empty, whole window) stays hard.
+    Only a band along the outline is open: 3 to 14 pixels inwards (6 % of the root of the mask's area), since refined
+    masks are grown, and 3 pixels outwards. A mask without such a band on both sides (empty, whole window) stays hard.
     """
     hard = mask.astype(np.float32)
     band, core = unknown_band(mask)

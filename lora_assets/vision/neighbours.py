@@ -9,18 +9,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lora_assets.vision.masks import BoolMask
+from lora_assets.vision.masks import BoolMask, mask_bounds
 
 CODE_VERSION = "1"
 
 DUPLICATE_IOU = 0.7
 """Masks that are this alike show one character twice: which box to keep is the detector's question, and dividing them
 would tear the character apart."""
+
+
+class Sureness(Protocol):
+    """An array (HxW), or what makes any part of one when it is asked for: those of a whole frame may fill gigabytes."""
+
+    def __getitem__(self, part: tuple[slice, slice], /) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +40,7 @@ class Claim:
     x: int
     y: int
     mask: BoolMask
-    sureness: npt.NDArray[np.floating]
+    sureness: Sureness
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,12 +71,14 @@ def divide(claims: Sequence[Claim]) -> list[Share]:
         bottom = min(one.y + one.mask.shape[0], two.y + two.mask.shape[0])
         if left >= right or top >= bottom:
             continue
-        here = np.s_[top - one.y : bottom - one.y, left - one.x : right - one.x]
-        there = np.s_[top - two.y : bottom - two.y, left - two.x : right - two.x]
-        both = one.mask[here] & two.mask[there]
+        both = one.mask[_part(one, left, top, right, bottom)] & two.mask[_part(two, left, top, right, bottom)]
         shared = int(np.count_nonzero(both))
-        if not shared or shared >= DUPLICATE_IOU * (areas[first] + areas[second] - shared):
+        bounds = mask_bounds(both)
+        if bounds is None or shared >= DUPLICATE_IOU * (areas[first] + areas[second] - shared):
             continue
+        x, y, width, height = bounds
+        both = both[y : y + height, x : x + width]
+        here, there = (_part(each, left + x, top + y, left + x + width, top + y + height) for each in (one, two))
         goes_to_first = one.sureness[here] >= two.sureness[there]
         lost[first][here] |= both & ~goes_to_first
         lost[second][there] |= both & goes_to_first
@@ -77,3 +86,8 @@ def divide(claims: Sequence[Claim]) -> list[Share]:
         Share(claim.mask & ~gone, float(np.count_nonzero(gone)) / area if area else 0.0)
         for claim, gone, area in zip(claims, lost, areas, strict=True)
     ]
+
+
+def _part(claim: Claim, left: int, top: int, right: int, bottom: int) -> tuple[slice, slice]:
+    """Where a part of the frame lies in the claim's mask."""
+    return slice(top - claim.y, bottom - claim.y), slice(left - claim.x, right - claim.x)

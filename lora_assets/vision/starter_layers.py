@@ -74,7 +74,7 @@ def drawn_points(points: torch.Tensor, side: int = LOOK_SIDE) -> torch.Tensor:
 
 
 class LookNetwork(nn.Module):
-    """From looks Bx`CHANNELS`x192x192: logits Bx4x96x96 (the single mask, then three), and their predicted IoUs Bx4."""
+    """From looks Bx`CHANNELS`xSxS: logits Bx4x(S/2)x(S/2) (the single mask, then three), and predicted IoUs Bx4."""
 
     def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
         super().__init__()
@@ -162,7 +162,7 @@ class LookDecoder(nn.Module):
 def look_picture(
     image: torch.Tensor, look: Look, box: torch.Tensor, tokens: torch.Tensor, mask: torch.Tensor
 ) -> torch.Tensor:
-    """What the network sees of a normalised image 3xHxW: `CHANNELS`x192x192.
+    """What the network sees of a normalised image 3xHxW: `CHANNELS`x`LOOK_SIDE`x`LOOK_SIDE`.
 
     `tokens` Nx3 are the prompt's points and corners in input pixels, `mask` 1xMxM the given mask (zeros: none).
     """

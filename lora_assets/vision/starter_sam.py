@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 IMAGE_SIZE = 768
 """Side in pixels of the square that a frame is resized into (longest side) and padded to."""
-LOOK_SIDE = 192
+LOOK_SIDE = 160
 """Pixels per side of a look at a prompt."""
 CELL = 16
 """Pixels per side of a cell of the "embedding"."""

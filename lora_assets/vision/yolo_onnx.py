@@ -68,10 +68,8 @@ def open_session(path: Path, threads: int = 1) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    wanted = ["CUDAExecutionProvider"] if device() == "cuda" else []
-    providers = [name for name in wanted if name in onnxruntime.get_available_providers()] + ["CPUExecutionProvider"]
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+        return onnxruntime.InferenceSession(str(path), options, providers=execution_providers())
     except (
         errors.Fail, errors.InvalidProtobuf, errors.InvalidGraph, errors.InvalidArgument, errors.NotImplemented,
         errors.NoSuchFile, errors.RuntimeException,
@@ -79,6 +77,14 @@ def open_session(path: Path, threads: int = 1) -> Any:
         raise ModelError(
             f"{path} cannot be opened as an ONNX model ({error}): fetch it again, or export it anew"
         ) from error
+
+
+def execution_providers() -> list[str]:
+    """What sessions run on here, the first that fits: CUDA where a GPU is to be used and this onnxruntime can."""
+    import onnxruntime
+
+    wanted = ["CUDAExecutionProvider"] if device() == "cuda" else []
+    return [name for name in wanted if name in onnxruntime.get_available_providers()] + ["CPUExecutionProvider"]
 
 
 def _not_yolo(path: Path, reason: str) -> ModelError:
@@ -114,13 +120,18 @@ def _own_side(told: str) -> int:
 
 
 def _read_output(output: FloatArray, fit: Letterbox, limits: YoloLimits, class_count: int, path: Path) -> FoundBoxes:
-    """Boxes of one answer: (4+classes+extra, N) with centres and sizes, or (N, 6) when the file suppresses itself."""
+    """Boxes of one answer: (4+classes+extra, N) with centres and sizes, or (N, 6) when the file suppresses itself.
+
+    Raises ValueError for scores of nothing but NaN.
+    """
     if output.shape[1] == 6 and output.shape[0] != 4 + class_count:
+        _check_scores(output[:, 4], path)
         rows = output[output[:, 4] > limits.conf][: limits.max_det]
         return FoundBoxes(fit.to_frame(rows[:, :4]), rows[:, 4], rows[:, 5].astype(np.int64))
     if output.shape[0] < 4 + class_count:
         raise _not_yolo(path, f"it answers with shape {output.shape} for {class_count} classes")
     scores = output[4 : 4 + class_count]
+    _check_scores(scores, path)
     classes, confidence = scores.argmax(axis=0), scores.max(axis=0)
     sure = np.flatnonzero(confidence > limits.conf)
     sure = sure[np.argsort(-confidence[sure], kind="stable")][:_MOST_CANDIDATES]
@@ -128,3 +139,8 @@ def _read_output(output: FloatArray, fit: Letterbox, limits: YoloLimits, class_c
     xyxy = np.concatenate([centre - half, centre + half], axis=1)
     kept = non_maximum_suppression(xyxy, confidence[sure], classes[sure], limits.iou)[: limits.max_det]
     return FoundBoxes(fit.to_frame(xyxy[kept]), confidence[sure][kept], classes[sure][kept].astype(np.int64))
+
+
+def _check_scores(scores: FloatArray, path: Path) -> None:
+    if scores.size and np.isnan(scores).all():
+        raise ValueError(f"{path} answers with NaN: if it does so for every frame, fetch the weights again")

@@ -8,15 +8,20 @@ import json
 import os
 import shutil
 
+import pyarrow.parquet as pq
 import pytest
 
-from lora_assets.cli.app import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_SEALED, EXIT_USAGE
+from lora_assets.cli.app import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_SEALED
 from lora_assets.cli.project import Project
 from lora_assets.cli.runs import dagster_home, open_instance
+from lora_assets.planning import plan_all
 from lora_assets.specs import LIVE, TrackerSpec, read_tracker, register_dataset, set_sealed, write_tracker
 from lora_assets.store import Store
-from lora_assets.tables import TABLES, columns
+from lora_assets.tables import TABLES, RawFrame, columns
 from lora_assets.tracker.summary import read_dashboard
+from lora_assets_tests.judge.cells import DATASET, TRACKER, make_cell
+
+EXIT_USAGE = 2
 
 
 def test_a_folder_becomes_a_tracker_and_a_second_run_does_nothing(project, drop_frames, tmp_path, run):
@@ -252,6 +257,38 @@ def test_status_tells_each_tracker_what_is_wrong_or_due(project, drop_frames, ru
     shown = json.loads(run("tracker", "show", "ABSENT")[1])
     assert "yolov8n" in shown["problem"]
     assert shown["recipes"] == []
+
+
+def test_a_tracker_whose_proportions_cannot_be_read_stops_no_other(project, drop_frames, run):
+    data = project / "data"
+    folder = drop_frames("film", count=1)
+    write_tracker(data, TrackerSpec("FINE", ("film",)))
+    settings = {"detect": {"proportions_from": "FIRST"}}
+    write_tracker(data, TrackerSpec("LATER", ("film",), settings=settings))
+    damaged = Store(data).table_path("detections", "film", "FIRST")
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"no table")
+    told = {entry["tracker"]: entry for entry in json.loads(run("status", "--json")[1])}
+    assert "materialize it again" in told["LATER"]["problem"]
+    assert (told["FINE"]["problem"], told["FINE"]["due"]) == ("", ["film"])
+    assert any(problem.startswith("LATER: ") for problem in plan_all(data).problems)
+    assert "materialize it again" in json.loads(run("tracker", "show", "LATER")[1])["problem"]
+    assert run("tracker", "seal", "LATER", "--force")[0] == 0
+    # A new tracker is planned for the folder that it will be of.
+    err = run("run", "--input", str(folder), "--tracker", "NEW", "--set", "detect.proportions_from=FIRST")[2]
+    assert "materialize it again" in err
+
+
+def test_a_table_of_an_earlier_version_is_shown_without_the_columns_that_it_lacks(project, run):
+    make_cell(project / "data", frames=1)
+    store = Store(project / "data")
+    listed = store.frames_of(DATASET, TRACKER)
+    assert listed is not None
+    store.publish(store.table_path("raw_frames", DATASET), RawFrame, [listed.read()], "v", {})
+    path = store.table_path("detections", DATASET, TRACKER)
+    pq.write_table(pq.read_table(path).drop_columns(["agreement"]), path)
+    for form in ("table", "json", "csv"):
+        assert run("show", "detections", "--tracker", TRACKER, "--format", form)[0] == 0
 
 
 def test_status_tells_a_due_page_and_changed_folders(project, drop_frames, run):

@@ -6,6 +6,7 @@ import pytest
 
 from lora_assets.verdicts import open_log
 from lora_assets_tests.judge.cells import TRACKER, make_cell, mark_crops
+from lora_assets_tests.verdicts.marks import a_mark
 
 
 @pytest.fixture
@@ -22,10 +23,28 @@ def test_verdicts_are_carried_away_and_back(run, marked, project):
     code, out, _ = run("verdicts", "export", "marks.jsonl")
     assert (code, out.strip()) == (0, "wrote 80 rows to marks.jsonl")
     assert run("verdicts", "import", "marks.jsonl")[1].strip() == "0 rows taken, 80 were known"
-    for path in (project / "data" / "verdicts").iterdir():
+    for path in (project / "data" / "verdicts").glob("verdicts.sqlite*"):
         path.unlink()
     assert run("verdicts", "import", "marks.jsonl")[1].strip() == "80 rows taken, 0 were known"
     assert run("verdicts", "export")[1] == (project / "marks.jsonl").read_text()
+
+
+def test_files_are_named_from_where_the_person_stands_and_any_note_comes_back(run, project, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with open_log(project / "data") as log:
+        log.append(a_mark(note="a\u2028b\u0085c\x1dd\r\ne"))
+    for arguments in (("export", "marks.jsonl"), ("backup", "copy.sqlite"), ("import", "marks.jsonl")):
+        monkeypatch.chdir(elsewhere)
+        assert run("verdicts", *arguments)[0] == 0
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["copy.sqlite", "marks.jsonl"]
+    assert len(list((project / "data" / "verdicts" / "backups").glob("*.sqlite"))) == 1
+    for path in (project / "data" / "verdicts").glob("verdicts.sqlite*"):
+        path.unlink()
+    monkeypatch.chdir(elsewhere)
+    assert run("verdicts", "import", "marks.jsonl")[1].strip() == "1 rows taken, 0 were known"
+    with open_log(project / "data") as log:
+        assert log.history()[0].mark.note == "a\u2028b\u0085c\x1dd\r\ne"
 
 
 @pytest.mark.parametrize("content", [b"nonsense\n", b"\xff\xfe"])
@@ -73,3 +92,4 @@ def test_the_judge_without_verdicts_and_with_a_wrong_name(run, project):
     assert out.startswith("not active: 0 verdicts")
     assert run("judge", "--tracker", "NOBODY")[0] == 3
     assert run("judge", "--tracker", TRACKER, "--unsure-band", "0.9")[0] == 3
+    assert run("judge", "--tracker", TRACKER, "--seed", "-1")[0] == 3

@@ -7,7 +7,7 @@ import json
 import pytest
 from PIL import Image
 
-from lora_assets.cli.app import EXIT_USAGE
+EXIT_USAGE = 2
 
 
 def test_a_sheet_is_drawn(run, tmp_path):
@@ -31,14 +31,26 @@ def test_frames_are_drawn_with_their_truth(run, tmp_path, film):
     assert ("held" in truth["images"][0]) is film
 
 
+def test_a_smaller_set_leaves_nothing_of_a_larger_one(run, tmp_path):
+    folder = tmp_path / "f"
+    for count in (3, 1):
+        assert run("scenes", "draw", str(folder), "--frames", str(count), "--size", "96x64")[0] == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["frame_000001.png", "truth.json"]
+    assert run("scenes", "draw", str(folder), "--frames", "1", "--size", "20x20")[0] == EXIT_USAGE
+    assert not (folder / "truth.json").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["draw", "f", "--size", "big"], "WIDTHxHEIGHT"),
         (["draw", "f", "--size", "20x20"], "at least 64 pixels"),
+        (["draw", "f", "--size", "10000x10000"], "64 megapixels are the most"),
+        (["draw", "f", "--size", "10000x10000", "--film"], "64 megapixels are the most"),
         (["draw", "f", "--seed", "-1"], "seed is -1"),
         (["draw", "f", "--looks", "odd"], "looks is 'odd'"),
         (["sheet", "s.png", "--style", "oils"], "style is 'oils'"),
+        (["sheet", "s.png", "--columns", "50", "--width", "1920"], "65500 a side"),
         (["sheet", "s.gif"], "must end in .png or .jpg"),
     ],
 )

@@ -4,6 +4,7 @@ import pytest
 
 from lora_assets.judge.learning import JudgeSettings
 from lora_assets.judge.making import crop_rows, judge_path, judge_tracker, make_judge, picture_path, read_judge
+from lora_assets.specs import SpecError
 from lora_assets.store import Store, StoreError
 from lora_assets.verdicts import Mark, open_log
 from lora_assets_tests.judge.cells import DATASET, TRACKER, make_cell, mark_crops, sha
@@ -61,6 +62,25 @@ def test_exclude_and_cleared_teach_nothing_and_lost_verdicts_are_told(data, log)
     assert after.judge.model == before.judge.model
     assert {lost["crop"] for lost in after.unmatched()} == {"small", "gone"}
     assert after.numbers()["unmatched"] == 2.0
+
+
+def test_a_cleared_crop_does_not_get_back_what_was_said_of_it_before_it_was_cut_anew(data, log):
+    make_cell(data)
+    box = (10.0, 5.0, 110.0, 170.0)
+    log.append(
+        Mark(TRACKER, DATASET, sha(3), box, "before", "good", "b1"),
+        Mark(TRACKER, DATASET, sha(3), box, "crop00030", "cleared", "b2"),
+    )
+    made = make_judge(Store(data), log, TRACKER, QUICK)
+    assert made.judge.report.verdicts == 0
+    assert made.matching.matched == ()
+    assert [lost["crop"] for lost in made.unmatched()] == ["before"]
+
+
+def test_what_is_no_tracker_id_names_no_folder(data, log):
+    with pytest.raises(SpecError, match="does not fit"):
+        make_judge(Store(data), log, "../../elsewhere", QUICK)
+    assert not (data.parent / "elsewhere").exists()
 
 
 def test_verdicts_of_another_tracker_on_the_same_pixels_count(data, log):

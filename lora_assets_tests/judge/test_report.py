@@ -138,10 +138,26 @@ def test_columns_that_a_row_does_not_have_make_it_abstain(judged):
     assert gone.tier == rows[0]["tier"]
 
 
-def test_a_flag_that_nobody_judged_makes_it_abstain(judged):
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"character_count": 4},
+        {"flags": ["flat"], "flag_values": [1.0], "flag_limits": [3.0]},
+        {"body_completeness": 0.4},
+    ],
+)
+def test_what_nobody_judged_makes_it_abstain(judged, change):
     rows, *_, judge = judged
-    row = rows[0] | {"character_count": 4}
-    assert judge_probabilities(judge.model, [row])[0].abstained == OUTSIDE
+    assert judge_probabilities(judge.model, [rows[0] | change])[0].abstained == OUTSIDE
+
+
+def test_a_judge_that_may_move_no_crop_is_not_better_than_the_rules():
+    rows, labels, groups = drawn_rows(120)
+    judge = learn([row | {"is_valid_content": False} for row in rows], labels, groups, QUICK)
+    assert judge.model is not None
+    assert not judge.active
+    assert judge.report.comparison.difference == 0.0
+    assert judge.report.curve[0][1] == judge.report.comparison.rules
 
 
 def test_a_veto_of_the_rules_stands(judged):
@@ -168,7 +184,15 @@ def test_the_queue_begins_where_the_judge_knows_least():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"folds": 1}, {"unsure_band": 0.5}, {"interval": 1.0}, {"least_verdicts": 1}, {"outside_limit": 0.0}]
+    "wrong",
+    [
+        {"folds": 1},
+        {"unsure_band": 0.5},
+        {"interval": 1.0},
+        {"least_verdicts": 1},
+        {"outside_limit": 0.0},
+        {"seed": -1},
+    ],
 )
 def test_settings_that_do_not_fit_are_refused(wrong):
     with pytest.raises(ValueError, match="do not fit"):

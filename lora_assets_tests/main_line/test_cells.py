@@ -26,6 +26,7 @@ def test_every_frame_gets_detections_masks_and_crops(data, drop_frames, line):
         assert png.exists() == row.has_picture
         if row.has_picture:
             rgba = cv2.imdecode(np.frombuffer(png.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+            assert rgba is not None
             assert rgba.shape == (row.height, row.width, 4)
             assert int((rgba[..., 3] > 0).sum()) == row.pixel_count
 
@@ -192,14 +193,15 @@ def test_a_row_that_breaks_its_type_costs_only_its_frame(drop_frames, line, monk
     from lora_assets.main_line import cells
 
     drop_frames(count=3)
-    score_frame = cells.score_frame
+    score = cells.score_with_second_try
     broken = iter([True])
 
     def scores(*args):
-        rows = score_frame(*args)
-        return [replace(row, score=float("nan")) for row in rows] if next(broken, False) else rows
+        scored = score(*args)
+        bad = next(broken, False)
+        return [replace(each, crop=replace(each.crop, score=float("nan"))) for each in scored] if bad else scored
 
-    monkeypatch.setattr(cells, "score_frame", scores)
+    monkeypatch.setattr(cells, "score_with_second_try", scores)
     crops = line.make(line.cell())[2]
     assert crops.rows == 2
     assert "NaN" in next(iter(crops.dropped.values()))

@@ -127,7 +127,7 @@ def test_starter_sam_answers_boxes_and_points_through_the_predictor():
     predictor = SamPredictor(load_starter_sam(STARTER_SAM))
     predictor.set_image(scene.image)
     masks, ious, low = predictor.predict(box=np.array(scene.characters[0].box), multimask_output=True)
-    assert masks.shape == (3, *scene.image.shape[:2]) and masks.dtype == bool and low.shape == (3, 128, 128)
+    assert masks.shape == (3, *scene.image.shape[:2]) and masks.dtype == bool and low.shape == (3, 192, 192)
     rows, columns = np.nonzero(scene.characters[0].mask)
     middle = len(rows) // 2
     masks, ious, _ = predictor.predict(
@@ -172,7 +172,7 @@ def test_tiny_and_hidden_persons_are_not_asked_for():
         _character(thin, 1.0, ("head", "torso")),
     )
     face, head, person = drawn_truth(SceneFrame(np.zeros((100, 100, 3), np.uint8), characters, 1))
-    assert person.ignored.tolist() == [False, False, True, False, True]
+    assert person.ignored.tolist() == [False, False, True, True, True]
     assert face.ignored.all() and len(head.boxes) == 0 and person.characters.tolist() == [0, 1, 2, 3, 4]
 
 

@@ -70,6 +70,9 @@ def test_any_other_text_is_a_note(note):
         ({"previous": "fine"}, "previous value"),
         ({"box": "none"}, "box"),
         ({"box": [1, 2, 3, "4"]}, "box"),
+        ({"box": [1, 2, 10**400, 10**400]}, "too large"),
+        ({"at": "9999-12-31T23:59:59-10:00"}, "years 1 to 9999"),
+        ({"at": "0001-01-01T00:00:00+10:00"}, "years 1 to 9999"),
     ],
 )
 def test_a_line_that_does_not_fit_says_why(change, told):

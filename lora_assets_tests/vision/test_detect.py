@@ -294,6 +294,14 @@ def test_other_onnx_files_are_refused(tmp_path: Path) -> None:
             load_detector(resolve(str(path), tmp_path), DetectSettings())
 
 
+@pytest.mark.parametrize("shape", [(1, 5, 7), (1, 7, 6)])
+def test_scores_of_nothing_but_nan_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = constant_onnx(tmp_path / "net.onnx", np.full(shape, np.nan, np.float32), (32, 32))
+    detector = load_detector(resolve(str(path), tmp_path), DetectSettings())
+    with pytest.raises(ValueError, match=r"net\.onnx answers with NaN"):
+        detector(np.full((32, 32, 3), 255, np.uint8))
+
+
 def test_a_frame_answered_with_nothing_but_nan_is_refused_and_a_single_nan_is_dropped(tmp_path: Path) -> None:
     white = np.full((32, 32, 3), 255, np.uint8)
     path = constant_onnx(tmp_path / "net.onnx", _answer((float("nan"), 16, 8, 8, 0.9)), (32, 32))
@@ -345,6 +353,33 @@ def test_the_surest_boxes_are_kept_and_doubles_fall_away() -> None:
     boxes = _boxes(*[(9 * i, 0, 9 * i + 5, 5, i / 10, "person") for i in range(9)], (72, 0, 77, 5, 0.8, "person"))
     rows = detect_frame(_noise(100, 50), FRAME, [lambda _image: boxes], DetectSettings(keep=3))
     assert [round(row.confidence, 1) for row in rows] == [0.8, 0.7, 0.6]
+
+
+def test_a_joined_body_is_kept_for_its_surest_part() -> None:
+    whole = _boxes((0, 0, 40, 90, 0.3, "person"), (50, 0, 90, 90, 0.5, "person"), detector="first")
+    half = _boxes((0, 0, 40, 40, 0.9, "person"), detector="second")
+    made = DetectSettings(weights=("first", "second"), keep=1)
+    (row,) = detect_frame(_noise(100, 100), FRAME, [lambda _i: whole, lambda _i: half], made)
+    assert (row.x2, row.y2, row.confidence) == (40.0, 90.0, 0.9)
+
+
+def test_a_subject_of_another_label_is_the_body_of_its_head() -> None:
+    boxes = _boxes((0, 0, 40, 90, 0.9, "cat"), (10, 0, 30, 20, 0.8, "head"), (60, 0, 70, 10, 0.7, "head"))
+    made = DetectSettings(subject_labels=("cat", "person"))
+    rows = detect_frame(_noise(100, 100), FRAME, [lambda _i: boxes], made)
+    assert [(row.label, row.body_from) for row in rows if row.is_subject] == [
+        ("cat", "detected"), ("cat", "expanded_from_head"),
+    ]  # fmt: skip
+
+
+def test_an_enlarged_second_look_sees_the_whole_frame_too() -> None:
+    def only_whole(image: Rgb) -> Boxes:
+        found = image.shape[:2] == (100, 100) and image.std() > 10
+        return _boxes((5, 5, 95, 95, 0.7, "person")) if found else no_boxes()
+
+    dim = (_noise(100, 100) // 16 + 100).astype(np.uint8)
+    (row,) = detect_frame(dim, FRAME, [only_whole], DetectSettings(second_pass=("contrast", "enlarge")))
+    assert row.prepared and row.is_subject
 
 
 def test_nothing_found_gives_no_rows() -> None:

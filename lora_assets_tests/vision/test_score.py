@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lora_assets.scenes import SceneFrame, draw_scene
+from lora_assets.scenes.truth import CharacterTruth
 from lora_assets.tables import ScoredCrop, to_table
 from lora_assets.vision.checks import CHECKS, GRAVE, MILD
+from lora_assets.vision.mask_facts import measure_shape
 from lora_assets.vision.refine import refine_rows
 from lora_assets.vision.score import HIGH, PARTS, ScoreSettings, find_flaws, penalty_of, score_frame, tier_of
 from lora_assets_tests.vision.drawn import detection_row, mask_row, noise_mask, scene_rows
@@ -26,24 +28,53 @@ def scenes() -> list[SceneFrame]:
     return [draw_scene(seed, WIDTH, HEIGHT) for seed in range(60)]
 
 
-def test_most_whole_single_characters_are_high(scenes: list[SceneFrame]):
+@pytest.fixture(scope="module")
+def plain_scenes(scenes: list[SceneFrame]) -> list[SceneFrame]:
+    """Without effects: blur, fades, combs and lettering are defects of their own."""
+    alone = [draw_scene(seed, WIDTH, HEIGHT, characters=1, effects=False) for seed in range(40)]
+    return [*(scene for scene in scenes if not scene.effects), *alone]
+
+
+def is_good(truth: CharacterTruth) -> bool:
+    """Head and torso are there, in one piece, large enough, and the frame does not cut the head."""
+    x1, y1, x2, y2 = truth.box
+    head = truth.head_box
+    if not {"head", "torso"} <= set(truth.visible_parts) or max(x2 - x1, y2 - y1) < 256 or head is None:
+        return False
+    shape = measure_shape(truth.mask, 0, 0, WIDTH, HEIGHT)
+    return min(head[0], head[1], WIDTH - head[2], HEIGHT - head[3]) >= 2 and shape.speck_share < 0.012
+
+
+def test_most_good_characters_are_high(plain_scenes: list[SceneFrame]):
     tiers = []
-    for scene in [*scenes, *(draw_scene(seed, WIDTH, HEIGHT, characters=1, effects=False) for seed in range(40))]:
+    for scene in plain_scenes:
         detections, masks = scene_rows(scene)
         for row, truth in zip(score_frame(scene.image, detections, masks), scene.characters, strict=True):
-            x1, y1, x2, y2 = truth.box
-            if set(truth.visible_parts) == {"head", "torso", "legs"} and max(x2 - x1, y2 - y1) >= 256:
+            if is_good(truth):
                 tiers.append(row.tier)
     assert len(tiers) >= 10
     assert tiers.count(HIGH) >= 0.8 * len(tiers)
 
 
-def test_most_refined_characters_of_scenes_have_no_flag(scenes: list[SceneFrame]):
+def test_most_refined_good_characters_have_no_flag(plain_scenes: list[SceneFrame]):
+    rows = []
+    for scene in plain_scenes:
+        detections, masks = scene_rows(scene)
+        # The mask stage measures the background that is left before refinement grows the outline on purpose.
+        told = [
+            dataclasses.replace(mask, background_left=row.background_left)
+            for mask, row in zip(masks, score_frame(scene.image, detections, masks), strict=True)
+        ]
+        refined = score_frame(scene.image, detections, refine_rows(told, WIDTH, HEIGHT))
+        rows += [row for row, truth in zip(refined, scene.characters, strict=True) if is_good(truth)]
+    assert sum(not row.flags for row in rows) >= 0.6 * len(rows)
+
+
+def test_hardly_any_character_of_scenes_is_refused(scenes: list[SceneFrame]):
     rows = []
     for scene in scenes:
         detections, masks = scene_rows(scene)
         rows += score_frame(scene.image, detections, refine_rows(masks, WIDTH, HEIGHT))
-    assert sum(not set(row.flags) - {"small"} for row in rows) >= 0.6 * len(rows)
     assert sum(not row.is_valid_content for row in rows) <= 0.05 * len(rows)
 
 
@@ -162,7 +193,7 @@ def test_extreme_masks_are_low_without_an_error(shape: str):
 
 def test_flags_carry_value_and_limit_and_reasons_are_words():
     scene = draw_scene(4, WIDTH, HEIGHT)
-    row = score_frame(cv2.GaussianBlur(scene.image, (0, 0), 6), *scene_rows(scene))[0]
+    row = score_frame(np.asarray(cv2.GaussianBlur(scene.image, (0, 0), 6), np.uint8), *scene_rows(scene))[0]
     assert "blurred" in row.flags
     at = row.flags.index("blurred")
     assert row.flag_values[at] < row.flag_limits[at] == 0.4
