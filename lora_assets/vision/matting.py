@@ -95,7 +95,7 @@ def guided_filter(
         return np.asarray(cv2.blur(values, (side, side), borderType=cv2.BORDER_REFLECT), np.float32)
 
     # A window without a known pixel must not divide by zero: its mean is then over all of it.
-    weights = known + np.float32(1e-6)
+    weights = (known + 1e-6).astype(np.float32)
     total = plain(weights)
 
     def mean(values: FloatImage) -> FloatImage:
@@ -112,7 +112,7 @@ def guided_filter(
     together = np.stack([mean(guide[..., k] * source) - middle[..., k] * level for k in range(3)], axis=-1)
     slope = np.linalg.solve(covariance, together[..., None])[..., 0].astype(np.float32)
     offset = level - (slope * middle).sum(axis=-1)
-    return (plain(slope) * guide).sum(axis=-1) + plain(offset)
+    return np.asarray((plain(slope) * guide).sum(axis=-1) + plain(offset), np.float32)
 
 
 def figure_colour(image: RgbImage, alpha: FloatImage) -> RgbImage:
@@ -128,7 +128,7 @@ def figure_colour(image: RgbImage, alpha: FloatImage) -> RgbImage:
 
     def spread(weights: FloatImage) -> FloatImage:
         blurred = np.asarray(cv2.blur(np.dstack((pixels * weights, weights)), (side, side)), np.float32)
-        return blurred[..., :3] / np.maximum(blurred[..., 3:], 1e-5)
+        return np.asarray(blurred[..., :3] / np.maximum(blurred[..., 3:], 1e-5), np.float32)
 
     figure, behind = spread(share), spread(1.0 - share)
     figure = figure + share * (pixels - share * figure - (1.0 - share) * behind)

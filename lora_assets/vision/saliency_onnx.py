@@ -11,9 +11,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from lora_assets.models import ModelError
-from lora_assets.vision.boxes import FloatArray
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.yolo_onnx import open_session
 
@@ -24,7 +24,8 @@ _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _STD = np.array([0.229, 0.224, 0.225], np.float32)
 _FLAT = 1e-3
 
-Saliency = Callable[[RgbImage], FloatArray]
+FloatImage = npt.NDArray[np.float32]
+Saliency = Callable[[RgbImage], FloatImage]
 """A picture HxWx3 in, float32 HxW from 0 to 1 out; may be called from several threads at once."""
 
 
@@ -45,13 +46,13 @@ def load_saliency(path: Path, threads: int = 1) -> Saliency:
     anime = feed == _ISNET_INPUT
     side = shape[2] if isinstance(shape[2], int) else (1024 if anime else 320)
 
-    def ask(pixels: FloatArray) -> FloatArray:
+    def ask(pixels: FloatImage) -> FloatImage:
         output = np.asarray(session.run([answer], {feed: pixels})[0], np.float32)
         if output.shape[0] != 1 or output.ndim != 4:
             raise ModelError(f"{path} answers with shape {output.shape}, not [1,1,h,w]: choose other weights")
-        return np.nan_to_num(output[0, 0])
+        return np.asarray(np.nan_to_num(output[0, 0]), np.float32)
 
-    def isnet(image: RgbImage) -> FloatArray:
+    def isnet(image: RgbImage) -> FloatImage:
         """As skytnt/anime-seg does it: fitted into the square, black around, 0 to 1; the answer is used as it is."""
         height, width = image.shape[:2]
         scale = side / max(height, width)
@@ -61,9 +62,9 @@ def load_saliency(path: Path, threads: int = 1) -> Saliency:
         fitted = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
         square[top : top + rows, left : left + columns] = np.asarray(fitted, np.float32) / 255.0
         found = ask(square.transpose(2, 0, 1)[None])[top : top + rows, left : left + columns]
-        return np.clip(np.asarray(cv2.resize(found, (width, height))), 0.0, 1.0)
+        return np.clip(np.asarray(cv2.resize(found, (width, height)), np.float32), 0.0, 1.0)
 
-    def u2net(image: RgbImage) -> FloatArray:
+    def u2net(image: RgbImage) -> FloatImage:
         """As U-2-Net's own test does it: squeezed to the square, divided by the brightest value, ImageNet's mean and
         deviation; the answer is stretched to 0 to 1 (an answer without any contrast is nothing found)."""
         small = np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.float32)

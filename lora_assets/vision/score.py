@@ -10,6 +10,7 @@ import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -228,6 +229,9 @@ def score_cutout(cut: CutOut, settings: ScoreSettings) -> ScoredCrop:
     score = _clip(min(score, _VETO_CAP) if veto else score)
     reasons = _reasons(findings, parts, score, settings)
     x, y, width, height = crop_window(cut.row, *cut.frame_size)
+    measured: dict[str, Any] = {
+        check.column: values[check.name] for check in CHECKS if check.column not in _TOLD_OTHERWISE
+    }
     return ScoredCrop(
         frame_sha256=cut.row.frame_sha256,
         detection_id=cut.row.detection_id,
@@ -254,7 +258,7 @@ def score_cutout(cut: CutOut, settings: ScoreSettings) -> ScoredCrop:
         characters_by_detections=counts.by_detections,
         characters_by_masks=counts.by_masks,
         characters_by_faces=counts.by_faces,
-        **{check.column: values[check.name] for check in CHECKS if check.column not in _TOLD_OTHERWISE},  # pyright: ignore[reportArgumentType]
+        **measured,
     )
 
 

@@ -62,7 +62,7 @@ def grabcut(image: RgbImage, mask: BoolMask, others: BoolMask, box: FloatArray) 
     return np.asarray(back) > 0
 
 
-def salient(find: Callable[[RgbImage], FloatArray]) -> Opinion:
+def salient(find: Callable[[RgbImage], npt.NDArray[np.float32]]) -> Opinion:
     """The opinion of a salient-object network: what it finds in the window, less the other characters."""
 
     def opinion(image: RgbImage, mask: BoolMask, others: BoolMask, box: FloatArray) -> BoolMask | None:
