@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from lora_assets.vision.boxes import FloatArray
 from lora_assets.vision.images import RgbImage
