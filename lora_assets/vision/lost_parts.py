@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lora_assets.vision.cutout import CutOut, once_per_cutout
+from lora_assets.vision.mask_facts import colour_shares
 from lora_assets.vision.masks import BoolMask
 
 _WORK_SIDE = 160
@@ -56,8 +57,8 @@ def find_lost_parts(cut: CutOut) -> LostParts | None:
     away = np.asarray(cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3), np.float32)
     bins = (colour >> np.uint8(4)).astype(np.int32) @ np.array([256, 16, 1], np.int32)
     open_air = outside & ~enclosed
-    own = _frequency(bins[rim], None)
-    around = _frequency(bins[open_air], away[open_air]) if open_air.any() else np.zeros(4096)
+    own = colour_shares(bins[rim], None)
+    around = colour_shares(bins[open_air], away[open_air]) if open_air.any() else np.zeros(4096)
     alike = outside & ((own > _MORE_LIKE_FIGURE * around) & (own > 1e-4))[bins]
     alike = np.asarray(cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_OPEN, square)) > 0
     area = int(np.count_nonzero(mask))
@@ -84,18 +85,6 @@ def _enclosed(levels: npt.NDArray[np.uint8]) -> BoolMask:
     outside = cv2.copyMakeBorder(1 - levels, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
     _, labels = cv2.connectedComponents(outside, connectivity=4)
     return ((labels != labels[0, 0]) & (outside > 0))[1:-1, 1:-1]
-
-
-def _frequency(bins: npt.NDArray[np.int32], weights: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float64]:
-    """Share of each colour, spread over the next ones, so that a shade at a bin's border is not split."""
-    counts = np.bincount(bins, weights, 4096).astype(np.float64).reshape(16, 16, 16)
-    for axis in range(3):
-        line = np.moveaxis(counts, axis, 0)
-        spread = 2 * line
-        spread[1:] += line[:-1]
-        spread[:-1] += line[1:]
-        counts = np.moveaxis(spread, 0, axis)
-    return (counts / max(float(counts.sum()), 1e-9)).reshape(-1)
 
 
 def _next_to(pixels: BoolMask, mask: BoolMask) -> BoolMask:

@@ -88,8 +88,8 @@ def background_left(image: RgbImage, mask: BoolMask, others: BoolMask) -> float 
     if np.count_nonzero(around) < _LEAST_RING_PIXELS:
         return None
     bins = (colour >> np.uint8(4)).astype(np.int32) @ np.array([256, 16, 1], np.int32)
-    outer = _frequency(bins[around], None)
-    own = _frequency(bins[inside], depth(inside)[inside])
+    outer = colour_shares(bins[around], None)
+    own = colour_shares(bins[inside], depth(inside)[inside])
     foreign = inside & (outer > _MORE_LIKE_OUTSIDE * own)[bins]
     foreign = np.asarray(cv2.morphologyEx(foreign.astype(np.uint8), cv2.MORPH_OPEN, square)) > 0
     return float(np.count_nonzero(_open_to(foreign, ~inside))) / int(np.count_nonzero(inside))
@@ -105,8 +105,11 @@ def _at_work_size(image: RgbImage, mask: BoolMask, others: BoolMask) -> tuple[Rg
     return small, *masks  # pyright: ignore[reportReturnType]
 
 
-def _frequency(bins: npt.NDArray[np.int32], weights: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float64]:
-    """Share of each of 16x16x16 colours, spread over the next ones, so that a shade at a bin's border is not split."""
+def colour_shares(bins: npt.NDArray[np.int32], weights: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float64]:
+    """Share 0..1 of each of 16x16x16 colours (4096 numbers) among the bins of pixels, weighted if told.
+
+    Spread over the next colours, so that a shade at a bin's border is not split; zeros without pixels.
+    """
     counts = np.bincount(bins, weights, 4096).astype(np.float64).reshape(16, 16, 16)
     for axis in range(3):
         line = np.moveaxis(counts, axis, 0)
@@ -114,7 +117,7 @@ def _frequency(bins: npt.NDArray[np.int32], weights: npt.NDArray[np.float32] | N
         spread[1:] += line[:-1]
         spread[:-1] += line[1:]
         counts = np.moveaxis(spread, 0, axis)
-    return (counts / counts.sum()).reshape(-1)
+    return (counts / max(float(counts.sum()), 1e-9)).reshape(-1)
 
 
 def _open_to(foreign: BoolMask, outside: BoolMask) -> BoolMask:
