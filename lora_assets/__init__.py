@@ -16,7 +16,7 @@ The graph, as Dagster loads it (lora_assets_tests/assets/test_graph.py holds it 
 
 Where to change what:
 
-    a column of a table, its unit or range      tables.py
+    a column of a table, its unit or range      tables/
     how files are written and found again       store.py
     what a tracker's file may say               specs.py
     how a picture is decoded, what is refused   vision/images.py

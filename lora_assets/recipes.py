@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from lora_assets.models import OpenWeights, resolve
 from lora_assets.models.registry import SALIENCY_ONNX, YOLO_ONNX
-from lora_assets.specs import SpecError, TrackerSpec
+from lora_assets.specs import SpecError, TrackerSpec, section_settings
 from lora_assets.store import Store, StoreError, atomic_write_json, digest
 from lora_assets.vision import (
     checks,
@@ -47,8 +47,6 @@ from lora_assets.vision.refine import RefineSettings
 from lora_assets.vision.score import ScoreSettings
 from lora_assets.vision.segment import SegmentSettings
 from lora_assets.vision.subjects import References, load_references
-
-Settings = TypeVar("Settings")
 
 # The code that makes each stage's result, by the versions that stand beside the algorithms.
 CODE_VERSIONS = {
@@ -148,30 +146,13 @@ def read_settings(data: Path) -> ReadSettings:
         raise SpecError(f"{path}, section [read]: {error}; it may hold min_side and max_megapixels") from error
 
 
-def _section(settings_type: type[Settings], values: dict[str, Any], section: str, tracker: str) -> Settings:
-    """One section of a tracker's file as its settings type; SpecError names tracker, section and entry."""
-    known = {field.name: field for field in dataclasses.fields(settings_type)}  # pyright: ignore[reportArgumentType]
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise SpecError(
-            f"tracker {tracker}, section [{section}]: unknown setting {', '.join(unknown)}; known: {', '.join(known)}"
-        )
-    # TOML has lists only; settings hold tuples, so that they can be hashed and compared.
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    try:
-        return settings_type(**given)
-    except (TypeError, ValueError) as error:
-        raise SpecError(f"tracker {tracker}, section [{section}]: {error}") from error
-
-
 def tracker_settings(spec: TrackerSpec) -> TrackerSettings:
     """The settings of a tracker, checked. Raises SpecError naming the section, the setting and what is known."""
-    given = spec.settings
     return TrackerSettings(
-        detect=_section(DetectSettings, given.get("detect", {}), "detect", spec.id),
-        segment=_section(SegmentSettings, given.get("segment", {}), "segment", spec.id),
-        refine=_section(RefineSettings, given.get("refine", {}), "refine", spec.id),
-        score=_section(ScoreSettings, given.get("score", {}), "score", spec.id),
+        detect=section_settings(DetectSettings, spec, "detect"),
+        segment=section_settings(SegmentSettings, spec, "segment"),
+        refine=section_settings(RefineSettings, spec, "refine"),
+        score=section_settings(ScoreSettings, spec, "score"),
     )
 
 

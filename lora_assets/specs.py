@@ -7,12 +7,13 @@ algorithm in vision), what has been computed (store).
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
@@ -20,7 +21,11 @@ from tomlkit.exceptions import TOMLKitError
 from lora_assets.store import atomic_write_bytes
 
 LIVE = "LIVE"
-SECTIONS = ("detect", "segment", "refine", "score")
+MAIN_SECTIONS = ("detect", "segment", "refine", "score")
+"""Sections that make a tracker's results. The later ones only look at results, so that a sealed tracker may change
+them."""
+SECTIONS = (*MAIN_SECTIONS, "quality", "identity", "curate", "caption", "export", "compare")
+Settings = TypeVar("Settings")
 _TRACKER_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 _SLUG = re.compile(r"[A-Za-z0-9._-]+")
@@ -219,6 +224,26 @@ def read_tracker(data: Path, tracker: str) -> TrackerSpec:
         sealed=bool(told.get("sealed", False)),
         settings={section: dict(told[section]) for section in SECTIONS if told.get(section)},
     )
+
+
+def section_settings(settings_type: type[Settings], spec: TrackerSpec, section: str) -> Settings:
+    """One section of a tracker's file as the dataclass `settings_type`, whose defaults fill what the file leaves out.
+
+    Raises SpecError naming the tracker, the section and the entry that does not fit.
+    """
+    values = spec.settings.get(section, {})
+    known = {field.name: field for field in dataclasses.fields(settings_type)}  # pyright: ignore[reportArgumentType]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise SpecError(
+            f"tracker {spec.id}, section [{section}]: unknown setting {', '.join(unknown)}; known: {', '.join(known)}"
+        )
+    # TOML has lists only; settings hold tuples, so that they can be hashed and compared.
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    try:
+        return settings_type(**given)
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"tracker {spec.id}, section [{section}]: {error}") from error
 
 
 def known_tracker_ids(data: Path) -> list[str]:

@@ -140,11 +140,16 @@ class PublishedTable:
 
 
 class Shelf:
-    """The results of one stage under one recipe, by frame hash, in append-only chunks."""
+    """The results of one stage under one recipe, by frame hash, in append-only chunks.
 
-    def __init__(self, folder: Path, row_type: type) -> None:
+    `key` names the column by which rows are asked for: another than the frame's hash is a digest of what the rows are
+    about (a crop), and "frame" below then means that.
+    """
+
+    def __init__(self, folder: Path, row_type: type, key: str = "frame_sha256") -> None:
         self.folder = folder
         self.row_type = row_type
+        self.key = key
         self._index: dict[Path, list[str]] = {}  # chunks never change, so a footer is read once
 
     def chunk_frames(self) -> dict[Path, list[str]]:
@@ -169,7 +174,7 @@ class Shelf:
     def append(self, table: pa.Table, frames: Sequence[str]) -> Path:
         """Add the rows of `frames` (each frame answered whole, also those without rows) as one chunk."""
         check_table(table, self.row_type)
-        stray = set(table.column("frame_sha256").to_pylist()) - set(frames)
+        stray = set(table.column(self.key).to_pylist()) - set(frames)
         if stray:
             raise StoreError(f"rows of {len(stray)} frames that the chunk does not claim to answer")
         chunk = table.replace_schema_metadata({_FRAMES_KEY: "\n".join(frames).encode()})
@@ -191,7 +196,7 @@ class Shelf:
             wanted.difference_update(here)
             table = _read_chunk(path)
             if len(here) < len(answered):
-                table = table.filter(pc.is_in(table.column("frame_sha256"), pa.array(here)))  # pyright: ignore
+                table = table.filter(pc.is_in(table.column(self.key), pa.array(here)))  # pyright: ignore
             yield here, table
 
 
@@ -208,9 +213,9 @@ class Store:
     def __init__(self, data: Path) -> None:
         self.data = data
 
-    def shelf(self, stage: str, recipe: str, row_type: type) -> Shelf:
-        """The shelf of one stage under one recipe digest."""
-        return Shelf(self.data / "store" / stage / recipe, row_type)
+    def shelf(self, stage: str, recipe: str, row_type: type, key: str = "frame_sha256") -> Shelf:
+        """The shelf of one stage under one recipe digest, by frame hash or by the digest in the column `key`."""
+        return Shelf(self.data / "store" / stage / recipe, row_type, key)
 
     def picture(self, kind: str, name: str, suffix: str) -> Path:
         """Path of a picture known by a digest: kind is crops, thumbs or frame_thumbs."""
