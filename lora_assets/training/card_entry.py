@@ -12,9 +12,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lora_assets.starter.card import CardEntry, file_digest, read_card
-from lora_assets.store import atomic_write_json, exclusive
-from lora_assets.training.rendered import FRAME_SIZES, JPEG_QUALITY, drawn_by
+from lora_assets.starter.card import CardEntry, CardError, check_file, file_digest, read_card
+from lora_assets.store import atomic_write_bytes, atomic_write_json, exclusive
+from lora_assets.training.rendered import FRAME_SIZES, JPEG_QUALITY, drawn_by, renderer_digest
 
 LICENCE = "AGPL-3.0"
 
@@ -62,10 +62,28 @@ def write_entry(
 
 
 def add_figures(card: Path, file: str, figures: Mapping[str, float]) -> CardEntry:
-    """Add measured `figures` to the entry of `file`. Raises KeyError when the card has no such entry."""
+    """Add `figures` measured on scenes as they are drawn now to the entry of `file`, and the renderer's digest.
+
+    Raises KeyError when the card has no such entry.
+    """
     entry = read_card(card)[file]
-    entry = replace(entry, figures=entry.figures | dict(figures))
+    data = entry.data | {"measured_renderer_sha256": renderer_digest()}
+    entry = replace(entry, figures=entry.figures | dict(figures), data=data)
     _replace_entry(card.parent, entry)
+    return entry
+
+
+def take_file(weights: Path, folder: Path) -> CardEntry:
+    """Put trained `weights` and their card entry into `folder`, in the place of the file of that name.
+
+    Raises CardError when the card beside the weights does not describe them.
+    """
+    entry = read_card(weights.with_name("CARD.json")).get(weights.name)
+    if entry is None:
+        raise CardError(f"{weights}: no card beside it describes it; train it, which writes the card")
+    check_file(weights, entry)
+    atomic_write_bytes(folder / weights.name, weights.read_bytes())
+    _replace_entry(folder, entry)
     return entry
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import logging
 import math
-import time
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
@@ -24,19 +23,10 @@ from lora_assets.starter import STARTER_YOLO
 from lora_assets.store import atomic_write
 from lora_assets.training.card_entry import data_record, write_entry
 from lora_assets.training.feeding import batches, usual_feeders
+from lora_assets.training.loop import LoopOptions, Trained, run_loop
 from lora_assets.training.options import add_training_options, settings_from_options
 from lora_assets.training.rendered import FIRST_UNSEEN_SEED, RenderedFrame, frame_path, read_frame, render_frames
-from lora_assets.training.schedule import (
-    Checkpoint,
-    Schedule,
-    TrainingError,
-    learning_rate,
-    parameter_groups,
-    progress,
-    read_checkpoint,
-    update_average,
-    write_checkpoint,
-)
+from lora_assets.training.schedule import TrainingError
 from lora_assets.training.scores import DetectionScore, FoundBoxes, score_boxes
 from lora_assets.training.views import VIEWS_PER_FRAME, View, random_view
 from lora_assets.vision.detect_settings import DetectSettings
@@ -160,7 +150,6 @@ def train_detector(
     `publish_minutes`. `processes` draw frames, `feeders` make batches (None: as many as help). Returns the person score
     on held-out frames. Raises TrainingError when it cannot start.
     """
-    import torch
 
     check_frames(settings.frames, settings.first_seed, settings.held_out)
     state_path = checkpoint or frames_folder / f"{out.stem}.training"
@@ -169,44 +158,21 @@ def train_detector(
     )
     render_frames(frames_folder, HELD_OUT_SEEDS[: settings.held_out], None, processes)
     model = build_detector(settings).to(device())
-    average = deepcopy(model).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(parameter_groups(model, settings.weight_decay), lr=settings.peak_rate)
-    step, phase_seconds, seconds_before = 0, 0.0, 0.0
-    if resume and state_path.exists():
-        past = read_checkpoint(state_path)
-        model.load_state_dict(past.model)
-        average.load_state_dict(past.average)
-        optimizer.load_state_dict(dict(past.optimizer))
-        step, phase_seconds, seconds_before = past.step, past.phase_seconds, past.seconds - past.phase_seconds
-    elif start is not None:
-        past = read_checkpoint(start)
-        model.load_state_dict(past.average)
-        average.load_state_dict(past.average)
-        seconds_before = past.seconds
-    schedule = _schedule(settings)
-    begun, saved, published = time.monotonic() - phase_seconds, time.monotonic(), time.monotonic()
-    shown = np.zeros(3)
-    feed = batches(partial(_views, paths, settings), step, usual_feeders() if feeders is None else feeders)
-    while (done := progress(schedule, step, time.monotonic() - begun)) < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(schedule, step, done)
-        shown += _train_step(model, optimizer, next(feed))
-        update_average(average, model, step)
-        step += 1
-        if step % 50 == 0:
-            _log.info("step %d, %.0f %%: box %.3f, class %.3f, edge %.3f", step, 100 * done, *(shown / 50))
-            shown[:] = 0
-        if time.monotonic() - saved > 30:
-            phase_seconds = time.monotonic() - begun
-            write_checkpoint(state_path, _state(step, phase_seconds, seconds_before, model, average, optimizer))
-            saved = time.monotonic()
-        if time.monotonic() - published > 60 * publish_minutes:
-            _publish(average, out, settings, frames_folder, step, seconds_before + time.monotonic() - begun)
-            published = time.monotonic()
-    feed.close()
-    phase_seconds = time.monotonic() - begun
-    write_checkpoint(state_path, _state(step, phase_seconds, seconds_before, model, average, optimizer))
-    return _publish(average, out, settings, frames_folder, step, seconds_before + phase_seconds)["person"]
+    scores: dict[str, DetectionScore] = {}
+
+    def publish(average: DetectionModel, trained: Trained) -> None:
+        scores.update(_publish(average, out, settings, frames_folder, trained))
+
+    run_loop(
+        model,
+        settings,
+        LoopOptions(state_path, resume, start, publish_minutes),
+        lambda step: batches(partial(_views, paths, settings), step, usual_feeders() if feeders is None else feeders),
+        _train_step,
+        ("box", "class", "edge"),
+        publish,
+    )
+    return scores["person"]
 
 
 def write_detector(path: Path, model: DetectionModel, settings: DetectorSettings) -> None:
@@ -257,17 +223,6 @@ def find_boxes(weights: Path, images: Sequence[np.ndarray], input_size: int) -> 
     return [np.column_stack([answer.xyxy, answer.confidence, answer.classes]) for answer in answers]
 
 
-def _schedule(settings: DetectorSettings) -> Schedule:
-    return Schedule(
-        settings.steps,
-        settings.minutes,
-        settings.peak_rate,
-        settings.last_rate,
-        settings.warmup_steps,
-        settings.hold,
-    )
-
-
 def _views(paths: Sequence[Path], settings: DetectorSettings, step: int) -> list[View]:
     rng = np.random.default_rng((settings.seed, step))
     width, height = view_shape(settings, rng)
@@ -280,7 +235,7 @@ def _views(paths: Sequence[Path], settings: DetectorSettings, step: int) -> list
     return views[: settings.batch]
 
 
-def _train_step(model: DetectionModel, optimizer: torch.optim.Optimizer, views: Sequence[View]) -> np.ndarray:
+def _train_step(model: DetectionModel, optimizer: torch.optim.Optimizer, views: Sequence[View]) -> list[float]:
     import torch
 
     model.train()
@@ -293,25 +248,7 @@ def _train_step(model: DetectionModel, optimizer: torch.optim.Optimizer, views: 
     torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
     optimizer.step()
     values = parts.values() if isinstance(parts, dict) else parts
-    return np.array([float(value) for value in values])
-
-
-def _state(
-    step: int,
-    phase_seconds: float,
-    seconds_before: float,
-    model: DetectionModel,
-    average: DetectionModel,
-    optimizer: torch.optim.Optimizer,
-) -> Checkpoint:
-    return Checkpoint(
-        step=step,
-        phase_seconds=phase_seconds,
-        seconds=seconds_before + phase_seconds,
-        model=model.state_dict(),
-        average=average.state_dict(),
-        optimizer=optimizer.state_dict(),
-    )
+    return [float(value) for value in values]
 
 
 def frame_truth(frame: RenderedFrame) -> list[np.ndarray]:
@@ -331,7 +268,7 @@ def score_figures(scores: Mapping[str, DetectionScore], prefix: str) -> dict[str
 
 
 def _publish(
-    average: DetectionModel, out: Path, settings: DetectorSettings, frames_folder: Path, step: int, seconds: float
+    average: DetectionModel, out: Path, settings: DetectorSettings, frames_folder: Path, trained: Trained
 ) -> dict[str, DetectionScore]:
     held_out = [read_frame(frame_path(frames_folder, seed)) for seed in HELD_OUT_SEEDS[: settings.held_out]]
     candidate = out.with_name(f"candidate-{out.name}")
@@ -344,7 +281,7 @@ def _publish(
     write_entry(
         out,
         "finds faces, heads and persons in drawn frames (Ultralytics YOLO)",
-        seconds_trained=seconds,
+        seconds_trained=trained.seconds,
         data=data_record(frames_folder, settings.first_seed, settings.frames, HELD_OUT_SEEDS[: settings.held_out]),
         architecture={
             "network": settings.network,
@@ -352,22 +289,22 @@ def _publish(
             "input_size": settings.long_side,
             "parameters": sum(value.numel() for value in average.parameters()),
         },
-        settings=asdict(settings) | {"steps_done": step},
+        settings=asdict(settings) | {"steps_done": trained.steps, "phases": list(trained.phases)},
         figures=figures,
     )
-    _log.info("published after %d steps: %s", step, figures)
+    _log.info("published after %d steps: %s", trained.steps, figures)
     return scores
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command: options of `train_detector` and `DetectorSettings`."""
     parser = argparse.ArgumentParser(prog="python -m lora_assets.training.detector", description=__doc__)
-    add_training_options(parser, STARTER_YOLO, DetectorSettings())
+    add_training_options(parser, DetectorSettings())
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     train_detector(
         chosen.frames_folder,
-        chosen.out,
+        chosen.out or chosen.frames_folder / STARTER_YOLO.name,
         settings_from_options(chosen, DetectorSettings()),
         checkpoint=chosen.checkpoint,
         resume=chosen.resume,

@@ -13,10 +13,12 @@ from typing import TypeVar
 Settings = TypeVar("Settings")
 
 
-def add_training_options(parser: argparse.ArgumentParser, out: Path, defaults: object) -> None:
+def add_training_options(parser: argparse.ArgumentParser, defaults: object) -> None:
     """Add where frames, weights and checkpoint lie, and one option per number in the dataclass `defaults`."""
     parser.add_argument("--frames-folder", type=Path, required=True, help="drawn frames are kept here and used again")
-    parser.add_argument("--out", type=Path, default=out, help="the weights file; CARD.json is written beside it")
+    parser.add_argument(
+        "--out", type=Path, help="the weights file, CARD.json beside it (default: among the frames; `starters --take`)"
+    )
     parser.add_argument("--checkpoint", type=Path, help="state of the training (default: among the frames)")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint after a kill")
     parser.add_argument("--start", type=Path, help="begin with the averaged weights of an earlier checkpoint")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +79,8 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A point that a training can go on from. `seconds` counts all training that led here, earlier phases included."""
+    """A point that a training can go on from. `seconds` counts all training that led here, earlier phases included;
+    `phases` tell in words what these were, `this_phase` how far this one is."""
 
     step: int
     phase_seconds: float
@@ -87,6 +88,16 @@ class Checkpoint:
     model: Mapping[str, torch.Tensor]
     average: Mapping[str, torch.Tensor]
     optimizer: Mapping[str, Any]
+    phases: tuple[str, ...] = ()
+    this_phase: str = ""
+
+
+def phase_words(settings: Any, step: int, seconds: float) -> str:
+    """A training in a line: `step` steps in `seconds`, with the settings (a dataclass) that differ from the usual."""
+    usual = type(settings)()
+    names = [field.name for field in fields(settings) if getattr(settings, field.name) != getattr(usual, field.name)]
+    told = ", ".join(f"{name} {getattr(settings, name)}" for name in names) or "the usual settings"
+    return f"{step} steps in {seconds / 60:.0f} minutes: {told}"
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

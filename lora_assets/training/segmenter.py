@@ -10,9 +10,7 @@ from __future__ import annotations
 import argparse
 import logging
 import math
-import time
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,19 +24,10 @@ from lora_assets.store import atomic_write
 from lora_assets.training.card_entry import data_record, write_entry
 from lora_assets.training.detector import HELD_OUT_SEEDS, check_frames
 from lora_assets.training.feeding import batches, usual_feeders
+from lora_assets.training.loop import LoopOptions, Trained, run_loop
 from lora_assets.training.options import add_training_options, settings_from_options
 from lora_assets.training.rendered import RenderedFrame, frame_path, read_frame, render_frames
-from lora_assets.training.schedule import (
-    Checkpoint,
-    Schedule,
-    TrainingError,
-    learning_rate,
-    parameter_groups,
-    progress,
-    read_checkpoint,
-    update_average,
-    write_checkpoint,
-)
+from lora_assets.training.schedule import TrainingError
 from lora_assets.training.scores import mask_iou
 from lora_assets.training.views import Window, cut_view, mirrored, owner_boxes, recoloured
 from lora_assets.vision.device import device
@@ -247,51 +236,21 @@ def train_segmenter(
     torch.manual_seed(settings.seed)
     sam = build_starter_sam().train().to(device())
     sam.to(memory_format=torch.channels_last)
-    average = deepcopy(sam).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(parameter_groups(sam, settings.weight_decay), lr=settings.peak_rate)
-    step, phase_seconds, seconds_before = 0, 0.0, 0.0
-    if resume and state_path.exists():
-        past = read_checkpoint(state_path)
-        sam.load_state_dict(past.model)
-        average.load_state_dict(past.average)
-        optimizer.load_state_dict(dict(past.optimizer))
-        step, phase_seconds, seconds_before = past.step, past.phase_seconds, past.seconds - past.phase_seconds
-    elif start is not None:
-        past = read_checkpoint(start)
-        sam.load_state_dict(past.average)
-        average.load_state_dict(past.average)
-        seconds_before = past.seconds
-    schedule = Schedule(
-        settings.steps,
-        settings.minutes,
-        settings.peak_rate,
-        settings.last_rate,
-        settings.warmup_steps,
-        settings.hold,
+    figures: dict[str, float] = {}
+
+    def publish(average: Sam, trained: Trained) -> None:
+        figures.update(_publish(average, out, settings, frames_folder, trained))
+
+    run_loop(
+        sam,
+        settings,
+        LoopOptions(state_path, resume, start, publish_minutes),
+        lambda step: batches(partial(_samples, paths, settings), step, usual_feeders() if feeders is None else feeders),
+        _train_step,
+        ("loss", "mask IoU"),
+        publish,
     )
-    begun, saved, published = time.monotonic() - phase_seconds, time.monotonic(), time.monotonic()
-    shown: list[tuple[float, float]] = []
-    feed = batches(partial(_samples, paths, settings), step, usual_feeders() if feeders is None else feeders)
-    while (done := progress(schedule, step, time.monotonic() - begun)) < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(schedule, step, done)
-        shown.append(_train_step(sam, optimizer, next(feed)))
-        update_average(average, sam, step)
-        step += 1
-        if len(shown) == 50:
-            _log.info("step %d, %.0f %%: loss %.3f, mask IoU %.3f", step, 100 * done, *np.mean(shown, axis=0))
-            shown.clear()
-        if time.monotonic() - saved > 30:
-            phase_seconds = time.monotonic() - begun
-            write_checkpoint(state_path, _state(step, phase_seconds, seconds_before, sam, average, optimizer))
-            saved = time.monotonic()
-        if time.monotonic() - published > 60 * publish_minutes:
-            _publish(average, out, settings, frames_folder, step, seconds_before + time.monotonic() - begun)
-            published = time.monotonic()
-    feed.close()
-    phase_seconds = time.monotonic() - begun
-    write_checkpoint(state_path, _state(step, phase_seconds, seconds_before, sam, average, optimizer))
-    return _publish(average, out, settings, frames_folder, step, seconds_before + phase_seconds)
+    return figures["held_out_mask_iou_true_boxes"]
 
 
 def write_segmenter(path: Path, sam: Sam) -> None:
@@ -363,8 +322,8 @@ def _samples(paths: Sequence[Path], settings: SegmenterSettings, step: int) -> l
 
 
 def _publish(
-    average: Sam, out: Path, settings: SegmenterSettings, frames_folder: Path, step: int, seconds: float
-) -> float:
+    average: Sam, out: Path, settings: SegmenterSettings, frames_folder: Path, trained: Trained
+) -> dict[str, float]:
     candidate = out.with_name(f"candidate-{out.name}")
     write_segmenter(candidate, average)
     held_out = [read_frame(frame_path(frames_folder, seed)) for seed in HELD_OUT_SEEDS[: settings.held_out]]
@@ -378,32 +337,14 @@ def _publish(
     write_entry(
         out,
         "masks of drawn characters from boxes and points (segment_anything Sam)",
-        seconds_trained=seconds,
+        seconds_trained=trained.seconds,
         data=data_record(frames_folder, settings.first_seed, settings.frames, HELD_OUT_SEEDS[: settings.held_out]),
         architecture=architecture_numbers() | {"parameters": sum(value.numel() for value in average.parameters())},
-        settings=asdict(settings) | {"steps_done": step},
+        settings=asdict(settings) | {"steps_done": trained.steps, "phases": list(trained.phases)},
         figures=figures,
     )
-    _log.info("published after %d steps: %s", step, figures)
-    return figures["held_out_mask_iou_true_boxes"]
-
-
-def _state(
-    step: int,
-    phase_seconds: float,
-    seconds_before: float,
-    sam: Sam,
-    average: Sam,
-    optimizer: torch.optim.Optimizer,
-) -> Checkpoint:
-    return Checkpoint(
-        step=step,
-        phase_seconds=phase_seconds,
-        seconds=seconds_before + phase_seconds,
-        model=sam.state_dict(),
-        average=average.state_dict(),
-        optimizer=optimizer.state_dict(),
-    )
+    _log.info("published after %d steps: %s", trained.steps, figures)
+    return figures
 
 
 def _inner_point(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
@@ -431,12 +372,12 @@ def _coverage(mask: np.ndarray) -> np.ndarray:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command: options of `train_segmenter` and `SegmenterSettings`."""
     parser = argparse.ArgumentParser(prog="python -m lora_assets.training.segmenter", description=__doc__)
-    add_training_options(parser, STARTER_SAM, SegmenterSettings())
+    add_training_options(parser, SegmenterSettings())
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     train_segmenter(
         chosen.frames_folder,
-        chosen.out,
+        chosen.out or chosen.frames_folder / STARTER_SAM.name,
         settings_from_options(chosen, SegmenterSettings()),
         checkpoint=chosen.checkpoint,
         resume=chosen.resume,

@@ -19,10 +19,10 @@ import numpy as np
 from lora_assets.models import OpenWeights
 from lora_assets.models.registry import SEGMENT, STARTER_SAM
 from lora_assets.scenes import SceneFrame, draw_scene, sample_film_truth
-from lora_assets.starter import STARTER_CARD, STARTER_FOLDER, STARTER_YOLO_ONNX
+from lora_assets.starter import STARTER_CARD, STARTER_FOLDER, STARTER_YOLO, STARTER_YOLO_ONNX
 from lora_assets.starter import STARTER_SAM as STARTER_SAM_FILE
-from lora_assets.starter.card import file_digest
-from lora_assets.training.card_entry import add_figures
+from lora_assets.starter.card import CardError, file_digest
+from lora_assets.training.card_entry import add_figures, take_file
 from lora_assets.training.detector import LABELS, score_figures
 from lora_assets.training.export import export_starter
 from lora_assets.training.rendered import frame_size
@@ -236,6 +236,18 @@ def measure_and_record(folder: Path = STARTER_FOLDER, count: int = SCENES) -> di
     return figures
 
 
+def take_starters(trained: Path, folder: Path = STARTER_FOLDER) -> list[str]:
+    """Put the starters that were trained in `trained` into `folder`; the names of those that were there.
+
+    Trainings write among their frames, so that what the package ships changes only here. Raises CardError when there
+    are none, or for a file that its card does not describe.
+    """
+    found = [trained / name for name in (STARTER_YOLO.name, STARTER_SAM_FILE.name) if (trained / name).is_file()]
+    if not found:
+        raise CardError(f"{trained} holds neither {STARTER_YOLO.name} nor {STARTER_SAM_FILE.name}: train them first")
+    return [take_file(path, folder).file for path in found]
+
+
 def _found_boxes(answer: SceneAnswers, label: int) -> FoundBoxes:
     rows, truth = answer.found[answer.found[:, 5] == label], answer.truths[label]
     return FoundBoxes(rows[:, :4], rows[:, 4], truth.boxes, truth.ignored)
@@ -246,10 +258,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m lora_assets.training.starters", description=__doc__)
     parser.add_argument("--folder", type=Path, default=STARTER_FOLDER, help="where the weights and CARD.json lie")
     parser.add_argument("--scenes", type=int, default=SCENES, help="unseen scenes to measure on")
+    parser.add_argument("--take", type=Path, help="first take the trained weights of this folder, with their card")
     chosen = parser.parse_args(arguments)
     if not 1 <= chosen.scenes <= len(UNSEEN_SEEDS):
         parser.error(f"--scenes is {chosen.scenes}, but there are 1 to {len(UNSEEN_SEEDS)} unseen seeds")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if chosen.take is not None:
+        take_starters(chosen.take, chosen.folder)
     for name, value in measure_and_record(chosen.folder, chosen.scenes).items():
         _log.info("%-45s %.4f", name, value)
 

@@ -63,6 +63,16 @@ def test_training_goes_on_as_if_never_stopped(tmp_path: Path):
         assert np.allclose(value.numpy(), second.average[name].numpy(), atol=1e-4), name
 
 
+def test_a_second_phase_tells_of_the_first(tmp_path: Path):
+    frames = _draw(tmp_path / "frames")
+    first, second = tmp_path / "first.pt", tmp_path / "second.pt"
+    train_detector(frames, first, dataclasses.replace(TINY, steps=2))
+    train_detector(frames, second, dataclasses.replace(TINY, steps=1, seed=4), start=frames / "first.training")
+    phases = read_card(tmp_path / "CARD.json")["second.pt"].settings["phases"]
+    assert isinstance(phases, list) and [phase[:7] for phase in phases] == ["2 steps", "1 steps"]
+    assert "long_side 96" in phases[0] and "seed 4" in phases[1] and "seed" not in phases[0]
+
+
 def test_weights_open_safely_and_the_card_is_true(tmp_path: Path):
     out = tmp_path / "yolo.pt"
     main([

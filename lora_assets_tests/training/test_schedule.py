@@ -60,13 +60,15 @@ def test_checkpoint_comes_back(tmp_path: Path):
 
     values = {"weight": torch.arange(4.0)}
     written = Checkpoint(
-        step=5, phase_seconds=1.5, seconds=9.0, model=values, average=values, optimizer={"state": {0: {"step": 2}}}
-    )
+        step=5, phase_seconds=1.5, seconds=9.0, model=values, average=values, optimizer={"state": {0: {"step": 2}}},
+        phases=("first",), this_phase="second",
+    )  # fmt: skip
     write_checkpoint(tmp_path / "deep" / "state.training", written)
     read = read_checkpoint(tmp_path / "deep" / "state.training")
     assert (read.step, read.phase_seconds, read.seconds) == (5, 1.5, 9.0)
     assert torch.equal(read.model["weight"], values["weight"])
     assert read.optimizer == written.optimizer
+    assert (read.phases, read.this_phase) == (("first",), "second")
 
 
 @pytest.mark.parametrize("content", [None, b"no checkpoint", b""], ids=["missing", "foreign", "empty"])

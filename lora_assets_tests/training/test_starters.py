@@ -16,6 +16,7 @@ from lora_assets.scenes import CharacterTruth, SceneFrame
 from lora_assets.starter import STARTER_CARD, STARTER_FOLDER, STARTER_SAM, STARTER_YOLO, STARTER_YOLO_ONNX
 from lora_assets.starter.card import LARGEST_STARTER_BYTES, CardEntry, CardError, check_file, file_digest, read_card
 from lora_assets.training.card_entry import add_figures, write_entry
+from lora_assets.training.rendered import renderer_digest
 from lora_assets.training.starters import (
     SceneAnswers,
     answer_scenes,
@@ -24,6 +25,7 @@ from lora_assets.training.starters import (
     frame_mask,
     mask_figures,
     open_detector,
+    take_starters,
     unseen_scene,
 )
 from lora_assets.vision.segment import WindowMask
@@ -222,6 +224,7 @@ def test_entries_live_side_by_side_and_take_more_figures(tmp_path: Path):
     changed = add_figures(tmp_path / "CARD.json", "a.pt", {"precision": 0.25})
     entries = read_card(tmp_path / "CARD.json")
     assert entries["a.pt"] == changed and changed.figures == {"recall": 0.5, "precision": 0.25}
+    assert changed.data == {"measured_renderer_sha256": renderer_digest()}
     assert entries["b.pt"] == replace(entries["b.pt"], figures={"recall": 0.5})
     assert entries["b.pt"].sha256 == file_digest(second)
 
@@ -232,6 +235,26 @@ def test_a_damaged_card_is_named(tmp_path: Path, content: str):
     card.write_text(content, encoding="utf-8")
     with pytest.raises(CardError, match=r"CARD\.json is damaged"):
         read_card(card)
+
+
+def test_trained_weights_are_taken_with_their_card_and_never_without(tmp_path: Path):
+    trained, package = tmp_path / "trained", tmp_path / "package"
+    trained.mkdir()
+    package.mkdir()
+    with pytest.raises(CardError, match="holds neither"):
+        take_starters(trained, package)
+    weights = trained / STARTER_SAM.name
+    weights.write_bytes(b"new weights")
+    with pytest.raises(CardError, match="no card beside it"):
+        take_starters(trained, package)
+    _entry(weights)
+    (package / STARTER_SAM.name).write_bytes(b"old weights")
+    assert take_starters(trained, package) == [STARTER_SAM.name]
+    check_file(package / STARTER_SAM.name, read_card(package / "CARD.json")[STARTER_SAM.name])
+    weights.write_bytes(b"other weights")
+    with pytest.raises(CardError, match="is not the file of its card"):
+        take_starters(trained, package)
+    assert (package / STARTER_SAM.name).read_bytes() == b"new weights"
 
 
 def test_no_card_has_no_entries(tmp_path: Path):
