@@ -143,7 +143,9 @@ def read_settings(data: Path) -> ReadSettings:
         told = tomllib.loads(path.read_text(encoding="utf-8")).get("read", {})
         return ReadSettings(**told)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError, ValueError) as error:
-        raise SpecError(f"{path}, section [read]: {error}; it may hold min_side and max_megapixels") from error
+        raise SpecError(
+            f"{path}, section [read]: {error}; it may hold min_side, max_megapixels and max_seconds"
+        ) from error
 
 
 def tracker_settings(spec: TrackerSpec) -> TrackerSettings:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from lora_assets.benchmarks.inputs import draw_frames
+from lora_assets.main_line.reading import kept_readers
 
 _ROOT = Path(__file__).resolve().parents[1]
 TEST_MODELS = Path(os.environ.get("LORA_ASSETS_TEST_MODELS", _ROOT.parent / "shared" / "models"))
@@ -34,6 +35,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons = sorted({report.longrepr[2] for report in skipped if isinstance(report.longrepr, tuple)})
     for reason in reasons:
         terminalreporter.write_line(f"left out: {reason}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _readers_are_kept() -> Iterator[None]:
+    """Reading processes serve many tests: each takes half a second to start."""
+    with kept_readers():
+        yield
 
 
 @pytest.fixture

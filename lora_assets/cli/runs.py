@@ -174,8 +174,12 @@ def _make_all(jobs: _Jobs, store: Store, spec: TrackerSpec, datasets: list[Datas
     unlisted = [dataset for dataset in datasets if not is_listed(store, dataset)]
     if not unlisted and plan_tracker(store, spec, retry_dropped=True).nothing and not missing_datasets(store, spec):
         return ()
-    for dataset in unlisted:
-        _list_frames(jobs, dataset)
+    if unlisted:
+        from lora_assets.main_line.reading import kept_readers
+
+        with kept_readers():
+            for dataset in unlisted:
+                _list_frames(jobs, dataset)
     if not any(int(listed.facts["files"]) for each in datasets if (listed := store.frames_of(each.slug))):
         raise SpecError(f"tracker {spec.id}: {_folders(datasets)} holds no file that could be a frame; it is empty")
     return _make_due(jobs, store, spec)

@@ -2,6 +2,7 @@
 
 stream.py      frames side by side, in order, with bounded memory
 progress.py    how far a stage is, for a terminal, a log or nobody
+reading.py     files read in processes of their own, so that a decoder's crash costs one file
 frames.py      a folder becomes the published table `raw_frames`
 stages.py      one stage over the frames that have no result yet; published tables of a cell
 cells.py       detections, masks and scored crops of a (dataset, tracker) cell

@@ -19,13 +19,15 @@ import pyarrow.parquet as pq
 
 from lora_assets.input_folders import FileStat, FolderGone, FolderScan, is_settled, scan_folder
 from lora_assets.main_line.progress import Listener, Progress, nobody
+from lora_assets.main_line.reading import Readers
 from lora_assets.main_line.stream import side_by_side
 from lora_assets.recipes import read_settings
 from lora_assets.specs import DatasetSpec
 from lora_assets.store import PublishedTable, Store, atomic_write, atomic_write_bytes, digest
 from lora_assets.tables import RawFrame, from_table, to_table
+from lora_assets.under_way import FRAMES_STAGE, telling
 from lora_assets.vision import images
-from lora_assets.vision.images import ImageRefused, ReadSettings
+from lora_assets.vision.images import ReadSettings
 
 _JOURNAL_FRAMES = 256
 _JOURNAL_SECONDS = 15.0
@@ -51,26 +53,20 @@ def _row_without_picture(file: FileStat, reason: str, sha256: str | None = None)
     )  # fmt: skip
 
 
-def read_frame(folder: Path, file: FileStat, settings: ReadSettings, store: Store) -> RawFrame:
-    """Open, hash and decode one file. Bytes are read once: what is hashed is what is decoded."""
+def read_frame(folder: Path, file: FileStat, readers: Readers, store: Store) -> RawFrame:
+    """Open, hash and decode one file in another process. Bytes are read once: what is hashed is what is decoded."""
     if file.problem:
         return _row_without_picture(file, file.problem)
-    try:
-        content = images.read_file(folder / file.path)
-    except ImageRefused as refused:
-        return _row_without_picture(file, str(refused))
-    sha256 = hashlib.sha256(content).hexdigest()
-    try:
-        decoded = images.decode_image(content, settings)
-    except ImageRefused as refused:
-        return _row_without_picture(file, str(refused), sha256)
-    facts = images.frame_facts(decoded.pixels, decoded.format)
-    thumb = store.picture("frame_thumbs", sha256, ".webp")
+    read = readers.read(folder / file.path)
+    facts = read.facts
+    if read.sha256 is None or facts is None:
+        return _row_without_picture(file, read.reason, read.sha256)
+    thumb = store.picture("frame_thumbs", read.sha256, ".webp")
     if not thumb.exists():
-        atomic_write_bytes(thumb, images.thumbnail_webp(decoded.pixels), durable=False)
+        atomic_write_bytes(thumb, read.thumb, durable=False)
     return RawFrame(
         path=file.path,
-        sha256=sha256,
+        sha256=read.sha256,
         bytes=file.size,
         mtime_ns=file.mtime_ns,
         inode=file.inode,
@@ -179,7 +175,8 @@ def update_raw_frames(
     check). Raises FolderGone when the folder is not there, or is empty although it held frames: the results are kept.
     """
     started = time.monotonic()
-    with store.lock(f"dataset-{dataset.slug}"):
+    state = telling(store.data, dataset.slug, FRAMES_STAGE, run_id=run_id)
+    with state as told, store.lock(f"dataset-{dataset.slug}"):
         settings = read_settings(store.data)
         reader = _reader(settings)
         before = store.frames_of(dataset.slug)
@@ -192,7 +189,13 @@ def update_raw_frames(
         rows = {f.path: known[f.path] for f in settled if f.path in known and _is_same(known[f.path], f)}
         fresh = [file for file in settled if file.path not in rows]
         reused = len(rows)
-        _read_fresh(store, dataset, settings, fresh, rows, journal, workers, listen)
+        told.begin(len(settled), reused)
+
+        def hear(progress: Progress) -> None:
+            told.count(progress.done)
+            listen(progress)
+
+        _read_fresh(store, dataset, settings, fresh, rows, journal, workers, hear)
         ordered = [rows[path] for path in sorted(rows)]
         frames = len({row.sha256 for row in ordered if row.quarantine_reason is None})
         quarantined = sum(row.quarantine_reason is not None for row in ordered)
@@ -228,10 +231,12 @@ def _read_fresh(
     if fresh:
         listen(Progress(name, 0, len(fresh)))
 
-    def read(file: FileStat) -> RawFrame:
-        return read_frame(dataset.folder, file, settings, store)
+    with Readers(settings, min(workers, len(fresh))) as readers:
 
-    for done, row in enumerate(side_by_side(read, fresh, workers), start=1):
-        rows[row.path] = row
-        journal.add(row)
-        listen(Progress(name, done, len(fresh)))
+        def read(file: FileStat) -> RawFrame:
+            return read_frame(dataset.folder, file, readers, store)
+
+        for done, row in enumerate(side_by_side(read, fresh, workers), start=1):
+            rows[row.path] = row
+            journal.add(row)
+            listen(Progress(name, done, len(fresh)))

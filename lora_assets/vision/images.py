@@ -50,6 +50,7 @@ _OPENERS: dict[str, tuple[Callable[..., Any], Callable[[bytes], Any]]] = {
 
 _MOST_BYTES = 1 << 30
 _MOST_MEGAPIXELS = 1000
+_MOST_SECONDS = 3600
 # Above this size a file is not read at all unless it begins like a picture: a video beside the frames fills no memory.
 _LOOK_FIRST_BYTES = 32 << 20
 _HEAD_BYTES = 64
@@ -74,10 +75,12 @@ class ImageRefused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ReadSettings:
-    """Limits on pictures: the least side in pixels and the most megapixels, both checked before decoding."""
+    """Limits on pictures: the least side in pixels and the most megapixels, both checked before decoding, and the
+    seconds after which a decoder counts as hung."""
 
     min_side: int = 32
     max_megapixels: float = 200.0
+    max_seconds: float = 60.0
 
     def __post_init__(self) -> None:
         """Raise ValueError for limits that let nothing through."""
@@ -87,6 +90,8 @@ class ReadSettings:
             raise ValueError(
                 f"max_megapixels must lie above 0 and up to {_MOST_MEGAPIXELS}, not {self.max_megapixels!r}"
             )
+        if not isinstance(self.max_seconds, int | float) or not 0 < self.max_seconds <= _MOST_SECONDS:
+            raise ValueError(f"max_seconds must lie above 0 and up to {_MOST_SECONDS}, not {self.max_seconds!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import pytest
 
 from lora_assets.input_folders import FolderGone
 from lora_assets.main_line.frames import update_raw_frames
+from lora_assets.main_line.reading import FileRead, Readers
 from lora_assets.specs import list_datasets
 from lora_assets.store import Store
 from lora_assets.tables import RawFrame, from_table
@@ -133,19 +134,17 @@ def test_originals_are_not_touched(drop_frames, update):
 
 
 def test_a_file_that_could_not_be_opened_is_tried_again(drop_frames, update, monkeypatch):
-    from lora_assets.vision import images
-
     drop_frames(count=2)
-    read_file = images.read_file
+    read = Readers.read
 
-    def locked(path):
+    def locked(readers, path):
         if path.name.endswith("0.jpg"):
-            raise images.ImageRefused("no permission to read the file: change its rights (chmod u+r)")
-        return read_file(path)
+            return FileRead(None, reason="no permission to read the file: change its rights (chmod u+r)")
+        return read(readers, path)
 
-    monkeypatch.setattr(images, "read_file", locked)
+    monkeypatch.setattr(Readers, "read", locked)
     assert (made := update()).quarantined == 1
-    monkeypatch.setattr(images, "read_file", read_file)
+    monkeypatch.setattr(Readers, "read", read)
     again = update()
     assert (again.quarantined, again.computed) == (0, 1)
     assert again.table.version != made.table.version
