@@ -17,6 +17,7 @@ register.py    reregister
 verdicts.py    verdicts list, export, import, check, backup
 judge.py       judge
 bench.py       bench
+doctor.py      doctor
 """
 
 from lora_assets.cli.app import main

@@ -35,6 +35,7 @@ def _add_commands() -> None:
     # Imported here, so that `lora_assets.cli.app` can be imported by the command modules for its exit codes.
     from lora_assets.cli import (
         bench,
+        doctor,
         judge,
         register,
         run,
@@ -47,7 +48,7 @@ def _add_commands() -> None:
         weights,
     )
 
-    for module in (run, status, trackers, tables, weights, servers, register, bench, verdicts, judge, scenes):
+    for module in (run, status, trackers, tables, weights, servers, register, bench, verdicts, judge, scenes, doctor):
         module.add_to(app)
 
 
