@@ -3,6 +3,18 @@
 The graph, as Dagster loads it (lora_assets_tests/assets/test_graph.py holds it against the definitions):
 
     raw_frames -> detections -> masks -> scored_crops -> tracker_dashboard
+    scored_crops -> image_quality
+    scored_crops -> crop_groups -> curated_dataset -> crop_captions -> exports
+    scored_crops -> characters -> curated_dataset
+    scored_crops -> curated_dataset
+    characters -> image_quality -> curated_dataset
+    judge -> curated_dataset
+    verdicts -> curated_dataset
+    scored_crops -> crop_captions
+    detections -> embeddings -> rare_objects -> captions -> embedding_map
+    embeddings -> captions
+    embeddings -> embedding_map
+    rare_objects -> embedding_map
     scored_crops -> judge
     verdicts -> judge
 
@@ -12,12 +24,23 @@ The graph, as Dagster loads it (lora_assets_tests/assets/test_graph.py holds it 
     scored_crops       by dataset|tracker     RGBA cut-outs with scores, flags and tier
     tracker_dashboard  by tracker             the page /tracker/<ID>
     verdicts           (the person's)         what was said of crops: good, bad, exclude
+    image_quality      by tracker             score 0 to 10 of each crop's picture, from many metrics
+    crop_groups        by tracker             shots, exact twins, held frames, near-duplicates, variants
+    characters         by tracker             who each crop shows; ids and names that last
+    curated_dataset    by tracker             the choice, each crop in or out with its reason, and the split
+    crop_captions      by tracker             one caption per crop that is exported
+    exports            by tracker             folders as trainers read them, read back by their rules
+    embeddings         by tracker             objects of sampled frames, each with its CLIP vector
+    rare_objects       by tracker             outliers, rare classes, novelty; why each is kept
+    captions           by tracker             one line about each kept object, by a service that is named
+    embedding_map      by tracker             t-SNE map with named clusters: /tracker/<ID>/map
     judge              by tracker             P(good) learned from verdicts, compared with the rules
 
 Where to change what:
 
     a column of a table, its unit or range      tables/
     how files are written and found again       store.py
+    how far a stage is, as state on disk        under_way.py
     what a tracker's file may say               specs.py
     how a picture is decoded, what is refused   vision/images.py
     which detectors there are, body boxes       vision/detect.py, models/registry.py
@@ -29,8 +52,16 @@ Where to change what:
     the starter models and how they are made    training/, starter/
     assets, checks, sensors, schedules, jobs    assets/, definitions.py
     verdicts: kept, matched to crops            verdicts/
+    two trackers compared, causes of changes    comparing/
     P(good), when the judge is active           judge/
-    the pages                                   tracker/
+    after how many marks the judge is renewed   judge/renewal.py
+    metrics of image quality, weights, bands    quality/
+    who is shown, shots, lasting characters     identity/
+    groups of alike crops, choice, split        curation/
+    captions, formats of trainers, read-back    exports/
+    rare and odd objects, captions, the map     mining/
+    the pages; a page is one routes_*.py        tracker/
+    the grid, keys, saving of marks (scripts)   tracker/static/
     the commands                                cli/
     measurements                                benchmarks/
 """

@@ -79,7 +79,7 @@ def make_dashboard(store: Store, tracker: str) -> MadeDashboard:
     with store.lock(f"dashboard-{tracker}"):
         inputs = dashboard_inputs(store, tracker, tracker_datasets(store, spec))
         made = build_dashboard(store.data, tracker)
-        atomic_write_bytes(inputs_path(store, tracker), inputs.encode())
+        atomic_write_bytes(inputs_path(store, tracker), inputs.encode(), recorded=True)
     sealed = tracker != LIVE and is_complete(store, spec)
     if sealed:
         set_sealed(store.data, tracker, True)

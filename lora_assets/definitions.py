@@ -13,24 +13,36 @@ from lora_assets.assets.automation import (  # noqa: E402
     frames_job,
     input_folders,
     live_trackers,
+    new_verdicts,
     nightly_recheck,
+    review_job,
 )
 from lora_assets.assets.checks import CHECKS  # noqa: E402
+from lora_assets.assets.compare import not_worse_than_baseline  # noqa: E402
+from lora_assets.assets.curation import CHECKS as CURATION_CHECKS  # noqa: E402
+from lora_assets.assets.curation import characters, crop_groups, curated_dataset  # noqa: E402
+from lora_assets.assets.exports import CHECKS as EXPORT_CHECKS  # noqa: E402
+from lora_assets.assets.exports import crop_captions, exports  # noqa: E402
 from lora_assets.assets.judge import judge, verdicts  # noqa: E402
 from lora_assets.assets.main_line import detections, masks, raw_frames, scored_crops, tracker_dashboard  # noqa: E402
+from lora_assets.assets.mining import captions, embedding_map, embeddings, rare_objects  # noqa: E402
+from lora_assets.assets.quality import image_quality  # noqa: E402
 from lora_assets.resources import DataFolder, ModelOpener  # noqa: E402
 
 # One table from group to assets: a new branch is one line here and one file in assets/.
 GROUPS: dict[str, list[dg.AssetsDefinition]] = {
     "main_line": [raw_frames, detections, masks, scored_crops, tracker_dashboard],
     "review": [judge],
+    "curation": [image_quality, crop_groups, characters, curated_dataset],
+    "exports": [crop_captions, exports],
+    "mining": [embeddings, rare_objects, captions, embedding_map],
 }
 
 defs = dg.Definitions(
     assets=[*(asset for group in GROUPS.values() for asset in group), verdicts],
-    asset_checks=CHECKS,
-    jobs=[frames_job, cells_job, dashboard_job],
-    sensors=[input_folders, live_trackers],
+    asset_checks=[*CHECKS, *CURATION_CHECKS, *EXPORT_CHECKS, not_worse_than_baseline],
+    jobs=[frames_job, cells_job, dashboard_job, review_job],
+    sensors=[input_folders, live_trackers, new_verdicts],
     schedules=[nightly_recheck],
     resources={"data_folder": DataFolder(), "models": ModelOpener()},
     # One process per run: models are loaded once and torch is imported once, not once per step.

@@ -98,7 +98,7 @@ class Recipe:
         """Write the recipe beside its results once, so that a difference can be traced years later."""
         path = data / "store" / self.stage / self.digest / "recipe.json"
         if not path.exists():
-            atomic_write_json(path, self.facts())
+            atomic_write_json(path, self.facts(), recorded=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +224,19 @@ def _with_measured_proportions(settings: DetectSettings, spec: TrackerSpec, data
             f"tracker {spec.id}, section [detect]: proportions_from names {source}, which has no detections of these "
             f"datasets yet: run it first, or leave the setting out"
         )
-    frames = [frame for slug in slugs for frame in _found_frames(Store(data), slug, source)]
-    shown: Proportions = fit_proportions(frames, settings.proportions).proportions
+    stamps = tuple((path.stem, path.stat().st_mtime_ns, path.stat().st_size) for path in paths if path.stem in slugs)
+    shown = _known_proportions(data, source, stamps, settings.proportions)
     return dataclasses.replace(settings, **dataclasses.asdict(shown))
+
+
+@lru_cache(maxsize=16)
+def _known_proportions(
+    data: Path, source: str, stamps: tuple[tuple[str, int, int], ...], start: Proportions
+) -> Proportions:
+    """What the detections of a tracker show, read again only when one of its tables changed: recipes are asked for at
+    every tick of a sensor."""
+    frames = [frame for slug, _, _ in stamps for frame in _found_frames(Store(data), slug, source)]
+    return fit_proportions(frames, start).proportions
 
 
 def _found_frames(store: Store, slug: str, tracker: str) -> list[FrameBoxes]:

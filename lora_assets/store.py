@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from lora_assets.sums import file_sha256, note_sum
 from lora_assets.tables import arrow_schema, check_table
 
 _FRAMES_KEY = b"lora_assets.frames"
@@ -45,11 +46,14 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def atomic_write(path: Path, write: Callable[[BinaryIO], object], *, durable: bool = True) -> None:
+def atomic_write(
+    path: Path, write: Callable[[BinaryIO], object], *, durable: bool = True, recorded: bool = False
+) -> None:
     """Replace `path` with what `write` puts into the handle: whole or not at all, and on disk when this returns.
 
     The helper owns the handle, so that a full disk raises here and not in a garbage collector. `durable=False` leaves
     out the wait for the disk: for pictures, which a power cut may cost and which can be drawn again from the tables.
+    With `recorded` the hash of what is on disk is remembered beside the file, for `lora-assets verify`.
     Raises StoreError when the file cannot be written; the old file is then still there.
     """
     temporary = path.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}")
@@ -60,6 +64,8 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object], *, durable: bo
             handle.flush()
             if durable:
                 os.fsync(handle.fileno())
+        if recorded:
+            note_sum(path, file_sha256(temporary), durable=durable)
         temporary.replace(path)
         if durable:
             _sync_folder(path.parent)
@@ -71,14 +77,15 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object], *, durable: bo
         temporary.unlink(missing_ok=True)
 
 
-def atomic_write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
+def atomic_write_bytes(path: Path, content: bytes, *, durable: bool = True, recorded: bool = False) -> None:
     """Replace `path` with `content`, as `atomic_write`."""
-    atomic_write(path, lambda handle: handle.write(content), durable=durable)
+    atomic_write(path, lambda handle: handle.write(content), durable=durable, recorded=recorded)
 
 
-def atomic_write_json(path: Path, value: Any) -> None:
+def atomic_write_json(path: Path, value: Any, *, recorded: bool = False) -> None:
     """Replace `path` with `value` as readable JSON, as `atomic_write`."""
-    atomic_write_bytes(path, (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+    content = (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    atomic_write_bytes(path, content, recorded=recorded)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -179,7 +186,7 @@ class Shelf:
             raise StoreError(f"rows of {len(stray)} frames that the chunk does not claim to answer")
         chunk = table.replace_schema_metadata({_FRAMES_KEY: "\n".join(frames).encode()})
         path = self.folder / f"{digest(sorted(frames))}.parquet"
-        atomic_write(path, lambda handle: pq.write_table(chunk, handle, compression="zstd"))
+        atomic_write(path, lambda handle: pq.write_table(chunk, handle, compression="zstd"), recorded=True)
         return path
 
     def read(self, frames: Iterable[str]) -> Iterator[tuple[list[str], pa.Table]]:
@@ -238,7 +245,7 @@ class Store:
                 for table in tables:
                     writer.write_table(check_table(table, row_type).replace_schema_metadata(schema.metadata))
 
-        atomic_write(path, write)
+        atomic_write(path, write, recorded=True)
         return PublishedTable(path, version, told)
 
     def published(self, path: Path) -> PublishedTable | None:
@@ -266,7 +273,7 @@ class Store:
     def sweep(self) -> int:
         """Remove temporary files that a killed process left more than a day ago; returns how many."""
         count = 0
-        for folder in (self.data / "store", self.data / "tables", self.data / "pages"):
+        for folder in (self.data / name for name in ("store", "tables", "pages", "progress")):
             for path in folder.rglob(f"{_TEMPORARY}*"):
                 try:
                     age = time.time() - path.stat().st_mtime

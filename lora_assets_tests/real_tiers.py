@@ -13,18 +13,20 @@ The tier that a careful person would give to a found crop, by the rules of `real
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from lora_assets.main_line.cells import segment_subjects
 from lora_assets.models import resolve
+from lora_assets.store import atomic_write_bytes
 from lora_assets.tables import Mask
 from lora_assets.vision.boxes import box_iou
-from lora_assets.vision.crops import crop_window
+from lora_assets.vision.crops import contact_sheet, crop_window, cut_crop, encode_png
 from lora_assets.vision.detect import Detector, DetectSettings, detect_frame, load_detector
 from lora_assets.vision.extract_again import score_with_second_try
 from lora_assets.vision.images import decode_image, read_file
@@ -47,6 +49,7 @@ class RealCrop:
     flags: tuple[str, ...]
     true_tier: str | None
     vetoed: bool
+    thumb: npt.NDArray[np.uint8] | None = None
 
 
 def label_of(mask: Mask, rows: Sequence[RealCharacter], size: tuple[int, int]) -> tuple[str | None, bool]:
@@ -76,9 +79,14 @@ def label_of(mask: Mask, rows: Sequence[RealCharacter], size: tuple[int, int]) -
 
 
 def measure_real_tiers(
-    detectors: Sequence[Detector], segmenter: Segmenter, folder: Path = TEST_IMAGES, limit: int | None = None
+    detectors: Sequence[Detector],
+    segmenter: Segmenter,
+    folder: Path = TEST_IMAGES,
+    limit: int | None = None,
+    sheet: Path | None = None,
 ) -> list[str]:
-    """Lines: each wrongly high crop by picture, then precision of high, recall of good, vetoed crops in high."""
+    """Lines: the tiers picture by picture, the confusion of tiers, precision of high, recall of good crops, vetoed
+    crops in high. `sheet`: a PNG of the crops that were called high, wrong ones first."""
     by_file: dict[str, list[RealCharacter]] = defaultdict(list)
     for row in read_real_pictures():
         by_file[row.file].append(row)
@@ -96,10 +104,14 @@ def measure_real_tiers(
         ) if masks else []  # fmt: skip
         for each in scored:
             true, vetoed = label_of(each.mask, by_file[file], (width, height))
-            judged.append(RealCrop(file, each.crop.tier, tuple(each.crop.flags), true, vetoed))
+            thumb = cut_crop(image, each.mask) if sheet is not None and each.crop.tier == HIGH else None
+            judged.append(RealCrop(file, each.crop.tier, tuple(each.crop.flags), true, vetoed, thumb))
         given = [crop for crop in judged if crop.file == file]
         told = ", ".join(f"{crop.tier}/{crop.true_tier or '-'}" for crop in given)
         lines.append(f"{file}: {told or 'nothing found'} (given/by the rules)")
+    if sheet is not None:
+        high = sorted((crop for crop in judged if crop.tier == HIGH), key=lambda crop: crop.true_tier == HIGH)
+        atomic_write_bytes(sheet, encode_png(contact_sheet([each.thumb for each in high if each.thumb is not None], 8)))
     return lines + summary(judged)
 
 
@@ -110,8 +122,10 @@ def summary(judged: Sequence[RealCrop]) -> list[str]:
     good = [crop for crop in sure if crop.true_tier == HIGH]
     right = sum(crop.true_tier == HIGH for crop in high)
     vetoed = sum(crop.vetoed and crop.tier == HIGH for crop in judged)
+    pairs = Counter((crop.true_tier, crop.tier) for crop in sure)
     return [
         f"{len(judged)} crops, {len(judged) - len(sure)} not scored",
+        *(f"by the rules {true}: " + ", ".join(f"{pairs[true, said]} {said}" for said in _TIERS) for true in _TIERS),
         f"precision of high {right}/{len(high)}, recall of good crops {sum(c.tier == HIGH for c in good)}/{len(good)}",
         f"vetoed crops in high: {vetoed} of {sum(crop.vetoed for crop in judged)}",
     ]
@@ -125,11 +139,12 @@ def main() -> None:
     parser.add_argument("--images", type=Path, default=TEST_IMAGES)
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--sheet", type=Path, help="write the crops called high into this PNG, wrong ones first")
     told = parser.parse_args()
     names = told.detector or list(DetectSettings().weights)
     detectors = [load_detector(resolve(name, told.data), DetectSettings()) for name in names]
     segmenter = load_segmenter(resolve(told.segmenter, told.data), SegmentSettings())
-    print("\n".join(measure_real_tiers(detectors, segmenter, told.images, told.limit)))
+    print("\n".join(measure_real_tiers(detectors, segmenter, told.images, told.limit, told.sheet)))
 
 
 if __name__ == "__main__":

@@ -132,4 +132,9 @@ def test_a_found_crop_is_labelled_by_how_it_fits_the_listed_character():
     assert label_of(mask_row(elsewhere), [row], size) == ("low", True)
     assert label_of(whole, [row, replace(row, character=2)], size) == ("low", True)
     told = summary([RealCrop("a", "high", (), "high", False), RealCrop("a", "high", (), "low", True)])
-    assert told[1].startswith("precision of high 1/2") and told[2] == "vetoed crops in high: 1 of 1"
+    assert told[-2].startswith("precision of high 1/2") and told[-1] == "vetoed crops in high: 1 of 1"
+    assert told[1:4] == [
+        "by the rules high: 1 high, 0 medium, 0 low",
+        "by the rules medium: 0 high, 0 medium, 0 low",
+        "by the rules low: 1 high, 0 medium, 0 low",
+    ]

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lora_assets.store import Store, StoreError, atomic_write, atomic_write_bytes, digest
+from lora_assets.sums import SUMS, file_sha256, read_sums
 from lora_assets.tables import Detection, TableError, empty_table, from_table, to_table
 
 
@@ -60,8 +61,9 @@ def test_a_full_disk_is_told_and_not_published(tmp_path):
 def test_kill_at_any_moment_leaves_whole_files_only(tmp_path):
     code = (
         "from pathlib import Path; from lora_assets.store import atomic_write_bytes\n"
-        "n = 0\nprint('begun', flush=True)\nwhile True:\n    n += 1\n"
-        "    atomic_write_bytes(Path('f'), bytes([n % 256]) * 300_000)\n"
+        "n = 0\nwhile True:\n    n += 1\n"
+        "    atomic_write_bytes(Path('f'), bytes([n % 256]) * 300_000, recorded=True)\n"
+        "    n == 1 and print('begun', flush=True)\n"
     )
     for pause in (0.01, 0.03, 0.05):
         with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE) as process:
@@ -72,6 +74,7 @@ def test_kill_at_any_moment_leaves_whole_files_only(tmp_path):
         content = (tmp_path / "f").read_bytes()
         assert len(content) == 300_000
         assert len(set(content)) == 1
+        assert file_sha256(tmp_path / "f") in read_sums(tmp_path)["f"]
 
 
 def test_a_shelf_answers_frames_with_and_without_rows(tmp_path):
@@ -128,7 +131,7 @@ def test_a_table_that_breaks_its_promises_keeps_the_one_before(tmp_path):
     kept = store.published(path)
     assert kept is not None
     assert kept.version == "v1"
-    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    assert {p.name for p in path.parent.iterdir()} == {path.name, SUMS}
 
 
 def test_a_damaged_published_table_is_made_again(tmp_path):

@@ -8,11 +8,19 @@ import cv2
 import numpy as np
 import pytest
 
-from lora_assets.benchmarks import tiers
-from lora_assets.benchmarks.tier_rules import RULES, LabelledCrop
+from lora_assets.benchmarks.tier_rules import RULES, Label, LabelledCrop
 from lora_assets.benchmarks.tier_scenes import DAMAGES, labelled_crops
-from lora_assets.benchmarks.tiers import Judged, confusion_sheet, defect_lines, drawn_crops, measure_tiers, tier_lines
-from lora_assets.vision.checks import CHECKS
+from lora_assets.benchmarks.tier_values import kept_values
+from lora_assets.benchmarks.tiers import (
+    Judged,
+    confusion_sheet,
+    cutout_of,
+    defect_lines,
+    drawn_crops,
+    measure_tiers,
+    tier_lines,
+)
+from lora_assets.vision.checks import CHECKS, background_share
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +28,8 @@ def crops() -> list[LabelledCrop]:
     return list(drawn_crops(60, 41))
 
 
-def labelled(**strengths: float) -> LabelledCrop:
-    return LabelledCrop(0, "none", np.zeros((64, 64, 3), np.uint8), (), (), strengths)
+def labelled(**strengths: float) -> Label:
+    return Label(0, "none", strengths)
 
 
 def test_crops_are_the_same_for_the_same_seed(crops: list[LabelledCrop]):
@@ -63,14 +71,14 @@ def test_the_written_rules_make_the_tier():
 
 
 def test_precision_and_recall_are_counted_as_written():
-    base = Judged(0, "none", {}, ("high",), False, False, "high", 0.9, ())
-    blurred = dataclasses.replace(base, defects={"blur": "mild"}, tiers=("medium",))
+    good = Judged(labelled(), "high", 0.9, ())
+    blurred = dataclasses.replace(good, label=labelled(blur=2.2))
     some = [
-        base,
-        dataclasses.replace(base, tier="medium"),
+        good,
+        dataclasses.replace(good, tier="medium"),
         blurred,
         dataclasses.replace(blurred, tier="medium", flags=("blurred", "text_over")),
-        dataclasses.replace(base, tiers=("high", "medium"), defects={"blur": "unsure"}, flags=("blurred",)),
+        dataclasses.replace(good, label=labelled(blur=1.4), flags=("blurred",)),
     ]
     lines = tier_lines(some)
     assert lines[0].startswith("5 crops, 1 of unsure tier")
@@ -81,11 +89,33 @@ def test_precision_and_recall_are_counted_as_written():
     assert any("text_over" in line and "0.000 (0/1)" in line for line in told[len(RULES) :])
 
 
-def test_the_command_prints_both_parts_and_writes_a_sheet(tmp_path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tiers, "_FIRST_SEED", 41)
-    lines = measure_tiers(20, tmp_path / "sheet.png")
+def test_the_command_prints_both_parts_and_judges_kept_values_again(tmp_path):
+    kept = tmp_path / "values.json"
+    lines = measure_tiers(20, tmp_path / "sheet.png", first_seed=41, values=kept)
     assert [line for line in lines if line.startswith("==")] == ["== tuning part", "== unseen third"]
     assert any(line.startswith("ms per crop") for line in lines)
     sheet = cv2.imread(str(tmp_path / "sheet.png"))
     assert sheet is not None and sheet.shape[0] > 500
     assert confusion_sheet([]).shape[1] == sheet.shape[1]
+    again = measure_tiers(20, values=kept)
+    parts = [line for line in lines if not line.startswith(("ms per crop", "confusion", "measured"))]
+    assert again[1:] == parts
+    kept.write_text(kept.read_text().replace('"measured_by": "', '"measured_by": "0.'))
+    with pytest.raises(ValueError, match=r"values\.json was measured by checks of version 0\."):
+        measure_tiers(20, values=kept)
+
+
+def test_masks_are_refined_as_a_tracker_does(crops: list[LabelledCrop]):
+    crop = next(crop for crop in crops if crop.kind == "none")
+    plain, grown = cutout_of(crop), cutout_of(crop, "aggressive")
+    assert grown.area > plain.area
+    assert grown.row.background_left == background_share(plain)
+    with pytest.raises(ValueError, match="aggresive"):
+        measure_tiers(10, first_seed=41, preset="aggresive")
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"measured_by": "1", "crops": [{}]}'])
+def test_a_file_that_holds_no_values_is_named(tmp_path, content: str):
+    (tmp_path / "values.json").write_text(content)
+    with pytest.raises(ValueError, match=r"values\.json holds no measured crops"):
+        kept_values(tmp_path / "values.json")

@@ -1,6 +1,6 @@
 """Jobs, sensors and the nightly schedule: what makes the graph bring itself up to date.
 
-Both sensors are level-triggered: they compare what is on disk with what is wanted and remember no events.
+All sensors are level-triggered: they compare what is on disk with what is wanted and remember no events.
 No `from __future__ import annotations` here (dagster#26837).
 """
 
@@ -11,9 +11,12 @@ import dagster as dg
 
 from lora_assets.assets.main_line import detections, masks, raw_frames, scored_crops, tracker_dashboard
 from lora_assets.folder_watch import SETTLE_SECONDS, Listing, look_at_folders, read_state, write_state
+from lora_assets.judge.renewal import ReviewSettings, judges_due, read_review_settings
 from lora_assets.planning import CellDue, DashboardDue, plan_all
 from lora_assets.resources import DataFolder, datasets, trackers
 from lora_assets.specs import LIVE, dataset_problems, ensure_live, known_tracker_ids, list_datasets
+from lora_assets.verdicts import open_log
+from lora_assets.verdicts.log import log_path
 
 TICK_SECONDS = 5
 # How often a cell or dashboard whose run failed, was killed or canceled is tried again while its inputs stay the same.
@@ -43,6 +46,14 @@ dashboard_job = dg.define_asset_job(
     selection=dg.AssetSelection.assets(tracker_dashboard),
     config=_QUIET,
     description="Build the page of one tracker from its cells.",
+)
+# What follows the person's verdicts, as far as it is among the loaded assets; each is made for one tracker.
+AFTER_VERDICTS = ("judge", "curated_dataset")
+review_job = dg.define_asset_job(
+    "review",
+    selection=dg.AssetSelection.from_string(" or ".join(f'key:"{name}"' for name in AFTER_VERDICTS)),
+    config=_QUIET,
+    description="Learn a tracker's judge from the verdicts, and choose its dataset anew.",
 )
 
 
@@ -151,6 +162,33 @@ def live_trackers(context: dg.SensorEvaluationContext, data_folder: DataFolder) 
     additions = [trackers.build_add_request(new_trackers)] if new_trackers else []
     additions += [datasets.build_add_request(new_datasets)] if new_datasets else []
     return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=additions)
+
+
+@dg.sensor(
+    jobs=[review_job],
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Makes the judge of a tracker anew, and what rests on it, when enough of its crops were marked since: "
+    f"{ReviewSettings().rerun_after}, or rerun_after in section [verdicts] of data/settings.toml. A run that fails is "
+    f"tried again up to {RETRIES} times.",
+)
+def new_verdicts(context: dg.SensorEvaluationContext, data_folder: DataFolder) -> dg.SensorResult | dg.SkipReason:
+    if not log_path(data_folder.root).exists():
+        return dg.SkipReason("no crop has been marked yet")
+    known = set(context.instance.get_dynamic_partitions("tracker"))
+    trackers_here = [tracker for tracker in known_tracker_ids(data_folder.root) if tracker in known]
+    with open_log(data_folder.root) as log:
+        due = judges_due(data_folder.store, log, trackers_here, read_review_settings(data_folder.root))
+    requests = []
+    for judge in due:
+        name = f"{judge.tracker}:{judge.key}"
+        failed = context.instance.get_runs_count(dg.RunsFilter(tags={_DUE_TAG: name}, statuses=_FAILED))
+        run_key = f"{name}:{min(failed, RETRIES)}"
+        tags = {_DUE_TAG: name}
+        requests.append(
+            dg.RunRequest(job_name=review_job.name, run_key=run_key, partition_key=judge.tracker, tags=tags)
+        )
+    return dg.SensorResult(run_requests=requests)
 
 
 @dg.schedule(

@@ -18,7 +18,7 @@ from lora_assets.verdicts.log import keep_backup
 
 GROUP = "review"
 
-# Made by a person (`lora-assets verdicts import`), not by Dagster: it is shown so that the lineage is whole.
+# Made by a person on the tracker pages, not by Dagster: it is shown so that the lineage is whole.
 verdicts = dg.AssetSpec(
     "verdicts",
     group_name=GROUP,

@@ -59,4 +59,4 @@ class LogListener:
         tell(progress)
         if progress.done == progress.total or time.monotonic() - self._told > _LOG_SECONDS:
             self._told = time.monotonic()
-            self._log.info(f"{progress.stage}: {progress.done} of {progress.total} frames")
+            self._log.info(f"{progress.stage}: {progress.done} of {progress.total} {progress.unit}")

@@ -12,6 +12,8 @@ from lora_assets.benchmarks.tier_bases import RIM, Base, Damaged, bounds_of, pic
 from lora_assets.scenes.truth import Box
 from lora_assets.vision.masks import mask_bounds
 
+_LEAST_HEAD = 0.15
+
 
 def leave_hardly_any(crop: Damaged, base: Base, rng: np.random.Generator) -> bool:
     """Only a square of 1 to 15 pixels is left of the mask."""
@@ -39,7 +41,10 @@ def take_neighbour(crop: Damaged, base: Base, rng: np.random.Generator) -> bool:
     head = other.head_box
     if head is not None:
         part = np.s_[int(head[1]) : int(head[3]), int(head[0]) : int(head[2])]
-        crop.strengths["several"] = float((crop.mask & other.mask)[part].sum() / max(1, other.mask[part].sum()))
+        seen = int(other.mask[part].sum())
+        # A tuft of hair behind the figure is no second head.
+        if seen >= _LEAST_HEAD * (base.head[2] - base.head[0]) * (base.head[3] - base.head[1]):
+            crop.strengths["several"] = float((crop.mask & other.mask)[part].sum() / max(1, seen))
     crop.strengths["neighbour"] = float((crop.mask & other.mask).sum() / crop.mask.sum())
     crop.box = _joined(crop.box, other.box) if rng.random() < 0.5 else crop.box
     crop.others_in = rng.random() < 0.85

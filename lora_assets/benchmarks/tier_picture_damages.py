@@ -15,6 +15,8 @@ from lora_assets.benchmarks.tier_bases import Base, Damaged, bounds_of, pick
 from lora_assets.scenes.truth import Box
 from lora_assets.vision.masks import BoolMask
 
+_VISIBLE = 20
+
 
 def _fade(crop: Damaged, white: bool, share: float) -> None:
     crop.image = cv2.convertScaleAbs(crop.image, alpha=1 - share, beta=255 * share if white else 0)  # pyright: ignore
@@ -61,7 +63,8 @@ def cut_by_the_frame(crop: Damaged, base: Base, rng: np.random.Generator) -> boo
     height = crop.image.shape[0]
     if height < 64 or not crop.mask.any():
         return False
-    crop.box = _shifted(crop.box, top, height)
+    # A detector's box ends where the visible figure does.
+    crop.box = bounds_of(base.figure[rows])
     crop.characters = tuple(
         replace(
             each, mask=each.mask[rows], box=_shifted(each.box, top, height),
@@ -141,9 +144,11 @@ def lay_watermark(crop: Damaged, base: Base, rng: np.random.Generator) -> bool:
         paint.setStrokeWidth(size * 0.12)
         canvas.drawPath(path, paint)
 
-    black = laid_over(np.zeros_like(crop.image), draw)[..., 0] > alpha // 2
-    crop.image = laid_over(crop.image, draw)
-    share = float((black & base.figure).sum() / base.figure.sum())
+    before = crop.image
+    crop.image = laid_over(before, draw)
+    # White over white is nothing that a person could see: only what the strokes change counts.
+    seen = cv2.absdiff(crop.image, before).max(axis=2) >= _VISIBLE
+    share = float((seen & base.figure).sum() / base.figure.sum())
     crop.strengths["watermark"] = share if alpha >= 80 else min(share, 0.011)
     return True
 
@@ -171,7 +176,8 @@ def lay_bars(crop: Damaged, base: Base, rng: np.random.Generator) -> bool:
     end = height - bar + round(bar * pick(rng, 0.0, 0.0, 0.5, 1.0))
     mask[end:] = False
     crop.strengths["bars"] = float(mask[height - bar :].sum() / max(1, mask.sum()))
-    crop.mask, crop.box = mask, (crop.box[0], crop.box[1], crop.box[2], float(max(end, 1)))
+    seen = bounds_of(_above(base.figure, max(end, 1)))
+    crop.mask, crop.box = mask, (seen[0], seen[1], seen[2], float(max(end, 1)))
     crop.characters = tuple(replace(each, mask=_above(each.mask, height - bar)) for each in crop.characters)
     return bool(mask.any())
 

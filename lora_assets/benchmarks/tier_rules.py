@@ -17,6 +17,7 @@ How a crop is drawn and damaged does not belong here (tier_scenes).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -63,43 +64,46 @@ RULES: tuple[Rule, ...] = (
          ("unsupported",)),
     Rule("blur", "sigma in pixels", 0.75, 2.0, 3.4, ("blurred",)),
     Rule("text", "share of the figure under lines of subtitle", 0.004, 0.03, 0.12, ("text_over",)),
-    Rule("watermark", "share of the figure under faint strokes", 0.002, 0.012, _NEVER, ("text_over",)),
+    Rule("watermark", "share of the figure that faint strokes change by 20 levels", 0.002, 0.012, _NEVER,
+         ("text_over",)),
     Rule("combs", "pixels between the two fields", 0.5, 2.0, 8.0, ("interlaced",)),
     Rule("bars", "share of the mask on black bars", 0.004, 0.03, 0.2, ("bar_in_crop",), ("background_left",)),
     Rule("background", "share of the mask on background beyond the rim", 0.03, 0.1, 0.3, _LEAK, ("cut_body",)),
     Rule("holes", "share of the figure missing inside", 0.012, 0.05, 0.2, ("holes",), ("missing_head", "left_out")),
     Rule("specks", "share of the mask in stray pieces", 0.012, 0.05, 0.2, ("specks",), _LEAK),
     Rule("boxed", "1: the mask is its box", 0.5, 0.5, 0.5, ("box_shaped",), (*_LEAK, "cut_body")),
-    Rule("thin_ends", "share of the figure missing at thin ends", 0.02, 0.06, 0.3, ("left_out",),
-         ("specks", "box_gap")),
+    Rule("thin_ends", "share of the figure missing at thin ends", 0.02, 0.06, 0.3, ("left_out", "box_gap"),
+         ("specks",)),
     Rule("small", "256 / longer side of the figure", 1.0, 1.0001, 1.6, ("small", "empty")),
 )  # fmt: skip
 RULE = {rule.defect: rule for rule in RULES}
 _HIDES_ALL = ("black", "white", "flat", "empty", "thing")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LabelledCrop:
-    """A crop before it is judged: its frame, the rows that a detector and a segmenter would give, which of the masks is
-    judged, and its truth: strength of each defect (those that are absent are left out)."""
+def defects_of(strengths: Mapping[str, float]) -> dict[str, str]:
+    """mild, grave or unsure for each defect that a crop has or may have, from the strengths of its defects."""
+    found = {}
+    for name, strength in strengths.items():
+        rule = RULE[name]
+        if strength >= rule.none:
+            found[name] = "grave" if strength >= rule.grave else "mild" if strength >= rule.mild else "unsure"
+    hidden = [name for name in _HIDES_ALL if found.get(name) == "grave"]
+    return {name: found[name] for name in hidden} if hidden else found
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What is known of a crop: the seed of its scene, what was done to it, and the strength of each defect (those that
+    are absent are left out)."""
 
     seed: int
     kind: str
-    image: Picture
-    detections: tuple[Detection, ...]
-    masks: tuple[Mask, ...]
     strengths: dict[str, float] = field(default_factory=dict)
 
     @property
     def defects(self) -> dict[str, str]:
         """mild, grave or unsure for each defect that the crop has or may have."""
-        found = {}
-        for name, strength in self.strengths.items():
-            rule = RULE[name]
-            if strength >= rule.none:
-                found[name] = "grave" if strength >= rule.grave else "mild" if strength >= rule.mild else "unsure"
-        hidden = [name for name in _HIDES_ALL if found.get(name) == "grave"]
-        return {name: found[name] for name in hidden} if hidden else found
+        return defects_of(self.strengths)
 
     @property
     def hides_all(self) -> bool:
@@ -119,3 +123,21 @@ class LabelledCrop:
     def is_vetoed(self) -> bool:
         """True for what must never be high: black, white, flat, empty, a thing, several characters."""
         return any(self.defects.get(name) == "grave" for name in (*_HIDES_ALL, "several"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledCrop:
+    """A crop before it is judged: seed of its scene, what was done to it, its frame, the rows that a detector and a
+    segmenter would give (the first of the masks is judged), and the strength of each defect."""
+
+    seed: int
+    kind: str
+    image: Picture
+    detections: tuple[Detection, ...]
+    masks: tuple[Mask, ...]
+    strengths: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def label(self) -> Label:
+        """What is known of it."""
+        return Label(self.seed, self.kind, self.strengths)

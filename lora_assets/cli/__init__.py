@@ -16,8 +16,12 @@ dagster_ui.py  the Dagster web server behind the guard
 register.py    reregister
 verdicts.py    verdicts list, export, import, check, backup
 judge.py       judge
+compare.py     compare
+curate.py      curate, characters list, name, merge, split
+export.py      export, check-export, caption make, list, set, import
 bench.py       bench
 doctor.py      doctor
+verify.py      verify
 """
 
 from lora_assets.cli.app import main

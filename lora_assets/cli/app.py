@@ -21,9 +21,10 @@ EXIT_INTERRUPTED = 130
 
 _HELP = """Turn folders of frames into character datasets, and see why every crop is good or bad.
 
-Exit codes: 0 done, 1 a server did not stay up or something unforeseen happened (with a traceback), 2 wrong usage, 3
-something named does not fit or cannot be read or written (a folder, a tracker, weights, a setting), 4 the tracker is
-sealed and the content of its folders has changed, 5 a run failed, 130 interrupted (Ctrl-C).
+Exit codes: 0 done, 1 a server did not stay up, `compare --fail-on-worse` found too many worse crops, or something
+unforeseen happened (with a traceback), 2 wrong usage, 3 something named does not fit or cannot be read or written (a
+folder, a tracker, weights, a setting), 4 the tracker is sealed and the content of its folders has changed, 5 a run
+failed, 130 interrupted (Ctrl-C).
 """
 
 app = typer.Typer(
@@ -35,8 +36,13 @@ def _add_commands() -> None:
     # Imported here, so that `lora_assets.cli.app` can be imported by the command modules for its exit codes.
     from lora_assets.cli import (
         bench,
+        compare,
+        curate,
         doctor,
+        export,
         judge,
+        mine,
+        quality,
         register,
         run,
         scenes,
@@ -45,10 +51,31 @@ def _add_commands() -> None:
         tables,
         trackers,
         verdicts,
+        verify,
         weights,
     )
 
-    for module in (run, status, trackers, tables, weights, servers, register, bench, verdicts, judge, scenes, doctor):
+    modules = (
+        run,
+        status,
+        trackers,
+        tables,
+        weights,
+        servers,
+        register,
+        bench,
+        verdicts,
+        judge,
+        compare,
+        quality,
+        curate,
+        export,
+        mine,
+        scenes,
+        doctor,
+        verify,
+    )
+    for module in modules:
         module.add_to(app)
 
 

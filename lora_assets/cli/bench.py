@@ -108,11 +108,76 @@ def detection(
 def tiers(
     crops: Annotated[int, typer.Option(help="Drawn crops; a third is kept unseen.", min=10)] = 3_000,
     sheet: Annotated[Path | None, typer.Option(help="Write a sheet of right and wrong tiers, as PNG.")] = None,
+    first_seed: Annotated[int, typer.Option(help="Seed of the first scene; others draw other crops.", min=0)] = 300_000,
+    values: Annotated[
+        Path | None, typer.Option(help="Keep what is measured in this JSON file; judge it again when it is there.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Refine the masks by this preset, as a tracker does.")] = None,
 ) -> None:
     """Measure precision and recall of tiers and flags on drawn crops with known defects."""
     from lora_assets.benchmarks.tiers import measure_tiers
 
-    _print(measure_tiers(crops, sheet))
+    try:
+        _print(measure_tiers(crops, sheet, first_seed, values, preset))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+@bench_app.command()
+def pages(
+    crops: Annotated[int, typer.Option(help="Synthetic crops of the tracker.", min=100)] = 15_000,
+    requests: Annotated[int, typer.Option(help="Thumbnails that are asked for.", min=100)] = 4_000,
+    repeats: Annotated[int, typer.Option(help="How often the page is opened.", min=1)] = 5,
+) -> None:
+    """Measure the pages: thumbnails per second behind a password, and the grid in Chromium when it is installed."""
+    from lora_assets.benchmarks.pages import measure_pages
+
+    _print(measure_pages(crops, requests, repeats))
+
+
+@bench_app.command()
+def curation(
+    films: Annotated[int, typer.Option(help="Drawn films.", min=1)] = 4,
+    shots: Annotated[int, typer.Option(help="Shots of each film.", min=1)] = 16,
+    sheets: Annotated[Path | None, typer.Option(help="Write sheets of each film into this folder, as PNG.")] = None,
+) -> None:
+    """Measure shots, characters, groups of alike crops and the split on drawn films with known truth."""
+    from lora_assets.benchmarks.curation import measure_curation
+
+    _print(measure_curation(films, shots, sheets=sheets))
+
+
+@bench_app.command()
+def quality(
+    crops: Annotated[int, typer.Option(help="Drawn crops.", min=2, max=1_000)] = 48,
+    models: Annotated[
+        Path | None, typer.Option(help="Weights of the metrics; LORA_ASSETS_TEST_MODELS names it too.")
+    ] = None,
+    real: Annotated[
+        Path | None, typer.Option(help="Real drawings to damage too; LORA_ASSETS_TEST_IMAGES names it too.")
+    ] = None,
+    clip: Annotated[bool, typer.Option("--clip", help="Also the cost of CLIP, with random weights.")] = False,
+) -> None:
+    """Measure milliseconds per crop of each metric of image quality, and which damage each of them tells."""
+    from lora_assets.benchmarks.quality import measure_quality
+
+    real, models = real or _folder("LORA_ASSETS_TEST_IMAGES"), models or _folder("LORA_ASSETS_TEST_MODELS")
+    _print(measure_quality(models, crops, real, clip))
+
+
+@bench_app.command()
+def mining(
+    frames: Annotated[int, typer.Option(help="Drawn streets of four things each.", min=10)] = 250,
+    seed: Annotated[int, typer.Option(help="Seed of the streets; others draw other ones.", min=0)] = 2,
+    many: Annotated[int, typer.Option(help="Also time and memory over so many made vectors; 0: no.", min=0)] = 0,
+    clip_model: Annotated[str, typer.Option(help="CLIP or SigLIP folder, or the built-in one.")] = "descriptor",
+) -> None:
+    """Measure how many planted rarities mining finds on drawn streets, against chance and each detector alone."""
+    from lora_assets.benchmarks.mining import measure_many, measure_mining
+
+    _print(measure_mining(frames, seed=seed, clip_model=clip_model))
+    if many:
+        _print(measure_many(many))
 
 
 @bench_app.callback()

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from collections.abc import Sequence
+from pathlib import Path
 
 
-def serve_dagster(port: int) -> None:
-    """Serve the UI of the project in the current folder until interrupted. DAGSTER_HOME names the instance."""
+def serve_dagster(port: int, allowed_hosts: Sequence[str] = ()) -> None:
+    """Serve the UI of the project in the current folder until interrupted. DAGSTER_HOME names the instance.
+
+    It asks for the password of the pages when one is set: its previews are pictures too. Raises GuardError for a host
+    name that others use while no password is set, PasswordError for a password file that cannot be read.
+    """
     warnings.filterwarnings("ignore")  # Dagster's own notes on preview features, again in every process
     import uvicorn
     from dagster import DagsterInstance
@@ -20,8 +26,12 @@ def serve_dagster(port: int) -> None:
     from dagster_webserver.app import create_app_from_workspace_process_context
 
     from lora_assets.addresses import LOOPBACK
-    from lora_assets.tracker.guard import Guard
+    from lora_assets.tracker.connections import DeadlineProtocol
+    from lora_assets.tracker.guard import Guard, check_bind
+    from lora_assets.tracker.password import read_password_hash
 
+    password_hash = read_password_hash(Path("data").resolve())
+    check_bind(LOOPBACK, password_hash, allowed_hosts)
     with (
         DagsterInstance.get() as instance,
         WorkspaceProcessContext(
@@ -31,10 +41,16 @@ def serve_dagster(port: int) -> None:
         ) as context,
     ):
         app = create_app_from_workspace_process_context(context)
-        uvicorn.run(Guard(app, dagster=True), host=LOOPBACK, port=port, log_level="warning", server_header=False)
+        guarded = Guard(app, dagster=True, password_hash=password_hash, allowed_hosts=allowed_hosts)
+        uvicorn.run(
+            guarded, host=LOOPBACK, port=port, http=DeadlineProtocol, log_level="warning", server_header=False,
+            proxy_headers=False,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Serve the Dagster UI of this project on 127.0.0.1.")
     parser.add_argument("--port", type=int, required=True)
-    serve_dagster(parser.parse_args().port)
+    parser.add_argument("--allow-host", action="append", default=[])
+    arguments = parser.parse_args()
+    serve_dagster(arguments.port, arguments.allow_host)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
@@ -23,8 +23,8 @@ from lora_assets.cli.project import Project, enter_project
 from lora_assets.cli.runs import dagster_home, open_instance
 from lora_assets.specs import SpecError, ensure_live
 from lora_assets.store import Store, StoreError
-from lora_assets.tracker.guard import GuardError
-from lora_assets.tracker.password import PasswordError, generate_password, set_password
+from lora_assets.tracker.guard import GuardError, check_bind
+from lora_assets.tracker.password import PasswordError, generate_password, read_password_hash, set_password
 
 _STOP_SECONDS = 20.0
 _LEAST_LIFE_SECONDS = 30.0
@@ -85,14 +85,15 @@ def _check_free(port: int, what: str) -> None:
             ) from error
 
 
-def _servers(pages_port: int, dagster_port: int) -> list[Server]:
+def _servers(pages_port: int, dagster_port: int, allowed_hosts: Sequence[str] = ()) -> list[Server]:
     module = [sys.executable, "-m"]
     daemon = [*module, "dagster._daemon", "run", "-w", "workspace.yaml", "--log-level", "warning"]
     pages = [*module, "lora_assets.cli", "serve", "--port", str(pages_port), "--dagster-port", str(dagster_port)]
+    hosts = [part for name in allowed_hosts for part in ("--allow-host", name)]
     return [
         Server("dagster daemon", daemon),
-        Server("dagster ui", [*module, "lora_assets.cli.dagster_ui", "--port", str(dagster_port)]),
-        Server("tracker pages", pages),
+        Server("dagster ui", [*module, "lora_assets.cli.dagster_ui", "--port", str(dagster_port), *hosts]),
+        Server("tracker pages", [*pages, *hosts]),
     ]
 
 
@@ -164,12 +165,23 @@ def _environment(project: Project) -> dict[str, str]:
 def up(
     pages_port: Annotated[int, typer.Option(help="Port of the tracker pages on 127.0.0.1.")] = PAGES_PORT,
     dagster_port: Annotated[int, typer.Option(help="Port of the Dagster UI on 127.0.0.1.")] = DAGSTER_PORT,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Host name under which a proxy or a VPN on this machine passes requests on; needs a password."
+        ),
+    ] = None,
 ) -> None:
     """Serve the Dagster UI and the tracker pages, with sensors and schedules running, until Ctrl-C.
 
     Drop a folder of pictures into data/input/ while it runs: within a minute its crops are on the page of LIVE.
     """
     project = enter_project()
+    allowed_hosts = tuple(allow_host or ())
+    try:
+        check_bind(LOOPBACK, read_password_hash(project.data), allowed_hosts)
+    except (GuardError, PasswordError) as error:
+        raise SpecError(str(error)) from error
     with _only_up(project):
         _check_free(pages_port, "the tracker pages")
         _check_free(dagster_port, "the Dagster UI")
@@ -183,7 +195,7 @@ def up(
             f"Dagster UI     http://{LOOPBACK}:{dagster_port}/",
             "drop folders of pictures into data/input/; stop with Ctrl-C",
         ]
-        keep_running(_servers(pages_port, dagster_port), _environment(project), told)
+        keep_running(_servers(pages_port, dagster_port, allowed_hosts), _environment(project), told)
 
 
 def serve(

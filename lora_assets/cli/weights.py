@@ -77,7 +77,9 @@ def add(
     name: Annotated[
         str | None, typer.Option(help="The name to use in settings; the file's name when left out.")
     ] = None,
-    task: Annotated[str | None, typer.Option(help="detect or segment; found from the file when left out.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="detect, segment or quality; found from the file when left out.")
+    ] = None,
     family: Annotated[str | None, typer.Option(help="How it is opened; found from the file when left out.")] = None,
 ) -> None:
     """Add a weights file of your own under a name, with its hash."""

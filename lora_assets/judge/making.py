@@ -16,6 +16,7 @@ from lora_assets.judge.groups import frame_groups
 from lora_assets.judge.judging import CropJudgement, judge_probabilities
 from lora_assets.judge.kept import judge_digest, judge_from_json, judge_to_json
 from lora_assets.judge.learning import JudgeSettings
+from lora_assets.judge.renewal import note_row
 from lora_assets.judge.report import Judge, learn
 from lora_assets.specs import check_tracker_id
 from lora_assets.store import PublishedTable, Store, StoreError, atomic_write_bytes, atomic_write_json, digest
@@ -125,6 +126,7 @@ def make_judge(store: Store, log: VerdictLog, tracker: str, settings: JudgeSetti
     Raises SpecError for what is no tracker ID.
     """
     path, picture = judge_path(store, tracker), picture_path(store, tracker)
+    row = log.last_row()
     datasets = cell_datasets(store, tracker)
     matching = match_verdicts(list(log.current().values()), tracker_places(store, tracker)).standing()
     rows = {row["crop_id"]: row for dataset in datasets for row in crop_rows(store, dataset, tracker)}
@@ -150,8 +152,9 @@ def make_judge(store: Store, log: VerdictLog, tracker: str, settings: JudgeSetti
         made_of,
     )
     with store.lock(f"judge-{tracker}"):
-        atomic_write_bytes(picture, draw_report(judge, tracker))
-        atomic_write_json(path, judge_to_json(judge))
+        atomic_write_bytes(picture, draw_report(judge, tracker), recorded=True)
+        atomic_write_json(path, judge_to_json(judge), recorded=True)
+        note_row(store, tracker, row)
     return MadeJudge(judge, judge_digest(judge), path, picture, matching)
 
 

@@ -7,6 +7,7 @@ frames.py      a folder becomes the published table `raw_frames`
 stages.py      one stage over the frames that have no result yet; published tables of a cell
 cells.py       detections, masks and scored crops of a (dataset, tracker) cell
 integrity.py   what must hold of the published tables
+verifying.py   every file against its remembered hash; damaged ones mended
 
 What belongs elsewhere: the algorithms (vision), what is to be made (planning), Dagster (assets).
 """

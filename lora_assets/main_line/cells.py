@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 
-from lora_assets.main_line.progress import Listener, nobody
+from lora_assets.main_line.progress import Listener, Progress, nobody
 from lora_assets.main_line.stages import (
     FrameRef,
     StageUpdate,
@@ -34,6 +35,7 @@ from lora_assets.recipes import Recipe, TrackerRecipes
 from lora_assets.specs import DatasetSpec
 from lora_assets.store import PublishedTable, Shelf, Store, StoreError, atomic_write_bytes
 from lora_assets.tables import Detection, Mask, ScoredCrop
+from lora_assets.under_way import StageTold, telling
 from lora_assets.vision import crops, images
 from lora_assets.vision.detect import Detector, detect_frame
 from lora_assets.vision.extract_again import SegmentAgain, score_with_second_try
@@ -72,17 +74,48 @@ class Cell:
 
 
 Update = Callable[Concatenate[Cell, Arguments], StageUpdate]
+ToldUpdate = Callable[Concatenate[Cell, StageTold, Arguments], StageUpdate]
 
 
-def _one_at_a_time(update: Update[Arguments]) -> Update[Arguments]:
-    """Let one process at a time work on a dataset's cells: a second one then finds the frames done and re-uses them."""
+def _telling(cell: Cell, stage: str) -> AbstractContextManager[StageTold]:
+    """Keep on disk how far a stage of the cell is, for the pages."""
+    recipe: Recipe = getattr(cell.recipes, stage)
+    return telling(
+        cell.store.data, cell.dataset.slug, stage, cell.tracker, run_id=cell.run_id, recipe=recipe.digest
+    )  # fmt: skip
 
-    @wraps(update)
-    def locked(cell: Cell, *args: Arguments.args, **kwargs: Arguments.kwargs) -> StageUpdate:
-        with cell.store.lock(f"cell-{cell.dataset.slug}"):
-            return update(cell, *args, **kwargs)
 
-    return locked
+def _one_at_a_time(stage: str) -> Callable[[ToldUpdate[Arguments]], Update[Arguments]]:
+    """Let one process at a time work on a dataset's cells: a second one then finds the frames done and re-uses them.
+
+    How far the stage is stays told on disk meanwhile, also that it waits.
+    """
+
+    def of(update: ToldUpdate[Arguments]) -> Update[Arguments]:
+        @wraps(update)
+        def locked(cell: Cell, *args: Arguments.args, **kwargs: Arguments.kwargs) -> StageUpdate:
+            with _telling(cell, stage) as told, cell.store.lock(f"cell-{cell.dataset.slug}"):
+                return update(cell, told, *args, **kwargs)
+
+        return locked
+
+    return of
+
+
+def _heard(cell: Cell, told: StageTold) -> Listener:
+    """Whoever listens to the cell, and the stage's state on disk."""
+
+    def hear(progress: Progress) -> None:
+        told.count(progress.done)
+        cell.listen(progress)
+
+    return hear
+
+
+def _all_reused(table: PublishedTable, told: StageTold) -> StageUpdate:
+    update = reused_stage(table)
+    told.begin(update.frames, update.frames)
+    return update
 
 
 def _listed_frames(cell: Cell) -> PublishedTable:
@@ -102,8 +135,8 @@ def _check_made(cell: Cell, table: str, recipe: Recipe, frames: PublishedTable) 
         )
 
 
-@_one_at_a_time
-def update_detections(cell: Cell, open_detectors: Callable[[], Sequence[Detector]]) -> StageUpdate:
+@_one_at_a_time("detections")
+def update_detections(cell: Cell, told: StageTold, open_detectors: Callable[[], Sequence[Detector]]) -> StageUpdate:
     """Bring `detections` of a cell up to date with its dataset, and keep the frames list for the tracker."""
     started = time.monotonic()
     store, recipe, settings = cell.store, cell.recipes.detections, cell.recipes.settings
@@ -114,11 +147,12 @@ def update_detections(cell: Cell, open_detectors: Callable[[], Sequence[Detector
     version = recipe.version_for(frames.version)
     published = store.cell_table("detections", cell.dataset.slug, cell.tracker)
     if is_complete(published, version):
-        return reused_stage(published)
+        return _all_reused(published, told)
     refs = frame_refs(frames, cell.dataset.folder)
     shelf = cell.shelf(recipe, Detection)
     done = shelf.done()
     missing = [ref for sha256, ref in refs.items() if sha256 not in done]
+    told.begin(len(refs), len(refs) - len(missing))
     detectors = open_detectors() if missing else ()
 
     def work(frame: FrameRef, _: None) -> list[Detection]:
@@ -126,7 +160,7 @@ def update_detections(cell: Cell, open_detectors: Callable[[], Sequence[Detector
 
     filled = fill_shelf(
         shelf, ((ref, None) for ref in missing), work,
-        total=len(missing), name=f"{cell.dataset.name}: detections", workers=cell.workers, listen=cell.listen,
+        total=len(missing), name=f"{cell.dataset.name}: detections", workers=cell.workers, listen=_heard(cell, told),
     )  # fmt: skip
     path = store.table_path("detections", cell.dataset.slug, cell.tracker)
     return publish_stage(store, path, shelf, list(refs), recipe, version, filled, started, cell.facts())
@@ -157,7 +191,7 @@ def _fill_segments(cell: Cell, refs: dict[str, FrameRef], open_segmenter: Callab
     found = cell.shelf(cell.recipes.detections, Detection)
     shelf = cell.shelf(cell.recipes.segments, Mask)
     missing = set(refs) - shelf.done()
-    segmenter: list[Segmenter] = [open_segmenter()] if missing else []
+    segmenter: list[Segmenter] = []
 
     def inputs() -> Iterator[tuple[FrameRef, list[Detection]]]:
         for frames, table in found.read(missing):
@@ -170,10 +204,14 @@ def _fill_segments(cell: Cell, refs: dict[str, FrameRef], open_segmenter: Callab
             return []
         return segment_subjects(load_pixels(frame), frame.sha256, subjects, segmenter[0])
 
-    return shelf, fill_shelf(
-        shelf, inputs(), work,
-        total=len(missing), name=f"{cell.dataset.name}: masks", workers=cell.workers, listen=cell.listen,
-    )  # fmt: skip
+    with _telling(cell, "segments") as told:
+        told.begin(len(refs), len(refs) - len(missing))
+        if missing:
+            segmenter.append(open_segmenter())
+        return shelf, fill_shelf(
+            shelf, inputs(), work,
+            total=len(missing), name=f"{cell.dataset.name}: masks", workers=cell.workers, listen=_heard(cell, told),
+        )  # fmt: skip
 
 
 def _segment_facts(recipes: TrackerRecipes) -> dict[str, Any]:
@@ -183,8 +221,8 @@ def _segment_facts(recipes: TrackerRecipes) -> dict[str, Any]:
     return {"weights": told["weights"], "settings": settings, "segments_recipe": told["recipe"]}
 
 
-@_one_at_a_time
-def update_masks(cell: Cell, open_segmenter: Callable[[], Segmenter]) -> StageUpdate:
+@_one_at_a_time("masks")
+def update_masks(cell: Cell, told: StageTold, open_segmenter: Callable[[], Segmenter]) -> StageUpdate:
     """Bring `masks` of a cell up to date: segment what has no mask yet, refine what has no refined mask yet."""
     started = time.monotonic()
     store, recipe = cell.store, cell.recipes.masks
@@ -192,12 +230,13 @@ def update_masks(cell: Cell, open_segmenter: Callable[[], Segmenter]) -> StageUp
     version = recipe.version_for(frames.version)
     published = store.cell_table("masks", cell.dataset.slug, cell.tracker)
     if is_complete(published, version):
-        return reused_stage(published)
+        return _all_reused(published, told)
     _check_made(cell, "detections", cell.recipes.detections, frames)
     refs = frame_refs(frames, cell.dataset.folder)
     segments, segmented = _fill_segments(cell, refs, open_segmenter)
     shelf = cell.shelf(recipe, Mask)
     missing = set(refs) - shelf.done()
+    told.begin(len(refs), len(refs) - len(missing))
 
     def inputs() -> Iterator[tuple[FrameRef, list[Mask]]]:
         for answered, table in segments.read(missing):
@@ -210,7 +249,7 @@ def update_masks(cell: Cell, open_segmenter: Callable[[], Segmenter]) -> StageUp
 
     filled = fill_shelf(
         shelf, inputs(), work,
-        total=len(missing), name=f"{cell.dataset.name}: refinement", workers=cell.workers, listen=cell.listen,
+        total=len(missing), name=f"{cell.dataset.name}: refinement", workers=cell.workers, listen=_heard(cell, told),
     )  # fmt: skip
     filled.dropped.update(segmented.dropped)
     filled.dropped.update(dict.fromkeys(missing - shelf.done() - set(filled.dropped), "no detections yet"))
@@ -224,7 +263,7 @@ def _is_written(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
-def _write_pictures(store: Store, image: images.RgbImage, mask: Mask, row: ScoredCrop) -> None:
+def write_pictures(store: Store, image: images.RgbImage, mask: Mask, row: ScoredCrop) -> None:
     """The crop's PNG where it may be trained on, and its thumbnail; pictures that are there already are kept."""
     png = store.picture("crops", row.crop_id, ".png")
     thumb = store.picture("thumbs", row.crop_id, ".webp")
@@ -233,9 +272,9 @@ def _write_pictures(store: Store, image: images.RgbImage, mask: Mask, row: Score
         return
     rgba = crops.cut_crop(image, mask)
     if needs_png:
-        atomic_write_bytes(png, crops.encode_png(rgba), durable=False)
+        atomic_write_bytes(png, crops.encode_png(rgba), durable=False, recorded=True)
     if not _is_written(thumb):
-        atomic_write_bytes(thumb, images.thumbnail_webp(rgba), durable=False)
+        atomic_write_bytes(thumb, images.thumbnail_webp(rgba), durable=False, recorded=True)
 
 
 def _segment_again(open_segmenter: Callable[[], Segmenter]) -> Callable[[str], SegmentAgain]:
@@ -255,8 +294,10 @@ def _segment_again(open_segmenter: Callable[[], Segmenter]) -> Callable[[str], S
     return of_frame
 
 
-@_one_at_a_time
-def update_scored_crops(cell: Cell, open_segmenter: Callable[[], Segmenter] | None = None) -> StageUpdate:
+@_one_at_a_time("scored_crops")
+def update_scored_crops(
+    cell: Cell, told: StageTold, open_segmenter: Callable[[], Segmenter] | None = None
+) -> StageUpdate:
     """Bring `scored_crops` of a cell up to date: score, cut out and write the pictures of what has no score yet.
 
     The segmenter is opened when the first crop is to be extracted again; without one (a line measured without its
@@ -268,12 +309,13 @@ def update_scored_crops(cell: Cell, open_segmenter: Callable[[], Segmenter] | No
     version = recipe.version_for(frames.version)
     published = store.cell_table("scored_crops", cell.dataset.slug, cell.tracker)
     if is_complete(published, version):
-        return reused_stage(published)
+        return _all_reused(published, told)
     _check_made(cell, "masks", cell.recipes.masks, frames)
     refs = frame_refs(frames, cell.dataset.folder)
     boxes, masks = cell.shelf(cell.recipes.detections, Detection), cell.shelf(cell.recipes.masks, Mask)
     shelf = cell.shelf(recipe, ScoredCrop)
     missing = set(refs) - shelf.done()
+    told.begin(len(refs), len(refs) - len(missing))
     segment = None if open_segmenter is None else _segment_again(open_segmenter)
 
     def inputs() -> Iterator[tuple[FrameRef, tuple[list[Detection], list[Mask]]]]:
@@ -293,12 +335,12 @@ def update_scored_crops(cell: Cell, open_segmenter: Callable[[], Segmenter] | No
         again = None if segment is None else segment(frame.sha256)
         scored = score_with_second_try(image, detections, mask_list, settings.score, settings.refine, again)
         for each in scored:
-            _write_pictures(store, image, each.mask, each.crop)
+            write_pictures(store, image, each.mask, each.crop)
         return [each.crop for each in scored]
 
     filled = fill_shelf(
         shelf, inputs(), work,
-        total=len(missing), name=f"{cell.dataset.name}: scored_crops", workers=cell.workers, listen=cell.listen,
+        total=len(missing), name=f"{cell.dataset.name}: scored_crops", workers=cell.workers, listen=_heard(cell, told),
     )  # fmt: skip
     filled.dropped.update(dict.fromkeys(missing - shelf.done() - set(filled.dropped), "no mask yet"))
     path = store.table_path("scored_crops", cell.dataset.slug, cell.tracker)

@@ -63,7 +63,7 @@ def read_frame(folder: Path, file: FileStat, readers: Readers, store: Store) -> 
         return _row_without_picture(file, read.reason, read.sha256)
     thumb = store.picture("frame_thumbs", read.sha256, ".webp")
     if not thumb.exists():
-        atomic_write_bytes(thumb, read.thumb, durable=False)
+        atomic_write_bytes(thumb, read.thumb, durable=False, recorded=True)
     return RawFrame(
         path=file.path,
         sha256=read.sha256,

@@ -18,6 +18,7 @@ from lora_assets.models.opening import OpenWeights, altered, resolve, weights_pa
 from lora_assets.models.records import AddedWeights, read_added, read_pins, record_added, record_pin
 from lora_assets.models.registry import (
     DETECT,
+    QUALITY,
     SEGMENT,
     TASK_OF_FAMILY,
     WEIGHTS,
@@ -159,8 +160,8 @@ def add(
     if family not in TASK_OF_FAMILY:
         raise ModelError(f"unknown family {family!r}: choose one of {', '.join(TASK_OF_FAMILY)}")
     task = task or TASK_OF_FAMILY[family]
-    if task not in (DETECT, SEGMENT):
-        raise ModelError(f"unknown task {task!r}: choose {DETECT} or {SEGMENT}")
+    if task not in (DETECT, SEGMENT, QUALITY):
+        raise ModelError(f"unknown task {task!r}: choose {DETECT}, {SEGMENT} or {QUALITY}")
     with exclusive(data / "models" / ".added.lock"):
         return _take_in(file, data, name, task, family)
 

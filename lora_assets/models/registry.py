@@ -16,6 +16,9 @@ from lora_assets.starter.card import CardError, read_card
 
 DETECT = "detect"
 SEGMENT = "segment"
+QUALITY = "quality"
+TAG = "tag"
+IDENTITY = "identity"
 
 YOLO_PT = "yolo-pt"
 YOLO_ONNX = "yolo-onnx"
@@ -23,6 +26,16 @@ SAM = "sam"
 MOBILE_SAM = "mobile-sam"
 STARTER_SAM = "starter-sam"
 SALIENCY_ONNX = "saliency-onnx"
+BRISQUE_YAML = "brisque-yaml"
+AESTHETIC_HEAD = "aesthetic-head"
+CLASS_ONNX = "class-onnx"
+SIMCC_ONNX = "simcc-onnx"
+YUNET_ONNX = "yunet-onnx"
+MUSIQ = "musiq"
+CLIP = "clip"
+WD_TAGGER = "wd-tagger"
+CCIP_ONNX = "ccip-onnx"
+ARCFACE_ONNX = "arcface-onnx"
 
 TASK_OF_FAMILY = {
     YOLO_PT: DETECT,
@@ -31,6 +44,16 @@ TASK_OF_FAMILY = {
     MOBILE_SAM: SEGMENT,
     STARTER_SAM: SEGMENT,
     SALIENCY_ONNX: SEGMENT,
+    BRISQUE_YAML: QUALITY,
+    AESTHETIC_HEAD: QUALITY,
+    CLASS_ONNX: QUALITY,
+    SIMCC_ONNX: QUALITY,
+    YUNET_ONNX: QUALITY,
+    MUSIQ: QUALITY,
+    CLIP: QUALITY,
+    WD_TAGGER: TAG,
+    CCIP_ONNX: IDENTITY,
+    ARCFACE_ONNX: IDENTITY,
 }
 
 
@@ -63,6 +86,9 @@ _ULTRALYTICS = "https://github.com/ultralytics/assets/releases/download"
 _DEEPGHS = "https://huggingface.co/deepghs"
 _SAM = "https://dl.fbaipublicfiles.com/segment_anything"
 _REMBG = "https://github.com/danielgatis/rembg/releases/download/v0.0.0"
+_BRISQUE = "https://raw.githubusercontent.com/opencv/opencv_contrib/4.x/modules/quality/samples"
+_SMILING_WOLF = "https://huggingface.co/SmilingWolf"
+_LAION = "https://github.com/LAION-AI/aesthetic-predictor/raw/main"
 
 WEIGHTS: tuple[Weights, ...] = (
     Weights(
@@ -161,6 +187,118 @@ WEIGHTS: tuple[Weights, ...] = (
         ),
         176069933, "f15622d853e8260172812b657053460e20806f04b9e05147d49af7bed31a6e99", "Apache-2.0", True,
         "a second opinion on masks, trained on drawn characters",
+    ),
+    Weights(
+        "brisque-model", "brisque_model_live.yml", QUALITY, BRISQUE_YAML, (f"{_BRISQUE}/brisque_model_live.yml",),
+        567815, "4c44c7eec9e5139830c0bb0e4a044c9cd351ba5bbc9e3798beca3243e2782ff4", "Apache-2.0", True,
+        "BRISQUE's scorer, trained on photographs; needs brisque-range too",
+    ),
+    Weights(
+        "brisque-range", "brisque_range_live.yml", QUALITY, BRISQUE_YAML, (f"{_BRISQUE}/brisque_range_live.yml",),
+        1356, "a18427f4f7ad087524bd0d63389649a3899b51ca6d44a4d5f8d8171f1f914a9c", "Apache-2.0", True,
+        "range of BRISQUE's features",
+    ),
+    Weights(
+        "laion-mlp-l14", "sac+logos+ava1-l14-linearMSE.pth", QUALITY, AESTHETIC_HEAD,
+        (
+            "https://github.com/christophschuhmann/improved-aesthetic-predictor/raw/"
+            "6934dd81792f086e613a121dbce43082cb8be85e/sac+logos+ava1-l14-linearMSE.pth",
+        ),
+        3714759, "21dd590f3ccdc646f0d53120778b296013b096a035a2718c9cb0d511bff0f1e0", "Apache-2.0", True,
+        "LAION aesthetics, improved head; needs CLIP ViT-L/14",
+    ),
+    Weights(
+        "laion-linear-l14", "sa_0_4_vit_l_14_linear.pth", QUALITY, AESTHETIC_HEAD,
+        (f"{_LAION}/sa_0_4_vit_l_14_linear.pth",),
+        4071, "2cd4e60f4f24ae3bcd57b847b13c1f3ba27edc28cc1a7f9ce74ee9f421243cba", "MIT", True,
+        "LAION aesthetics, linear head; needs CLIP ViT-L/14",
+    ),
+    Weights(
+        "laion-linear-b32", "sa_0_4_vit_b_32_linear.pth", QUALITY, AESTHETIC_HEAD,
+        (f"{_LAION}/sa_0_4_vit_b_32_linear.pth",),
+        3047, "c7b14cead230694acc7b9447974d3cad78003c72da032e402a303b6c2429e85f", "MIT", True,
+        "LAION aesthetics, linear head; needs CLIP ViT-B/32",
+    ),
+    Weights(
+        "clip-vit-base-patch32", "clip-vit-base-patch32/pytorch_model.bin", QUALITY, CLIP,
+        (
+            "https://huggingface.co/openai/clip-vit-base-patch32/resolve/"
+            "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268/pytorch_model.bin",
+        ),
+        605247071, "a63082132ba4f97a80bea76823f544493bffa8082296d62d71581a4feff1576f", "MIT", True,
+        "CLIP ViT-B/32; copy config.json, vocab.json and merges.txt of the same repository beside it",
+    ),
+    Weights(
+        "anime-aesthetic", "anime_aesthetic_swinv2pv3_v0_448_ls0.2_x.onnx", QUALITY, CLASS_ONNX,
+        (
+            f"{_DEEPGHS}/anime_aesthetic/resolve/"
+            "a83ab545e1d2a869f1180b99b2a7dee22ec3b97e/swinv2pv3_v0_448_ls0.2_x/model.onnx",
+        ),
+        418260629, "174a988ff458e84bd28c2a71cd22a5e7e160ec2518e501efbdfc3de1d09d82a2", "OpenRAIL", True,
+        "seven classes from worst to masterpiece, for drawings; its hash is pinned by one public project",
+    ),
+    Weights(
+        "musiq-koniq", "musiq_koniq_ckpt-e95806b9.pth", QUALITY, MUSIQ,
+        (
+            "https://huggingface.co/chaofengc/IQA-PyTorch-Weights/resolve/"
+            "0df2df423c65f6a64209309695f3845727431027/musiq_koniq_ckpt-e95806b9.pth",
+        ),
+        0, "e95806b9eae5f3814c410f574ba8e552362bd5bc63d758ed5b97860f5d6185aa", "see the repository", False,
+        "needs the extra iqa (pyiqa, noncommercial)",
+    ),
+    Weights(
+        "yunet", "face_detection_yunet_2023mar.onnx", QUALITY, YUNET_ONNX,
+        (
+            "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/"
+            "face_detection_yunet_2023mar.onnx",
+        ),
+        232589, "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4", "MIT", True,
+        "faces of photographs, with five points",
+    ),
+    Weights(
+        "rtmpose-m", "rtmpose-m_simcc-body7_pt-body7_420e-256x192-e48f03d0_20230504.zip", QUALITY, SIMCC_ONNX,
+        (
+            "https://download.openmmlab.com/mmpose/v1/projects/rtmposev1/onnx_sdk/"
+            "rtmpose-m_simcc-body7_pt-body7_420e-256x192-e48f03d0_20230504.zip",
+        ),
+        0, "f7fbb6c5c11a1bb70f3d445e4ddec5d144ea89ad5649c081ef976f9b24a0b741", "Apache-2.0", True,
+        "17 key points of people; read inside its zip, whose hash is pinned by one public project",
+    ),
+    Weights(
+        "ccip", "ccip_caformer_24_randaug_pruned.onnx", IDENTITY, CCIP_ONNX,
+        (
+            f"{_DEEPGHS}/ccip_onnx/resolve/eb2acdd29af1703388d3d0c04221add322bc9110/"
+            "ccip-caformer-24-randaug-pruned/model_feat.onnx",
+        ),
+        150248245, "4ea118d16496274f4f6e08d3afc768cc592389e8f7f32f8732ce2215c228ac5f", "OpenRAIL", True,
+        "who a drawn character is; OpenRAIL forbids some uses",
+    ),
+    Weights(
+        "arcface", "w600k_r50.onnx", IDENTITY, ARCFACE_ONNX,
+        (
+            "https://huggingface.co/public-data/insightface/resolve/"
+            "33c1063c49c785b7652d3fd529f86fa4f149392b/models/buffalo_l/w600k_r50.onnx",
+        ),
+        174383860, "4c06341c33c2ca1f86781dab0e829f88ad5b64be9fba56e56bc9ebdefc619e43", "research only", False,
+        "who a photographed face is (insightface buffalo_l); not for drawings",
+    ),
+    Weights(
+        "wd-swinv2-v3", "wd-swinv2-tagger-v3.onnx", TAG, WD_TAGGER,
+        (
+            f"{_SMILING_WOLF}/wd-swinv2-tagger-v3/resolve/"
+            "627aef95638667ddcaa3ac8ae625e88ea5b02f51/model.onnx",
+        ),
+        467460978, "e6774bff34d43bd49f75a47db4ef217dce701c9847b546523eb85ff6dbba1db1", "Apache-2.0", True,
+        "tags of drawn pictures, for captions; needs wd-swinv2-v3-tags too",
+    ),
+    Weights(
+        "wd-swinv2-v3-tags", "wd-swinv2-tagger-v3.csv", TAG, WD_TAGGER,
+        (
+            f"{_SMILING_WOLF}/wd-swinv2-tagger-v3/resolve/"
+            "627aef95638667ddcaa3ac8ae625e88ea5b02f51/selected_tags.csv",
+        ),
+        308468, "298633d94d0031d2081c0893f29c82eab7f0df00b08483ba8f29d1e979441217", "Apache-2.0", True,
+        "the names of the tags of wd-swinv2-v3",
     ),
 )  # fmt: skip
 

@@ -16,8 +16,11 @@ from lora_assets.tables.checking import (
     to_table,
 )
 from lora_assets.tables.column import Column, Digest, Pixel, Pixels, Sha256, Share
-from lora_assets.tables.curation import CropGroup
+from lora_assets.tables.curation import CharacterCrop, CropGroup, CuratedCrop
+from lora_assets.tables.exports import CropCaption, CropTags, ExportReading
 from lora_assets.tables.main_line import Detection, Mask, RawFrame, ScoredCrop
+from lora_assets.tables.mining import MapPoint, MinedObject, ObjectCaption, RareObject
+from lora_assets.tables.quality import ImageQuality, MetricValue
 
 TABLES: dict[str, type] = {
     "raw_frames": RawFrame,
@@ -28,20 +31,40 @@ TABLES: dict[str, type] = {
 """Tables of a dataset or of one cell."""
 
 TRACKER_TABLES: dict[str, type] = {
+    "captions": CropCaption,
+    "exports": ExportReading,
+    "characters": CharacterCrop,
     "crop_groups": CropGroup,
+    "curated_dataset": CuratedCrop,
+    "image_quality": ImageQuality,
+    "embeddings": MinedObject,
+    "rare_objects": RareObject,
+    "object_captions": ObjectCaption,
+    "embedding_map": MapPoint,
 }
 """Tables of a whole tracker, at `Store.table_path(name, tracker)`."""
 
 __all__ = [
     "TABLES",
     "TRACKER_TABLES",
+    "CharacterCrop",
     "Column",
+    "CropCaption",
     "CropGroup",
+    "CropTags",
+    "CuratedCrop",
     "Detection",
     "Digest",
+    "ExportReading",
+    "ImageQuality",
+    "MapPoint",
     "Mask",
+    "MetricValue",
+    "MinedObject",
+    "ObjectCaption",
     "Pixel",
     "Pixels",
+    "RareObject",
     "RawFrame",
     "ScoredCrop",
     "Sha256",

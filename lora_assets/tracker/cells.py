@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lora_assets.specs import TrackerSpec, list_datasets, read_tracker, tracker_path
-from lora_assets.store import PublishedTable, Store, StoreError
+from lora_assets.store import PublishedTable, Store, StoreError, digest
 from lora_assets.tables import from_table
+from lora_assets.tracker.unfinished import CROPS, UnfinishedTable, crops_so_far
+from lora_assets.under_way import DONE, read_state
 
 STAGES = ("frames", "detections", "masks", "scored_crops")
 Kept = TypeVar("Kept")
@@ -45,6 +48,11 @@ class Cell:
     def versions(self) -> tuple[str, ...]:
         """What tells this state of the cell from any other."""
         return (self.dataset, *(table.version if table else "" for _, table in self.tables()))
+
+
+def state_of(cells: Sequence[Cell]) -> str:
+    """A text that changes with every table of a tracker's cells."""
+    return digest([cell.versions for cell in cells])
 
 
 class Memory:
@@ -76,10 +84,16 @@ def file_mark(path: Path) -> tuple[str, int, int, int]:
 
 
 class Cells:
-    """Reads trackers and their cells below `data`; safe to share among threads."""
+    """Reads trackers and their cells below `data`; safe to share among threads.
 
-    def __init__(self, data: Path) -> None:
+    With `live`, crops of finished chunks stand in for those of a stage that is still under way (unfinished).
+    """
+
+    def __init__(self, data: Path, *, live: bool = False) -> None:
         self.data = data
+        self._live = live
+        self._so_far = Memory(64)
+        self._shelves = Memory(16)
         self.store = Store(data)
         self._facts = Memory(4096)
         self._columns = Memory(256)
@@ -95,16 +109,23 @@ class Cells:
 
     def columns(self, table: PublishedTable, names: Sequence[str]) -> pa.Table:
         """The named columns. Raises StoreError for a damaged file."""
-        key = (str(table.path), table.version, table.facts.get("published_at"), tuple(names))
+        key = (str(table.path), table.version, table.facts.get("published_at"), tuple(names), type(table))
         return self._columns.get(key, lambda: table.read(names))
 
     def rows(self, table: PublishedTable, row_type: type[Row], sha256: str, column: str = "frame_sha256") -> list[Row]:
         """The rows of one frame, whose hash stands in `column`. Raises StoreError for a damaged file."""
+        if isinstance(table, UnfinishedTable):
+            return from_table(table.rows_of(sha256), row_type)
         try:
             found = pq.read_table(table.path, filters=[(column, "==", sha256)], partitioning=None)  # pyright: ignore
         except (OSError, pa.ArrowException) as error:
             raise StoreError(f"{table.path} is damaged or gone ({error}): delete it and run again") from error
         return from_table(found, row_type)
+
+    def shelf_rows(self, stage: str, recipe: str, row_type: type[Row], sha256: str) -> list[Row]:
+        """The rows of one frame on a shelf; none when it was cleared away. Raises StoreError for a damaged chunk."""
+        shelf = self._shelves.get((stage, recipe), lambda: self.store.shelf(stage, recipe, row_type))
+        return [row for _, table in shelf.read([sha256]) for row in from_table(table, row_type)]
 
     def dataset_slugs(self, spec: TrackerSpec) -> list[str]:
         """The datasets of a tracker: those it names, or every known one and every one that has a table."""
@@ -121,8 +142,30 @@ class Cells:
     def cell(self, dataset: str, tracker: str, name: str = "", folder: Path | None = None) -> Cell:
         """One cell, made or not. Until a tracker has its own frames list, the dataset's own stands in."""
         frames, *later = [self.published(self.store.table_path(stage, dataset, tracker)) for stage in STAGES]
+        if self._live and frames is not None:
+            later[-1] = self._crops_so_far(dataset, tracker, frames, later[-1])
         frames = frames or self.published(self.store.table_path("raw_frames", dataset))
         return Cell(dataset, name or dataset, folder, frames, *later)
+
+    def _crops_so_far(
+        self, dataset: str, tracker: str, frames: PublishedTable, made: PublishedTable | None
+    ) -> PublishedTable | None:
+        """Looked at again when the state or the folder of chunks changes."""
+        state = read_state(self.data, tracker, dataset, CROPS)
+        if state is None or state.status == DONE:
+            return made
+        try:
+            chunks = file_mark(self.data / "store" / CROPS / state.recipe)
+        except OSError:
+            return made
+        key = (dataset, tracker, frames.version, made and made.version, state.recipe, chunks)
+
+        def make() -> PublishedTable | None:
+            told = self.columns(frames, ("sha256", "quarantine_reason"))
+            usable = told.filter(pc.is_null(told.column("quarantine_reason")))  # pyright: ignore
+            return crops_so_far(self.store, state, usable.column("sha256").to_pylist(), made)
+
+        return self._so_far.get(key, make)
 
     def of(self, spec: TrackerSpec) -> tuple[Cell, ...]:
         """All cells of a tracker, also those without any table yet."""

@@ -1,22 +1,32 @@
-"""What the page of one large crop says: its picture beside its frame, every part of its score, and its lineage.
+"""What the page of one large crop says: its pictures and overlays, how it came to its score, where it comes from, what
+else is known of it, and which crops stand before and behind it.
 
-Templates read these fields and compute nothing. The list of crops is in pages; the bytes of pictures are not here.
+Templates read these fields and compute nothing. Findings, lineage and what other trackers say have modules of their
+own (findings, lineage, elsewhere); the bytes of pictures are in pictures, the list of crops in pages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from lora_assets.specs import TrackerSpec
 from lora_assets.store import StoreError
 from lora_assets.tables import Detection, Mask, RawFrame, ScoredCrop
 from lora_assets.tracker.cells import Cell, Cells
-from lora_assets.tracker.pages import RunLink, crop_url, list_url, picture_url, read_choice, run_link
-from lora_assets.tracker.pictures import original_fault
-from lora_assets.tracker.summary import PARTS, StageFacts, stage_facts
-from lora_assets.tracker.view import Choice, TrackerView
+from lora_assets.tracker.elsewhere import Elsewhere, Spoken, caption_of, crop_elsewhere, history_or_fault
+from lora_assets.tracker.findings import Findings, findings_of
+from lora_assets.tracker.lineage import Step, steps_of
+from lora_assets.tracker.marking import Said, VerdictBook
+from lora_assets.tracker.pages import crop_url, list_url, picture_url, read_choice
+from lora_assets.tracker.pictures import FRAME_SIDE, mask_before, original_fault
+from lora_assets.tracker.reviewed import ReviewedView
+from lora_assets.tracker.view import Choice
+from lora_assets.verdicts.record import Box
 
 
 class CropMissing(LookupError):
@@ -24,29 +34,55 @@ class CropMissing(LookupError):
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """One part of the score, 0 to 1; `percent` is the length of its bar."""
+class Overlay:
+    """A picture to lay over the frame, at its place in pixels of the frame."""
 
-    name: str
-    value: float
-    percent: float
-
-
-@dataclass(frozen=True, slots=True)
-class FlagLine:
-    """A defect with the value that was measured and the limit that it crossed."""
-
-    name: str
-    value: float
-    limit: float
+    url: str
+    x: int
+    y: int
+    width: int
+    height: int
 
 
 @dataclass(frozen=True, slots=True)
-class StageLine:
-    """A stage in the lineage of the crop, with the run that made its table (None when it was not told)."""
+class BoxShown:
+    """A box over the frame: left, top and size in pixels of the frame. `kind` is own, neighbour or other (a face, a
+    box without a crop)."""
 
-    facts: StageFacts
-    run: RunLink | None
+    kind: str
+    label: str
+    confidence: float
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another crop of the same frame."""
+
+    url: str
+    thumb_url: str
+    mask: Overlay
+    tier: str
+    score: float
+    said: Said
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the crop stands among those that one came from. Addresses are empty where there is none."""
+
+    position: int
+    """from 1"""
+    matching: int
+    previous_url: str
+    next_url: str
+    unmarked_url: str
+    """the next crop behind this one of which nothing was said when the page was made"""
+    unmarked_crop: str
+    back_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,79 +97,90 @@ class CropPage:
     """the dataset's folder; empty when it is no longer known"""
     detection: Detection | None
     mask: Mask | None
+    own_mask: Overlay | None
+    boxes: tuple[BoxShown, ...]
+    neighbours: tuple[Neighbour, ...]
     cutout_url: str
     """empty when the crop has no stored picture and cannot be drawn"""
     thumb_url: str
     frame_url: str
     """the whole frame, or its thumbnail when the original cannot be shown"""
-    mask_url: str
+    whole_url: str
+    """the frame with all its pixels; empty when `frame_url` has them"""
+    before_url: str
+    """the crop's window before refinement, or bare; empty when the original cannot be shown"""
+    before_mask: Overlay | None
     frame_fault: str
     """label key that says why the original cannot be shown; empty when it can"""
-    parts: tuple[Bar, ...]
-    """L1, in the order of PARTS"""
-    content: tuple[Bar, ...]
-    """shares that L2 measured"""
-    flags: tuple[FlagLine, ...]
-    stages: tuple[StageLine, ...]
-    position: int
-    """place among the chosen crops, from 1"""
-    matching: int
-    back_url: str
-    previous_url: str
-    next_url: str
+    findings: Findings
+    steps: dict[str, Step]
+    places: Places
+    said: Said
+    history: tuple[Spoken, ...]
+    history_fault: str
+    elsewhere: tuple[Elsewhere, ...]
+    caption: str
+    finished: bool
+    """false while the crop's stage is still under way"""
     line_width: float
-    """width of the drawn box in pixels of the frame"""
+    """width of a drawn box in pixels of the frame"""
 
 
-def crop_page(cells: Cells, view: TrackerView, crop_id: str, query: Mapping[str, str], dagster_url: str) -> CropPage:
+def crop_page(
+    cells: Cells, view: ReviewedView, crop_id: str, query: Mapping[str, str], dagster_url: str, book: VerdictBook
+) -> CropPage:
     """The page of one crop. Raises CropMissing when the tracker does not have it, StoreError for a damaged table."""
     number = _row_number(view, crop_id, query)
     row = view.rows([number])[0]
     cell = next(cell for cell in view.cells if cell.dataset == row["dataset"])
-    crop = _full_row(cells, cell, row)
-    sha256 = crop.frame_sha256
-    choice, order, position = _place(view, number, read_choice(query, view))
+    crops = cells.rows(cell.scored_crops, ScoredCrop, row["frame_sha256"]) if cell.scored_crops else []
+    crop = next((crop for crop in crops if crop.detection_id == row["detection_id"]), None)
+    if crop is None or cell.scored_crops is None:
+        raise CropMissing(crop_id)
+    tracker, sha256 = view.spec.id, crop.frame_sha256
+    choice = read_choice(query, view)
     frame = _first(cells.rows(cell.frames, RawFrame, sha256, "sha256")) if cell.frames else None
     detections = cells.rows(cell.detections, Detection, sha256) if cell.detections else []
-    masks = cells.rows(cell.masks, Mask, sha256) if cell.masks else []
+    masks = {m.detection_id: m for m in cells.rows(cell.masks, Mask, sha256)} if cell.masks else {}
     file = view.frames.get(sha256)
     fault = original_fault(file, sha256) if file else "missing.gone"
-    tracker = view.spec.id
-    neighbours = {
-        step: crop_url(tracker, view.rows([order[position + step]])[0], choice)
-        for step in (-1, 1)
-        if 0 <= position + step < len(order)
-    }
+    detection = next((d for d in detections if d.detection_id == crop.detection_id), None)
+    box = (detection.x1, detection.y1, detection.x2, detection.y2) if detection else None
+    history, history_fault = history_or_fault(book, crop.crop_id, sha256, box)
     return CropPage(
         spec=view.spec,
         crop=crop,
         dataset_name=cell.name,
         frame=frame,
         frame_folder=str(cell.folder) if cell.folder else "",
-        detection=_first([d for d in detections if d.detection_id == crop.detection_id]),
-        mask=_first([m for m in masks if m.detection_id == crop.detection_id]),
-        cutout_url="" if fault and not crop.has_picture else picture_url(tracker, "cutout", crop_id, ".png"),
-        thumb_url=picture_url(tracker, "thumb", crop_id, ".webp"),
-        frame_url=_frame_url(tracker, sha256, fault),
-        mask_url=picture_url(tracker, "mask", crop_id, ".png"),
+        detection=detection,
+        mask=masks.get(crop.detection_id),
+        own_mask=_overlay(tracker, "mask", crop, masks),
+        boxes=_boxes(detections, crop, {other.detection_id for other in crops}),
+        neighbours=_neighbours(view, cell, crop, crops, masks, choice),
+        cutout_url="" if fault and not crop.has_picture else picture_url(tracker, "cutout", crop.crop_id, ".png"),
+        thumb_url=picture_url(tracker, "thumb", crop.crop_id, ".webp"),
+        frame_url=picture_url(tracker, *(("frame-thumb", sha256, ".webp") if fault else ("frame", sha256, ".jpg"))),
+        whole_url=""
+        if fault or frame is None or max(frame.width or 0, frame.height or 0) <= FRAME_SIDE
+        else picture_url(tracker, "whole", sha256, ".jpg"),
+        before_url="" if fault else picture_url(tracker, "before", crop.crop_id, ".png"),
+        before_mask=_before(tracker, crop, mask_before(cells, cell.masks, crop)),
         frame_fault=fault,
-        parts=tuple(_bar(name, getattr(crop, name)) for name in PARTS),
-        content=tuple(_bar(name, getattr(crop, name)) for name in ("body_completeness", "visible_cut", "black_share")),
-        flags=tuple(
-            FlagLine(name, value, limit)
-            for name, value, limit in zip(crop.flags, crop.flag_values, crop.flag_limits, strict=False)
-        ),
-        stages=tuple(_stage_line(facts, dagster_url) for facts in (stage_facts(*told) for told in cell.tables())),
-        position=position + 1,
-        matching=len(order),
-        back_url=list_url(tracker, choice, position, f"{row['dataset']}-{row['detection_id']}"),
-        previous_url=neighbours.get(-1, ""),
-        next_url=neighbours.get(1, ""),
+        findings=findings_of(crop, cell.scored_crops.facts),
+        steps=steps_of(cells.data, view.spec, cell, dagster_url),
+        places=_places(view, number, choice),
+        said=view.said(crop.crop_id),
+        history=history,
+        history_fault=history_fault,
+        elsewhere=_elsewhere(cells, book, tracker, crop, box),
+        caption=caption_of(cells, tracker, crop.crop_id),
+        finished=not cell.scored_crops.facts.get("unfinished"),
         line_width=max(frame.width or 1, frame.height or 1) / 400 if frame else 1.0,
     )
 
 
-def _row_number(view: TrackerView, crop_id: str, query: Mapping[str, str]) -> int:
+def _row_number(view: ReviewedView, crop_id: str, query: Mapping[str, str]) -> int:
     """The row that the address means: the named box of the named dataset, else the first with these pixels."""
     numbers = view.rows_of.get(crop_id)
     if not numbers:
@@ -144,36 +191,107 @@ def _row_number(view: TrackerView, crop_id: str, query: Mapping[str, str]) -> in
     return numbers[0]
 
 
-def _full_row(cells: Cells, cell: Cell, row: Mapping[str, Any]) -> ScoredCrop:
-    if cell.scored_crops is not None:
-        for crop in cells.rows(cell.scored_crops, ScoredCrop, row["frame_sha256"]):
-            if crop.detection_id == row["detection_id"]:
-                return crop
-    raise CropMissing(row["crop_id"])
+# --- pictures --------------------------------------------------------------------------------------------------------
 
 
-def _place(view: TrackerView, number: int, choice: Choice) -> tuple[Choice, list[int], int]:
-    """The choice, its order and the crop's place in it; all crops when the choice does not hold the crop."""
-    for tried in (choice, Choice(sort=choice.sort)):
-        order = view.order(tried)
-        found = (order == number).nonzero()[0]
-        if len(found):
-            return tried, order.tolist(), int(found[0])
-    raise StoreError(f"row {number} of tracker {view.spec.id} is in no order: reload the page")
+def _overlay(tracker: str, kind: str, crop: ScoredCrop, masks: Mapping[str, Mask]) -> Overlay | None:
+    """The mask that the crop was cut with: the second one where it was extracted again and that one was kept."""
+    mask = masks.get(crop.detection_id)
+    if mask is None:
+        return None
+    if crop.second_window is not None and crop.second_rle is not None:
+        x, y, width, height = (int(value) for value in crop.second_window)
+    else:
+        x, y, width, height = mask.x, mask.y, mask.width, mask.height
+    return Overlay(picture_url(tracker, kind, crop.crop_id, ".png"), x, y, width, height)
+
+
+def _before(tracker: str, crop: ScoredCrop, mask: Mask | None) -> Overlay | None:
+    if mask is None:
+        return None
+    url = picture_url(tracker, "mask-before", crop.crop_id, ".png")
+    return Overlay(url, mask.x, mask.y, mask.width, mask.height)
+
+
+def _boxes(detections: Sequence[Detection], crop: ScoredCrop, with_crop: set[str]) -> tuple[BoxShown, ...]:
+    """All boxes of the frame, the crop's own last, so that it lies on top."""
+    shown = []
+    for one in sorted(detections, key=lambda one: one.detection_id == crop.detection_id):
+        own = one.detection_id == crop.detection_id
+        kind = "own" if own else "neighbour" if one.detection_id in with_crop else "other"
+        size = (one.x2 - one.x1, one.y2 - one.y1)
+        shown.append(BoxShown(kind, one.label, one.confidence, one.x1, one.y1, *size))
+    return tuple(shown)
+
+
+def _neighbours(
+    view: ReviewedView,
+    cell: Cell,
+    crop: ScoredCrop,
+    crops: Sequence[ScoredCrop],
+    masks: Mapping[str, Mask],
+    choice: Choice,
+) -> tuple[Neighbour, ...]:
+    found = []
+    for other in crops:
+        overlay = _overlay(view.spec.id, "neighbour", other, masks)
+        if other.detection_id == crop.detection_id or overlay is None:
+            continue
+        row = {"dataset": cell.dataset, "detection_id": other.detection_id, "crop_id": other.crop_id}
+        found.append(
+            Neighbour(
+                url=crop_url(view.spec.id, row, choice),
+                thumb_url=picture_url(view.spec.id, "thumb", other.crop_id, ".webp"),
+                mask=overlay,
+                tier=other.tier,
+                score=other.score,
+                said=view.said(other.crop_id),
+            )
+        )
+    return tuple(found)
+
+
+# --- before and behind -----------------------------------------------------------------------------------------------
+
+
+def _orders(view: ReviewedView, choice: Choice) -> list[tuple[Choice, npt.NDArray[np.int64]]]:
+    """The orders that the crop is looked for in: as the grid shows it, with alike crops unfolded, and all crops."""
+    order = view.order(choice)
+    shown = [] if choice.unfolded or not view.has_groups else [(choice, view.folded(order)[0])]
+    everything = Choice(sort=choice.sort)
+    return [*shown, (choice, order), (everything, view.order(everything))]
+
+
+def _places(view: ReviewedView, number: int, choice: Choice) -> Places:
+    tracker = view.spec.id
+    for tried, order in _orders(view, choice):
+        found = np.flatnonzero(order == number)
+        if not len(found):
+            continue
+        position = int(found[0])
+        behind = order[position + 1 :]
+        unmarked = behind[view.marks.codes[behind] == 0]
+        wanted = [order[position - 1 : position] if position else [], behind[:1], unmarked[:1], [number]]
+        rows = [view.rows(numbers)[0] if len(numbers) else None for numbers in wanted]
+        urls = [crop_url(tracker, row, tried) if row else "" for row in rows[:3]]
+        key = f"{rows[3]['dataset']}-{rows[3]['detection_id']}" if rows[3] else ""
+        return Places(
+            position=position + 1,
+            matching=len(order),
+            previous_url=urls[0],
+            next_url=urls[1],
+            unmarked_url=urls[2],
+            unmarked_crop=rows[2]["crop_id"] if rows[2] else "",
+            back_url=list_url(tracker, tried, position, key),
+        )
+    raise StoreError(f"row {number} of tracker {tracker} is in no order: reload the page")
+
+
+def _elsewhere(
+    cells: Cells, book: VerdictBook, tracker: str, crop: ScoredCrop, box: Box | None
+) -> tuple[Elsewhere, ...]:
+    return crop_elsewhere(cells, book, tracker, crop.crop_id, crop.frame_sha256, box) if box else ()
 
 
 def _first(rows: list[Any]) -> Any:
     return rows[0] if rows else None
-
-
-def _bar(name: str, value: float) -> Bar:
-    return Bar(name, value, round(100 * value, 1))
-
-
-def _frame_url(tracker: str, sha256: str, fault: str) -> str:
-    kind, suffix = ("frame-thumb", ".webp") if fault else ("frame", ".jpg")
-    return picture_url(tracker, kind, sha256, suffix)
-
-
-def _stage_line(facts: StageFacts, dagster_url: str) -> StageLine:
-    return StageLine(facts, run_link(dagster_url, facts.run_id) if facts.run_id else None)

@@ -20,21 +20,29 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 FAILURES_PER_MINUTE = 10
+CHECKS_SIDE_BY_SIDE = 2
+CHECKS_WAITING = 32
+PAGE_HEADER = b"x-lora-assets"
+MOST_BODY = 16 * 2**20
 _WINDOW_S = 60.0
 _CLIENTS_KEPT = 10_000
 _VERIFIED_KEPT = 64
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
+_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via")
 _DAGSTER_DATA = frozenset({"graphql", "logs", "notebook", "dagit", "download_debug", "server_info", "dagit_info"})
-_REFUSAL_TEXTS = {
-    400: "This request names no host, or names it twice.",
-    401: "",
-    403: "This request comes from another web page. Open the page itself, then try again.",
-    421: "This server does not answer under that host name. Name it with --allow-host when it is yours.",
-    429: "Too many wrong passwords from this address. Wait a minute, then try again.",
+_REFUSALS = {
+    "host": (400, "This request names no host, or names it twice."),
+    "password": (401, ""),
+    "proxied": (403, "This request came through a proxy, and no password is set. Set one with `lora-assets password`."),
+    "foreign": (403, "This request comes from another web page. Open the page itself, then try again."),
+    "large": (413, "This request is too large: send at most 16 MiB at once."),
+    "name": (421, "This server does not answer under that host name. Name it with --allow-host when it is yours."),
+    "guessing": (429, "Too many wrong passwords from this address. Wait a minute, then try again."),
 }
 
 
@@ -52,22 +60,32 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_bind(host: str, password_hash: str | None) -> None:
-    """Raise GuardError when `host` can be reached by others and there is no password."""
-    if not is_loopback(host) and not password_hash:
+def check_bind(host: str, password_hash: str | None, allowed_hosts: Iterable[str] = ()) -> None:
+    """Raise GuardError when others can reach `host`, or reach it under one of `allowed_hosts` (through a proxy, a VPN),
+    and there is no password."""
+    if password_hash:
+        return
+    if not is_loopback(host):
         raise GuardError(
             f"the address {host or '(all)'} can be reached by other machines and no password is set: "
             "set one with `lora-assets password`, or leave --host out to stay on 127.0.0.1"
         )
+    for name in allowed_hosts:
+        if not is_loopback(name):
+            raise GuardError(
+                f"under the host name {name} other machines reach this one and no password is set: "
+                "set one with `lora-assets password`, or leave --allow-host out"
+            )
 
 
 class PasswordGate:
     """Checks Basic credentials against one argon2 hash; any user name goes, the password alone decides.
 
-    argon2 takes a quarter of a second on purpose, so credentials that were right once are known again by a keyed hash
-    and a page of 200 thumbnails costs one verification. After FAILURES_PER_MINUTE wrong passwords an address is
-    answered 429; its next tries are checked one at a time and slowly, so that the right password still opens. The
-    clock and the pause (seconds) can be set for tests.
+    argon2 takes a quarter of a second on purpose, so credentials that were right once are known again by a keyed BLAKE2
+    hash and a page of 200 thumbnails costs one verification. After FAILURES_PER_MINUTE wrong passwords an address is
+    answered 429; its next tries are checked one at a time and slowly, so that the right password still opens. From all
+    addresses together at most CHECKS_SIDE_BY_SIDE are checked at once and CHECKS_WAITING wait, so that guessing cannot
+    take the machine. The clock and the pause (seconds) can be set for tests.
     """
 
     def __init__(
@@ -81,13 +99,15 @@ class PasswordGate:
         self._clock = clock
         self._pause_s = pause_s
         self._slow_lane = asyncio.Lock()
+        self._checks = asyncio.Semaphore(CHECKS_SIDE_BY_SIDE)
+        self._waiting = 0
         try:
             self._hasher.check_needs_rehash(password_hash)
         except InvalidHashError as error:
             raise GuardError("the stored password is damaged: set it again with `lora-assets password`") from error
 
     def _mark(self, credentials: bytes) -> bytes:
-        return hmac.new(self._key, credentials, hashlib.sha256).digest()
+        return hashlib.blake2b(credentials, key=self._key, digest_size=32).digest()
 
     def _known(self, mark: bytes) -> bool:
         found = False
@@ -100,6 +120,15 @@ class PasswordGate:
             return self._hasher.verify(self._hash, password)
         except VerificationError:
             return False
+
+    async def _checked(self, password: bytes, mark: bytes) -> bool:
+        """The answer of argon2, in a thread. Two requests with the same right password cost one verification."""
+        self._waiting += 1
+        try:
+            async with self._checks:
+                return self._known(mark) or await asyncio.to_thread(self._matches, password)
+        finally:
+            self._waiting -= 1
 
     def _too_many(self, client: str) -> bool:
         failures = self._failures.get(client)
@@ -123,17 +152,18 @@ class PasswordGate:
         if self._known(mark):
             return 200
         limited = self._too_many(client)
-        if limited and self._slow_lane.locked():
+        if (limited and self._slow_lane.locked()) or self._waiting >= CHECKS_SIDE_BY_SIDE + CHECKS_WAITING:
             return 429
         password = credentials.partition(b":")[2]
         if limited:
             async with self._slow_lane:
                 await asyncio.sleep(self._pause_s)
-                right = await asyncio.to_thread(self._matches, password)
+                right = await self._checked(password, mark)
         else:
-            right = await asyncio.to_thread(self._matches, password)
+            right = await self._checked(password, mark)
         if right:
-            self._verified.append(mark)
+            if not self._known(mark):
+                self._verified.append(mark)
             return 200
         self._note_failure(client)
         return 429 if limited else 401
@@ -157,8 +187,12 @@ class Guard:
       cannot be rebound by a foreign name server and a browser never sends a password to another origin.
     - Origin: what changes something (every method but GET and HEAD, and websockets) must show that it comes from the
       same origin; pictures and data are not given to other sites either, only a link that opens a page works.
-    - Password: Basic credentials on every address, when a hash is given.
-    - `dagster=True` adds what Dagster's web server needs: it runs mutations that come in the address of a GET.
+    - Password: Basic credentials on every address, when a hash is given. Without one nothing is answered that a proxy
+      passes on: others would come through it.
+    - PAGE_HEADER: what changes something carries it, which no form and no other site can send. A body is at most
+      MOST_BODY bytes.
+    - `dagster=True` leaves out these two, and adds what Dagster's web server needs: it runs mutations that come in the
+      address of a GET.
     """
 
     def __init__(
@@ -180,33 +214,38 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        status = await self._judge(scope)
-        if status == 200:
-            await self.app(scope, receive, send)
+        refusal = await self._judge(scope)
+        if not refusal:
+            await self.app(scope, receive if self._dagster else _counted(receive), send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
         else:
-            await _refuse(send, status)
+            await _refuse(send, *_REFUSALS[refusal])
 
-    async def _judge(self, scope: Scope) -> int:
+    async def _judge(self, scope: Scope) -> str:
+        """Empty when the request may pass, else which of _REFUSALS it gets."""
         headers = _header_lists(scope)
         hosts = headers.get(b"host", [])
         if len(hosts) != 1 or not hosts[0]:
-            return 400
+            return "host"
         if not self._host_allowed(hosts[0].decode("latin-1")):
-            return 421
+            return "name"
+        if self._gate is None and any(name in headers for name in _FORWARDED):
+            return "proxied"
         if self._gate is not None:
-            client = scope["client"][0] if scope.get("client") else ""
             given = headers.get(b"authorization", [b""])
-            status = await self._gate.check(given[0] if len(given) == 1 else b"", client)
+            status = await self._gate.check(given[0] if len(given) == 1 else b"", _client(scope, headers))
             if status != 200:
-                return status
+                return "guessing" if status == 429 else "password"
         if not _is_from_same_origin(scope, headers, hosts[0]):
-            return 403
-        if self._dagster and _is_dagster_trap(scope, headers):
-            return 403
-        return 200
+            return "foreign"
+        if self._dagster:
+            return "foreign" if _is_dagster_trap(scope, headers) else ""
+        # A script cannot send a header with a websocket; the Origin tells whose it is.
+        if scope["type"] == "http" and _changes(scope) and len(headers.get(PAGE_HEADER, [])) != 1:
+            return "foreign"
+        return "large" if _told_length(headers) > MOST_BODY else ""
 
     def _host_allowed(self, header: str) -> bool:
         name = _host_name(header)
@@ -219,6 +258,46 @@ class Guard:
         except ValueError:
             return False
         return True
+
+
+def _client(scope: Scope, headers: MutableMapping[bytes, list[bytes]]) -> str:
+    """Who asks, for counting failures: the peer, or whom a proxy on this machine names last. One network of IPv6 that a
+    single person is given (64 bits) counts as one."""
+    peer = scope["client"][0] if scope.get("client") else ""
+    told = headers.get(b"x-forwarded-for", [])
+    if told and is_loopback(peer):
+        peer = told[-1].rpartition(b",")[2].strip().decode("latin-1")[:64]
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return peer
+    if address.version == 6:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
+def _told_length(headers: MutableMapping[bytes, list[bytes]]) -> int:
+    told = headers.get(b"content-length", [b"0"])
+    return int(told[0]) if len(told) == 1 and told[0].isdigit() else MOST_BODY + 1
+
+
+def _counted(receive: Receive) -> Receive:
+    """The same, but a body that grows over MOST_BODY without having said so is answered 413."""
+    taken = 0
+
+    async def counted() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > MOST_BODY:
+            raise HTTPException(413, _REFUSALS["large"][1])
+        return message
+
+    return counted
+
+
+def _changes(scope: Scope) -> bool:
+    return scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
 
 
 def _header_lists(scope: Scope) -> dict[bytes, list[bytes]]:
@@ -250,8 +329,7 @@ def _is_from_same_origin(scope: Scope, headers: MutableMapping[bytes, list[bytes
         return False
     if origin and not _same_netloc(origin[0], host):
         return False
-    changes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
-    if changes:
+    if _changes(scope):
         return (not site or site[0] == b"same-origin") and bool(site or origin)
     if not site or site[0] in (b"same-origin", b"none"):
         return True
@@ -273,8 +351,8 @@ def _is_dagster_trap(scope: Scope, headers: MutableMapping[bytes, list[bytes]]) 
     return foreign and bool(parts & _DAGSTER_DATA)
 
 
-async def _refuse(send: Send, status: int) -> None:
-    body = _REFUSAL_TEXTS[status].encode()
+async def _refuse(send: Send, status: int, text: str) -> None:
+    body = text.encode()
     headers: list[tuple[bytes, bytes]] = [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", str(len(body)).encode()),

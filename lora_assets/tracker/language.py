@@ -35,6 +35,10 @@ class Labels:
         """The word for a value that stages made (a flag, a tier); its own name, made readable, when there is none."""
         return self.words.get(f"{group}.{name}", name.replace("_", " "))
 
+    def group(self, name: str) -> dict[str, str]:
+        """The words of a group by their keys without its name, for scripts."""
+        return {key[len(name) + 1 :]: text for key, text in self.words.items() if key.startswith(f"{name}.")}
+
 
 @cache
 def read_labels(code: str) -> Labels:

@@ -12,11 +12,15 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import numpy as np
+import numpy.typing as npt
 
 from lora_assets.specs import SpecError, TrackerSpec, known_tracker_ids
-from lora_assets.store import StoreError, digest
+from lora_assets.store import StoreError
 from lora_assets.tracker.cells import Cells
+from lora_assets.tracker.language import Labels
+from lora_assets.tracker.marking import Said
 from lora_assets.tracker.picture_check import PictureProblem
+from lora_assets.tracker.reviewed import ReviewedView, Reviews
 from lora_assets.tracker.summary import (
     TIERS,
     Counts,
@@ -27,7 +31,9 @@ from lora_assets.tracker.summary import (
     starter_weights,
     summarise,
 )
-from lora_assets.tracker.view import SORTS, Choice, ListedFrame, TrackerView
+from lora_assets.tracker.view import UNMARKED, VERDICTS, Choice, ListedFrame, TrackerView
+
+Rows = npt.NDArray[np.int64]
 
 PAGE_SIZE = 200
 SHOWS = ("crops", "nothing", "quarantined", "settings")
@@ -55,6 +61,8 @@ class TrackerLine:
     ticket: str
     sealed: bool
     counts: Counts | None
+    verdicts: dict[str, int]
+    """how many crops have which verdict"""
     made: int
     expected: int
     fault: str = ""
@@ -79,6 +87,11 @@ class CropTile:
     score: float
     flags: tuple[str, ...]
     path: str
+    said: Said
+    p_good: float | None
+    """the judge's, 0 to 1; None where there is no judge"""
+    alike: int
+    """crops that this tile stands for: itself and those of its group that are folded away"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +118,8 @@ class TrackerPage:
 
     spec: TrackerSpec
     url: str
+    baseline_url: str
+    """the comparison with the baseline; empty when there is no such tracker"""
     counts: Counts
     datasets: tuple[DatasetSummary, ...]
     made: int
@@ -118,7 +133,17 @@ class TrackerPage:
     tiers: tuple[Link, ...]
     flags: tuple[Link, ...]
     dataset_links: tuple[Link, ...]
+    verdicts: tuple[Link, ...]
+    fold: Link | None
+    """folds alike crops into one tile, or unfolds them; None when no crops are alike"""
     sorts: tuple[Link, ...]
+    list_url: str
+    """the crops of this choice as data, for the script"""
+    query: str
+    """the part of an address that makes the choice, for links that the script draws"""
+    verdict_fault: str
+    """why verdicts cannot be read at the moment; empty when they can"""
+    judge_fault: str
     clear_url: str
     """the page without any filter; empty when none is set"""
     matching: int
@@ -163,7 +188,8 @@ def run_link(dagster_url: str, run_id: str) -> RunLink:
 
 def choice_query(choice: Choice) -> dict[str, str]:
     """The parts of an address that make a choice; what is as usual is left out."""
-    told = {"tier": choice.tier, "flag": choice.flag, "dataset": choice.dataset, "sort": choice.sort}
+    told = {name: getattr(choice, name) for name in ("tier", "flag", "dataset", "verdict", "sort")}
+    told["alike"] = "open" if choice.unfolded else ""
     return {name: value for name, value in told.items() if value and (name, value) != ("sort", "best")}
 
 
@@ -197,7 +223,9 @@ def read_choice(query: Mapping[str, str], view: TrackerView) -> Choice:
         tier=one_of("tier", TIERS),
         flag=one_of("flag", view.flag_names),
         dataset=one_of("dataset", view.slugs),
-        sort=one_of("sort", SORTS, "best"),
+        verdict=one_of("verdict", (*VERDICTS, UNMARKED)),
+        sort=one_of("sort", view.sorts, "best"),
+        unfolded=query.get("alike") == "open",
     )
 
 
@@ -215,56 +243,75 @@ def page_count(items: int) -> int:
 # --- the list --------------------------------------------------------------------------------------------------------
 
 
-def tracker_list(cells: Cells, dagster_url: str) -> TrackerList:
+def tracker_list(cells: Cells, reviews: Reviews, dagster_url: str) -> TrackerList:
     """All trackers. One whose file or tables cannot be read is listed with the reason."""
     names = sorted({*known_tracker_ids(cells.data), *cells.tracker_folders()})
-    return TrackerList(tuple(_tracker_line(cells, name) for name in names), dagster_url)
+    return TrackerList(tuple(_tracker_line(cells, reviews, name) for name in names), dagster_url)
 
 
-def _tracker_line(cells: Cells, tracker: str) -> TrackerLine:
+def _tracker_line(cells: Cells, reviews: Reviews, tracker: str) -> TrackerLine:
     try:
         spec = cells.spec(tracker)
         total, datasets = summarise(cells, spec)
+        verdicts = reviews.marks(spec).counts()
     except (SpecError, StoreError) as error:
-        return TrackerLine(tracker, tracker_url(tracker), "", "", False, None, 0, 0, str(error))
+        return TrackerLine(tracker, tracker_url(tracker), "", "", False, None, {}, 0, 0, str(error))
     made = sum(dataset.complete for dataset in datasets)
     url = tracker_url(tracker)
-    return TrackerLine(tracker, url, spec.note, spec.ticket, spec.sealed, total, made, len(datasets))
+    told = {value: number for value, number in verdicts.items() if value and number}
+    return TrackerLine(tracker, url, spec.note, spec.ticket, spec.sealed, total, told, made, len(datasets))
+
+
+def tile_names(view: TrackerView, labels: Labels) -> dict[str, dict[str, str]]:
+    """The words of tiers and flags in a language, for the script that draws tiles."""
+    return {
+        "tier": {tier: labels.named("tier", tier) for tier in TIERS},
+        "flag": {flag: labels.named("flag", flag) for flag in view.flag_names},
+    }
 
 
 # --- the tracker's page ----------------------------------------------------------------------------------------------
 
 
-def tracker_page(cells: Cells, view: TrackerView, query: Mapping[str, str], dagster_url: str) -> TrackerPage:
+def tracker_page(cells: Cells, view: ReviewedView, query: Mapping[str, str], dagster_url: str) -> TrackerPage:
     """The page for one address. Raises StoreError for a damaged table."""
     tracker = view.spec.id
     total, datasets = summarise(cells, view.spec)
     choice = read_choice(query, view)
     show = query.get("show", "crops") if query.get("show") in SHOWS else "crops"
     order = view.order(choice)
-    items = {"crops": len(order), "nothing": len(view.nothing_found), "quarantined": len(view.quarantined)}.get(show, 0)
+    tiles, alike = view.folded(order) if folds(view, choice) else (order, np.ones(len(order), dtype=np.int64))
+    items = {"crops": len(tiles), "nothing": len(view.nothing_found), "quarantined": len(view.quarantined)}.get(show, 0)
     page = _page_number(query, items)
     here = slice((page - 1) * PAGE_SIZE, page * PAGE_SIZE)
     dashboard = _dashboard_or_none(cells, tracker)
     return TrackerPage(
         spec=view.spec,
         url=tracker_url(tracker),
+        baseline_url=_baseline_url(cells, view.spec),
         counts=total,
         datasets=datasets,
         made=sum(dataset.complete for dataset in datasets),
-        state=state_of(view),
+        state=view.state,
         state_url=f"/api{tracker_url(tracker)}",
         show=show,
         tabs=_tabs(view, choice, show, total),
         tiers=_tier_links(view, choice),
         flags=_flag_links(view, choice),
         dataset_links=_dataset_links(view, choice),
+        verdicts=_verdict_links(view, choice),
+        fold=_fold_link(view, choice),
         sorts=tuple(
-            Link(_page_url(tracker, replace(choice, sort=sort)), sort, chosen=choice.sort == sort) for sort in SORTS
+            Link(_page_url(tracker, replace(choice, sort=sort)), sort, chosen=choice.sort == sort)
+            for sort in view.sorts
         ),
+        list_url=f"/api{tracker_url(tracker)}/crops?{urlencode(choice_query(replace(choice, unfolded=False)))}",
+        query=urlencode(choice_query(choice)),
+        verdict_fault=view.marks.fault,
+        judge_fault=view.judge_fault,
         clear_url=tracker_url(tracker) if choice_query(replace(choice, sort="best")) else "",
         matching=len(order),
-        crops=_crop_tiles(view, choice, order[here]) if show == "crops" else (),
+        crops=_crop_tiles(view, choice, tiles[here], alike[here]) if show == "crops" else (),
         nothing_found=_frame_tiles(view, here) if show == "nothing" else (),
         quarantined=view.quarantined[here] if show == "quarantined" else (),
         first=here.start + 1 if items else 0,
@@ -281,16 +328,17 @@ def tracker_page(cells: Cells, view: TrackerView, query: Mapping[str, str], dags
     )
 
 
+def _baseline_url(cells: Cells, spec: TrackerSpec) -> str:
+    if spec.baseline not in {*known_tracker_ids(cells.data), *cells.tracker_folders()}:
+        return ""
+    return f"/compare/{quote(spec.baseline, safe='')}/{quote(spec.id, safe='')}"
+
+
 def _dashboard_or_none(cells: Cells, tracker: str) -> Dashboard | None:
     try:
         return read_dashboard(cells.data, tracker)
     except StoreError:
         return None
-
-
-def state_of(view: TrackerView) -> str:
-    """A text that changes with every table of the tracker."""
-    return digest([cell.versions for cell in view.cells])
 
 
 def _tabs(view: TrackerView, choice: Choice, show: str, total: Counts) -> tuple[Link, ...]:
@@ -341,8 +389,34 @@ def _dataset_links(view: TrackerView, choice: Choice) -> tuple[Link, ...]:
     )
 
 
-def _crop_tiles(view: TrackerView, choice: Choice, numbers: Sequence[int] | Any) -> tuple[CropTile, ...]:
+def _verdict_links(view: ReviewedView, choice: Choice) -> tuple[Link, ...]:
+    numbers = np.bincount(view.marks.codes[view.matching(choice, without="verdict")], minlength=len(VERDICTS))
+    return tuple(
+        Link(
+            _page_url(view.spec.id, replace(choice, verdict="" if choice.verdict == name else name)),
+            name,
+            count=int(number),
+            chosen=choice.verdict == name,
+        )
+        for name, number in zip((UNMARKED, *VERDICTS[1:]), numbers, strict=True)
+    )
+
+
+def folds(view: ReviewedView, choice: Choice) -> bool:
+    """True when the page of a choice shows one tile for a group of alike crops."""
+    return view.has_groups and not choice.unfolded
+
+
+def _fold_link(view: ReviewedView, choice: Choice) -> Link | None:
+    if not view.has_groups:
+        return None
+    url = _page_url(view.spec.id, replace(choice, unfolded=not choice.unfolded))
+    return Link(url, "fold", chosen=not choice.unfolded)
+
+
+def _crop_tiles(view: ReviewedView, choice: Choice, numbers: Rows, alike: Rows) -> tuple[CropTile, ...]:
     tracker = view.spec.id
+    judged = view.judge_for(choice.sort)
     return tuple(
         CropTile(
             key=f"{row['dataset']}-{row['detection_id']}",
@@ -351,9 +425,12 @@ def _crop_tiles(view: TrackerView, choice: Choice, numbers: Sequence[int] | Any)
             tier=row["tier"],
             score=row["score"],
             flags=tuple(row["flags"]),
-            path=view.frames[row["frame_sha256"]].path if row["frame_sha256"] in view.frames else "",
+            path=view.path_of(row["frame_sha256"]),
+            said=view.said(row["crop_id"]),
+            p_good=word.p_good if judged and (word := judged.words.get(row["crop_id"])) else None,
+            alike=int(number),
         )
-        for row in view.rows(numbers)
+        for row, number in zip(view.rows(numbers), alike, strict=True)
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,6 +23,9 @@ from lora_assets.tracker.view import FrameFile, TrackerView
 
 FRAME_SIDE = 1600
 MASK_COLOUR = (255, 46, 138)
+NEIGHBOUR_COLOUR = (64, 156, 255)
+BEFORE_COLOUR = (255, 176, 32)
+_RECIPE = re.compile(r"[0-9a-f]{16}")
 _MAGIC = {".webp": b"RIFF", ".png": b"\x89PNG\r\n\x1a\n"}
 
 
@@ -74,13 +78,15 @@ def _original_pixels(frame: FrameFile, sha256: str) -> npt.NDArray[np.uint8]:
         raise PictureMissing("missing.gone") from error
 
 
-def frame_jpeg(frame: FrameFile, sha256: str) -> bytes:
-    """The whole frame, upright, at most FRAME_SIDE pixels a side, as a JPEG without metadata.
+def frame_jpeg(frame: FrameFile, sha256: str, side: int | None = FRAME_SIDE) -> bytes:
+    """The whole frame, upright, at most `side` pixels a side (None: all its pixels), as a JPEG without metadata.
 
     Raises PictureMissing when the original is gone or has changed since the row was made.
     """
     picture = Image.fromarray(_original_pixels(frame, sha256))
-    picture.thumbnail((FRAME_SIDE, FRAME_SIDE), Image.Resampling.LANCZOS)
+    if side is None:
+        return _encoded(picture, "JPEG", quality=93, subsampling=0)
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     return _encoded(picture, "JPEG", quality=88)
 
 
@@ -101,12 +107,71 @@ def cutout_png(cells: Cells, view: TrackerView, crop_id: str) -> bytes:
         return encode_png(cut_crop(_original_pixels(frame, sha256), mask))
 
 
-def mask_png(cells: Cells, view: TrackerView, crop_id: str) -> bytes:
+def mask_png(
+    cells: Cells, view: TrackerView, crop_id: str, colour: tuple[int, int, int] = MASK_COLOUR, opacity: float = 0.4
+) -> bytes:
     """The mask in its window as a transparent PNG, to lay over the frame. Raises PictureMissing when there is none."""
     from lora_assets.vision.crops import encode_png, mask_overlay
 
     mask, _ = crop_mask(cells, view, crop_id)
-    return encode_png(mask_overlay(mask, MASK_COLOUR, 0.4))
+    return encode_png(mask_overlay(mask, colour, opacity))
+
+
+def mask_before(cells: Cells, table: PublishedTable | None, crop: ScoredCrop) -> Mask | None:
+    """The mask before refinement, where its shelf still has it; of a crop that was extracted again and cut with the
+    second mask, the first one. None when neither is to be had. `table` are the masks of the crop's cell."""
+    if table is None:
+        return None
+    recipe = str(table.facts.get("segments_recipe") or "")
+    rows: list[Mask] = []
+    if crop.second_rle is not None:
+        rows = cells.rows(table, Mask, crop.frame_sha256)
+    elif _RECIPE.fullmatch(recipe):
+        rows = cells.shelf_rows("segments", recipe, Mask, crop.frame_sha256)
+    return next((mask for mask in rows if mask.detection_id == crop.detection_id), None)
+
+
+def before_mask_png(cells: Cells, view: TrackerView, crop_id: str) -> bytes:
+    """The mask before refinement as `mask_png`. Raises PictureMissing when the shelf does not have it."""
+    from lora_assets.vision.crops import encode_png, mask_overlay
+
+    crop, cell = _scored(cells, view, crop_id)
+    mask = mask_before(cells, cell.masks, crop)
+    if mask is None:
+        raise PictureMissing("missing.mask")
+    return encode_png(mask_overlay(mask, BEFORE_COLOUR, 0.4))
+
+
+def before_cutout_png(cells: Cells, view: TrackerView, crop_id: str) -> bytes:
+    """The crop's window cut with the mask before refinement, or the bare frame in it where there is none.
+
+    It is as large as the crop, so that the two can be laid over each other. Raises PictureMissing without an original.
+    """
+    from lora_assets.vision.crops import encode_png
+    from lora_assets.vision.masks import window_pixels
+
+    crop, cell = _scored(cells, view, crop_id)
+    frame = view.frames.get(crop.frame_sha256)
+    if frame is None:
+        raise PictureMissing("missing.gone")
+    window = (crop.x, crop.y, crop.width, crop.height)
+    pixels = _original_pixels(frame, crop.frame_sha256)
+    pixels = pixels[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]
+    mask = mask_before(cells, cell.masks, crop)
+    if mask is None:
+        return encode_png(np.ascontiguousarray(pixels))
+    alpha = window_pixels(mask, window).astype(np.uint8) * np.uint8(255)
+    return encode_png(np.dstack((pixels * (alpha[..., None] > 0), alpha)).astype(np.uint8))
+
+
+def _scored(cells: Cells, view: TrackerView, crop_id: str) -> tuple[ScoredCrop, Cell]:
+    """The row of a crop and its cell. Raises PictureMissing when the tables have none."""
+    for row in view.rows(view.rows_of.get(crop_id, [])):
+        cell = next(cell for cell in view.cells if cell.dataset == row["dataset"])
+        for crop in cells.rows(cell.scored_crops, ScoredCrop, row["frame_sha256"]) if cell.scored_crops else []:
+            if crop.detection_id == row["detection_id"]:
+                return crop, cell
+    raise PictureMissing("missing.picture")
 
 
 def crop_mask(cells: Cells, view: TrackerView, crop_id: str) -> tuple[Mask, str]:
@@ -136,7 +201,7 @@ def mask_table(cells: tuple[Cell, ...], dataset: str) -> PublishedTable | None:
     return next((cell.masks for cell in cells if cell.dataset == dataset), None)
 
 
-def _encoded(picture: Image.Image, form: str, **options: int) -> bytes:
+def _encoded(picture: Image.Image, form: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, form, **options)
     return buffer.getvalue()

@@ -5,6 +5,7 @@ Which pages there are, and who may see them, is not here (app, guard).
 
 from __future__ import annotations
 
+import resource
 import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from lora_assets.tracker.app import create_app
+from lora_assets.tracker.connections import MOST_CONNECTIONS, DeadlineProtocol
 from lora_assets.tracker.guard import check_bind
 from lora_assets.tracker.password import read_password_hash
 
@@ -35,10 +37,23 @@ def open_socket(host: str, port: int) -> socket.socket:
         raise ServeError(f"cannot listen on {host or '*'} port {port}: {error}; choose another with --port") from error
 
 
+def _raise_file_limit() -> None:
+    """Each connection is an open file; the usual soft limit of 1024 would be used up by idle ones."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4 * MOST_CONNECTIONS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def run_server(app: ASGIApp, listening: socket.socket) -> None:
     """Serve until the process is told to stop (SIGINT or SIGTERM)."""
+    _raise_file_limit()
     config = uvicorn.Config(
         app,
+        http=DeadlineProtocol,
+        ws="none",
+        limit_concurrency=MOST_CONNECTIONS,
         access_log=False,
         log_level="warning",
         server_header=False,
@@ -59,11 +74,12 @@ def serve_pages(
 ) -> None:
     """Serve the tracker pages until stopped; `ready` is told the address once the port is open (port 0: any free one).
 
-    Raises GuardError for an address that others reach without a password, ServeError for a taken port, PasswordError
-    for a password file that cannot be read.
+    Raises GuardError for an address or a host name that others reach without a password, ServeError for a taken port,
+    PasswordError for a password file that cannot be read.
     """
     password_hash = read_password_hash(data)
-    check_bind(host, password_hash)
+    allowed_hosts = tuple(allowed_hosts)
+    check_bind(host, password_hash, allowed_hosts)
     names = [*allowed_hosts, *([] if host in _ANY_ADDRESS else [host])]
     app = create_app(data, password_hash=password_hash, dagster_url=dagster_url, allowed_hosts=names)
     with open_socket(host, port) as listening:

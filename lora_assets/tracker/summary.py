@@ -210,8 +210,11 @@ def _weight_facts(told: Any) -> tuple[WeightFacts, ...]:
 
 
 def stage_facts(stage: str, table: PublishedTable | None) -> StageFacts:
-    """The facts of a table, with empty values for those that its writer did not tell."""
-    if table is None:
+    """The facts of a table, with empty values for those that its writer did not tell.
+
+    Crops of a stage that is still under way are not made yet, although some are shown.
+    """
+    if table is None or table.facts.get("unfinished"):
         return StageFacts(stage, made=False)
     told = table.facts
     settings = told.get("settings")
@@ -297,7 +300,7 @@ def build_dashboard(data: Path, tracker: str, run_url: str = "") -> Dashboard:
         problem_count=len(problems),
         problems=tuple(problems[:PROBLEMS_KEPT]),
     )
-    atomic_write_json(dashboard_path(data, tracker), dataclasses.asdict(dashboard))
+    atomic_write_json(dashboard_path(data, tracker), dataclasses.asdict(dashboard), recorded=True)
     return dashboard
 
 

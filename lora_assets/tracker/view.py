@@ -18,12 +18,16 @@ import pyarrow.compute as pc
 
 from lora_assets.specs import TrackerSpec
 from lora_assets.tables import ScoredCrop, arrow_schema
-from lora_assets.tracker.cells import Cell, Cells, Memory
+from lora_assets.tracker.cells import Cell, Cells, Memory, state_of
 from lora_assets.tracker.summary import TIERS, frames_without_subject
 
 _CROP_COLUMNS = ("crop_id", "frame_sha256", "detection_id", "x", "y", "tier", "score", "flags", "is_valid_content")
 _FRAME_COLUMNS = ("path", "sha256", "quarantine_reason")
 SORTS = ("best", "worst", "path")
+VERDICTS = ("", "good", "bad", "exclude")
+"""What a person may have said of a crop; empty: nothing."""
+UNMARKED = "none"
+"""How an address names the crops without a verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +53,24 @@ class ListedFrame:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which crops a page shows: empty strings choose all."""
+    """Which crops a page shows: empty strings choose all. `verdict` may be UNMARKED; `unfolded` shows every crop of a
+    group of alike ones."""
 
     tier: str = ""
     flag: str = ""
     dataset: str = ""
+    verdict: str = ""
     sort: str = "best"
+    unfolded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TrackerView:
-    """All crops of a tracker as columns of equal length, and its frames by hash."""
+    """All crops of a tracker as columns of equal length, and its frames by hash. What is said of them on top of the
+    tables (verdicts, the judge, groups) is in reviewed."""
 
+    state: str
+    """changes with every table of the tracker"""
     spec: TrackerSpec
     cells: tuple[Cell, ...]
     crops: pa.Table
@@ -87,17 +97,29 @@ class TrackerView:
             found &= self.flags[:, self.flag_names.index(choice.flag)]
         return found
 
+    @property
+    def sorts(self) -> tuple[str, ...]:
+        """The orders that this tracker's crops can be shown in."""
+        return SORTS
+
     def order(self, choice: Choice) -> npt.NDArray[np.int64]:
         """Row numbers of the chosen crops in their order: best or worst score first, ties by path, or by path."""
         return self.orders.get(choice, lambda: self._order(choice))
 
     def _order(self, choice: Choice) -> npt.NDArray[np.int64]:
         rows = np.flatnonzero(self.matching(choice))
-        ranks = self.path_ranks[rows]
-        if choice.sort == "path":
-            return rows[np.argsort(ranks, kind="stable")]
-        scores = self.scores[rows] if choice.sort == "worst" else -self.scores[rows]
-        return rows[np.lexsort((ranks, scores))]
+        return rows[np.lexsort((self.path_ranks[rows], self.sort_keys(choice.sort)[rows]))]
+
+    def sort_keys(self, sort: str) -> npt.NDArray[np.float64]:
+        """A number of each crop, small first, for one of `sorts`; ties stand by path."""
+        if sort == "path":
+            return np.zeros(len(self.scores))
+        return self.scores if sort == "worst" else -self.scores
+
+    def path_of(self, frame_sha256: str) -> str:
+        """The path of a frame in its dataset; empty when it is not known."""
+        found = self.frames.get(frame_sha256)
+        return found.path if found else ""
 
     @property
     def slugs(self) -> tuple[str, ...]:
@@ -126,6 +148,7 @@ def _make_view(cells: Cells, spec: TrackerSpec, found: tuple[Cell, ...]) -> Trac
     for row, crop in enumerate(crops.column("crop_id").to_pylist()):
         rows_of.setdefault(crop, []).append(row)
     return TrackerView(
+        state=state_of(found),
         spec=spec,
         cells=found,
         crops=crops,

@@ -9,6 +9,7 @@ deleted; triggers refuse it. What a verdict is belongs to record, which crops it
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import secrets
 import threading
@@ -60,6 +61,20 @@ CREATE TRIGGER verdicts_are_never_deleted BEFORE DELETE ON verdict
     BEGIN SELECT RAISE(ABORT, 'verdicts are never deleted: append cleared'); END;
 PRAGMA user_version = {_FORMAT};
 """
+# Not part of the format: a log of an earlier version gets them when it is opened.
+_INDEXES = "CREATE INDEX IF NOT EXISTS verdict_in_time ON verdict (at, seq)"
+
+
+class NothingToUndo(VerdictError):
+    """No mark is left that could be taken back."""
+
+
+class LogUnusable(VerdictError):
+    """The log cannot be read or written at the moment; `disk_full` when that is why. The same may work later."""
+
+    def __init__(self, text: str, *, disk_full: bool = False) -> None:
+        super().__init__(text)
+        self.disk_full = disk_full
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +136,7 @@ class VerdictLog:
             if fresh:
                 _sync_folder(path.parent)
         except (OSError, apsw.Error) as error:
-            raise VerdictError(f"cannot use the verdicts in {path}: {error}; {_way_out(error)}") from error
+            raise _unusable(f"cannot use the verdicts in {path}", error) from error
 
     def _prepare(self) -> None:
         self._db.pragma("journal_mode", "wal")
@@ -132,6 +147,7 @@ class VerdictLog:
                     self._db.execute(_SCHEMA)
         if (found := self._db.pragma("user_version")) != _FORMAT:
             raise VerdictError(f"{self.path} has format {found}, this version reads {_FORMAT}: use the newer version")
+        self._db.execute(_INDEXES)
 
     def __enter__(self) -> VerdictLog:
         return self
@@ -158,7 +174,7 @@ class VerdictLog:
                         self._db.execute("ROLLBACK")
                     raise
             except apsw.Error as error:
-                raise VerdictError(f"nothing was saved in {self.path}: {error}; {_way_out(error)}") from error
+                raise _unusable(f"nothing was saved in {self.path}", error) from error
 
     def _rows(self, where: str = "", values: tuple[Any, ...] = ()) -> list[Verdict]:
         with self._lock:
@@ -169,7 +185,7 @@ class VerdictLog:
             found = self._db.execute(f"SELECT {_ALL} FROM verdict {where} ORDER BY {_ORDER}", values)
             return [_verdict(row) for row in found]
         except apsw.Error as error:
-            raise VerdictError(f"cannot read the verdicts in {self.path}: {error}; {_way_out(error)}") from error
+            raise _unusable(f"cannot read the verdicts in {self.path}", error) from error
 
     # --- saying ------------------------------------------------------------------------------------------------------
 
@@ -211,27 +227,75 @@ class VerdictLog:
         with self._transaction():
             if known := self._read("WHERE request_id = ?", (request_id,)):
                 return known[0]
-            standing = _standing(self._read("WHERE crop_id = ?", (crop_id,)))
-            if not standing:
-                raise VerdictError(f"crop {crop_id} has no verdict that could be undone")
-            last = standing[-1].mark
-            before = standing[-2].mark if len(standing) > 1 else None
-            mark = dataclasses.replace(
-                last,
-                tracker=tracker or last.tracker,
-                value=before.value if before else CLEARED,
-                stars=before.stars if before else None,
-                note=before.note if before else "",
-                request_id=request_id,
-                undoes=last.request_id,
-            )
+            mark = self._undoing(crop_id, request_id, tracker)
+            if mark is None:
+                raise NothingToUndo(f"crop {crop_id} has no verdict that could be undone")
             return self._take(mark)
+
+    def _undoing(self, crop_id: str, request_id: str, tracker: str | None) -> Mark | None:
+        """The mark that takes back the crop's last one that stands; None when none does."""
+        standing = _standing(self._read("WHERE crop_id = ?", (crop_id,)))
+        if not standing:
+            return None
+        last = standing[-1].mark
+        before = standing[-2].mark if len(standing) > 1 else None
+        return dataclasses.replace(
+            last,
+            tracker=tracker or last.tracker,
+            value=before.value if before else CLEARED,
+            stars=before.stars if before else None,
+            note=before.note if before else "",
+            request_id=request_id,
+            undoes=last.request_id,
+        )
+
+    def undo_last(self, request_id: str, tracker: str) -> list[Verdict]:
+        """Take back the last action that a person made on a tracker's pages and that still stands: one mark, or all
+        marks of one request (`request_of`). Crops that were marked otherwise since are left as they are.
+
+        Raises VerdictError when nothing is left to undo.
+        """
+        with self._transaction():
+            if known := self._read_like("request_id", f"{request_id}:"):
+                return known
+            last = self._last_standing(tracker)
+            if last is None:
+                raise NothingToUndo(f"no mark on tracker {tracker} is left that could be undone")
+            found = [last]
+            if ":" in last.mark.request_id:
+                found = self._read_like("request_id", f"{request_of(last)}:")
+            return [
+                self._take(undo)
+                for verdict in found
+                if verdict.mark.undoes is None
+                and (undo := self._undoing(verdict.crop_id, f"{request_id}:{verdict.crop_id}", tracker))
+                and undo.undoes == verdict.mark.request_id
+            ]
+
+    def _last_standing(self, tracker: str) -> Verdict | None:
+        undone = "SELECT undoes FROM verdict WHERE undoes NOTNULL"
+        where = f"WHERE tracker = ? AND undoes IS NULL AND request_id NOT IN ({undone})"
+        try:
+            row = self._db.execute(
+                f"SELECT {_ALL} FROM verdict {where} ORDER BY at DESC, seq DESC LIMIT 1", (tracker,)
+            ).fetchone()
+        except apsw.Error as error:
+            raise _unusable(f"cannot read the verdicts in {self.path}", error) from error
+        return _verdict(row) if row else None
+
+    def _read_like(self, column: str, start: str) -> list[Verdict]:
+        """Rows whose column begins with a text, which the index of the column finds; `;` comes right after `:`."""
+        return self._read(f"WHERE {column} >= ? AND {column} < ?", (start, f"{start[:-1]};"))
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def history(self, crop_id: str | None = None) -> list[Verdict]:
         """Every row, or every row of one crop, oldest first."""
         return self._rows("WHERE crop_id = ?", (crop_id,)) if crop_id else self._rows()
+
+    def of_frame(self, frame_sha256: str) -> list[Verdict]:
+        """Every row about a frame, whichever crop, oldest first."""
+        return self._rows("WHERE frame_sha256 = ?", (frame_sha256,))
 
     def current(self) -> dict[str, Verdict]:
         """The last row of each crop, by crop id, in the order of time. `cleared` rows are among them."""
@@ -240,6 +304,32 @@ class VerdictLog:
             latest.pop(verdict.crop_id, None)
             latest[verdict.crop_id] = verdict
         return latest
+
+    def taken(self, request_ids: Iterable[str]) -> dict[str, Verdict]:
+        """The rows of those requests that the log has already, by request id."""
+        found = {}
+        for request_id in request_ids:
+            for verdict in self._rows("WHERE request_id = ?", (request_id,)):
+                found[request_id] = verdict
+        return found
+
+    def last_row(self) -> int:
+        """The number of the last row; 0 for an empty log."""
+        with self._lock:
+            try:
+                found = self._db.execute("SELECT max(seq) FROM verdict").fetchone()
+            except apsw.Error as error:
+                raise _unusable(f"cannot read the verdicts in {self.path}", error) from error
+        return int(found[0] or 0) if found else 0
+
+    def since(self, number: int) -> tuple[int, list[Verdict]]:
+        """The rows that were taken after row `number` (0: all), oldest row first, and the number of the last row."""
+        with self._lock:
+            try:
+                rows = list(self._db.execute(f"SELECT seq, {_ALL} FROM verdict WHERE seq > ? ORDER BY seq", (number,)))
+            except apsw.Error as error:
+                raise _unusable(f"cannot read the verdicts in {self.path}", error) from error
+        return (rows[-1][0] if rows else number), [_verdict(row[1:]) for row in rows]
 
     def standing_marks(self) -> list[Verdict]:
         """The current verdicts that say something: good, bad or exclude, in the order of time."""
@@ -334,14 +424,27 @@ def keep_backup(log: VerdictLog, kept: int = _KEPT_BACKUPS) -> Path:
     return today
 
 
+def request_of(verdict: Verdict) -> str:
+    """The request that a verdict came with: several marks of one request are named REQUEST:CROP."""
+    return verdict.mark.request_id.rpartition(":")[0] or verdict.mark.request_id
+
+
 def _standing(rows: list[Verdict]) -> list[Verdict]:
     """The rows of a crop that are neither undone nor an undo, oldest first."""
     undone = {row.mark.undoes for row in rows if row.mark.undoes}
     return [row for row in rows if row.mark.undoes is None and row.mark.request_id not in undone]
 
 
+def _is_disk_full(error: Exception) -> bool:
+    return isinstance(error, apsw.FullError) or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
+
+
+def _unusable(what: str, error: Exception) -> LogUnusable:
+    return LogUnusable(f"{what}: {error}; {_way_out(error)}", disk_full=_is_disk_full(error))
+
+
 def _way_out(error: Exception) -> str:
-    if isinstance(error, apsw.FullError):
+    if _is_disk_full(error):
         return "the disk is full: free space, then mark again"
     if isinstance(error, apsw.BusyError | apsw.LockedError):
         return "another process has held it for half a minute: end that one, then try again"

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from lora_assets.vision.coco_things import THINGS
 from lora_assets.vision.cutout import (
     HEAD_LABELS,
+    SIDES,
     CutOut,
     Head,
     Subject,
@@ -32,6 +33,11 @@ _SURE_POINT = 0.5
 _LIKE_SIZED = 0.35
 _OWN_PIECE = 0.3
 _FRAME_EDGE = 2
+_HEAD_SLACK, _LOWER = 0.02, 0.15
+_CHEST_HELD = 0.7
+_PART_OF_HEAD = 0.15
+_ALONE = 0.4
+_TO_EDGE = 0.06
 _LEAST_SPAN = 60
 # Places of COCO's 17 key points.
 _HEAD_POINTS, _SHOULDERS, _HIPS, _KNEES, _ANKLES = slice(0, 5), slice(5, 7), slice(11, 13), slice(13, 15), slice(15, 17)
@@ -78,14 +84,17 @@ def count_characters(cut: CutOut) -> int:
 
 
 def _heads_of_its_own(cut: CutOut) -> list[Head]:
-    """The heads in the cut-out but those at the top of a neighbour's box whose mask it does not hold: an arm stretched
-    out before a neighbour's face is no second face."""
-    beside = [box_of(other.detection) for other in cut.others if shared_area(cut, other) < 0.3 * other.row.area]
+    """The heads in the cut-out but those of a neighbour whose mask holds a part of the head and most of whose body is
+    elsewhere: an arm stretched out before a neighbour's face is no second face."""
+    beside = [other for other in cut.others if shared_area(cut, other) < 0.3 * other.row.area]
     own = box_of(cut.detection)
     heads = []
     for head in cut.inside:
-        is_at = [_tops(box, head) for box in beside]
-        if not any(is_at) or _tops(own, head):
+        theirs = [
+            _off_top(box_of(other.detection), head) for other in beside
+            if _tops(box_of(other.detection), head) and covered_centre(other, head.box) >= _PART_OF_HEAD
+        ]  # fmt: skip
+        if _off_top(own, head) <= min(theirs, default=np.inf):
             heads.append(head)
     return heads
 
@@ -93,6 +102,12 @@ def _heads_of_its_own(cut: CutOut) -> list[Head]:
 def _tops(box: Xyxy, head: Head) -> bool:
     """True when the head lies in the box and at its top."""
     return share_inside(head.box, box) >= 0.8 and abs(head.box[1] - box[1]) < 0.4 * head.height
+
+
+def _off_top(box: Xyxy, head: Head) -> float:
+    """How far, in heads, a head is from the middle of a box's upper side."""
+    aside = abs((head.box[0] + head.box[2]) - (box[0] + box[2])) / 2
+    return (aside + abs(head.box[1] - box[1])) / max(head.height, 1.0)
 
 
 def _second_head_is_sure(heads: Sequence[Head]) -> bool:
@@ -129,14 +144,31 @@ def _large_pieces(cut: CutOut) -> int:
 
 
 def neighbour_share(cut: CutOut) -> float:
-    """Largest share 0..1 of the mask that one other subject's mask has too, boxes of the same body left out."""
+    """Largest share 0..1 of the mask that belongs to somebody else: what one other subject's mask has too (boxes of the
+    same body left out), or the chest below a head that neither this mask nor any other subject's box holds."""
     if not cut.area:
         return 0.0
     shared = [
         shared_area(cut, other) for other in cut.others
         if other.row.area and shared_area(cut, other) < 0.7 * cut.area and not _is_same_body(cut, other)
     ]  # fmt: skip
-    return max(shared, default=0) / cut.area
+    return max([*shared, *_chests_of_lone_heads(cut)], default=0) / cut.area
+
+
+def _chests_of_lone_heads(cut: CutOut) -> list[int]:
+    """Pixels of the mask in the chest (as wide as the head, one head high) of each head that is outside of it while
+    another one is in it, where at least 0.7 of the chest is the mask's and the head lies in no other subject's box."""
+    found = []
+    for head in cut.heads if cut.inside else ():
+        if head in cut.inside or covered_centre(cut.subject, head.box) > 0.2:
+            continue
+        if any(share_inside(head.box, box_of(other.detection)) >= 0.5 for other in cut.others):
+            continue
+        x1, _, x2, y2 = head.box
+        chest = cut.subject.covers((int(x1), int(y2), max(1, int(x2 - x1)), max(1, int(head.height))))
+        if chest.mean() >= _CHEST_HELD:
+            found.append(int(np.count_nonzero(chest)))
+    return found
 
 
 def _is_same_body(cut: CutOut, other: Subject) -> bool:
@@ -158,13 +190,16 @@ def is_thing(cut: CutOut) -> float:
 def support(cut: CutOut) -> float | None:
     """How sure the other evidence (head, face, key points, other detectors) is that a person box is a character, 0..1.
 
-    None where the detection carries no such evidence: another label than person, a body made from a head, a table of an
-    earlier version. A head that lies in the cut-out counts too.
+    None where the detection carries no such evidence: another label than person, a table of an earlier version. A head
+    that lies in the cut-out counts too; where the body is only a guess from that head, by at most 0.4, as nobody else
+    saw anything.
     """
     found = cut.detection
-    if found.label.lower() != "person" or found.body_from in (None, "expanded_from_head", "expanded_from_face"):
+    if found.label.lower() != "person" or found.body_from is None:
         return None
-    return float(np.clip(max([found.agreement, *(head.confidence for head in cut.inside)]), 0.0, 1.0))
+    most = _ALONE if found.body_from in ("expanded_from_head", "expanded_from_face") else 1.0
+    heads = [min(most, head.confidence) for head in cut.inside]
+    return float(np.clip(max([found.agreement, *heads]), 0.0, 1.0))
 
 
 # --- heads -----------------------------------------------------------------------------------------------------------
@@ -192,22 +227,25 @@ def headless(cut: CutOut) -> float:
 
 
 def head_cut(cut: CutOut) -> float | None:
-    """How wide the frame's edge cuts the tallest head inside, 0..1 of the head's own extent along that edge.
+    """How wide the frame's edge cuts the head at the top of the box, 0..1. None without a head in the cut-out.
 
-    A round head that loses a twentieth of its height is cut on 0.4 of its width, one that loses a sixth on 0.75. None
-    without a head in the cut-out.
+    The length on which the mask touches the edge over the head's own extent along it, or, at the upper edge, over the
+    mask's width 15 % of the head's height lower, whichever is more: long hair makes a head wide. A round head that
+    loses a twentieth of its height is cut on 0.4 to 0.5 of its width, one that loses a sixth on 0.75 to 0.8.
     """
     if not cut.inside:
         return None
-    head = max(cut.inside, key=lambda each: each.height)
+    own = box_of(cut.detection)
+    head = min(cut.inside, key=lambda each: _off_top(own, each))
     return max((_chord(cut, head, edge) for edge in range(4)), default=0.0)
 
 
 def _chord(cut: CutOut, head: Head, edge: int) -> float:
-    """The share of a head's extent along the frame's left, top, right or bottom edge on which the mask touches it."""
+    """How wide the frame's left, top, right or bottom edge cuts a head, as `head_cut` tells."""
     width, height = cut.frame_size
     x1, y1, x2, y2 = head.box
-    slack = _FRAME_EDGE + 0.12 * head.height
+    # A chin near the frame's lower edge is no cut head, unless the box itself ends there.
+    slack = _FRAME_EDGE + (0.0 if edge == 3 else _HEAD_SLACK * head.height)
     gap = (x1, y1, width - x2, height - y2)[edge]
     if gap > slack:
         return 0.0
@@ -215,8 +253,11 @@ def _chord(cut: CutOut, head: Head, edge: int) -> float:
     low, high = (y1, y2) if upright else (x1, x2)
     begin, length = int(low), max(1, int(high) - int(low))
     at = {0: 0, 1: 0, 2: width - 1, 3: height - 1}[edge]
-    line = cut.subject.covers((at, begin, 1, length) if upright else (begin, at, length, 1))
-    return float(line.mean())
+    touching = float(cut.subject.covers((at, begin, 1, length) if upright else (begin, at, length, 1)).sum())
+    if edge != 1:
+        return touching / length
+    lower = float(cut.subject.covers((begin, round(_LOWER * head.height), length, 1)).sum())
+    return min(1.0, touching / max(1.0, min(float(length), lower)))
 
 
 # --- cuts and completeness -------------------------------------------------------------------------------------------
@@ -250,12 +291,13 @@ def visible_cut(cut: CutOut) -> float:
     """How plainly the body goes on in the frame where the mask ends, 0..1: the larger of two signs.
 
     The worst side's share along which the mask ends straight while the same colour goes on in the frame; the frame's
-    edge and black bars do not count, as what lies behind them was never visible; neither does a figure whose middle
-    96 % span under 60 levels, as in a fade all colours are alike (the tolerance is 20). And, where a pose model found
-    key points, the share of the body's sure ones (head, shoulders, hips, knees, ankles) that lie in the frame but not
-    in the mask.
+    edge and black bars do not count, as what lies behind them was never visible, nor does what ends within 6 % of its
+    extent before the frame; neither does a figure whose middle 96 % span under 60 levels, as in a fade all colours are
+    alike (the tolerance is 20). And, where a pose model found key points, the share of the body's sure ones (head,
+    shoulders, hips, knees, ankles) that lie in the frame but not in the mask.
     """
-    straight = max(min(side.contact, side.cut) for side in cut.sides.values())
+    ends = [min(cut.sides[name].contact, cut.sides[name].cut) for name in SIDES if not _nearly_border(cut, name)]
+    straight = max(ends, default=0.0)
     if percentile(cut.histogram, 0.98) - percentile(cut.histogram, 0.02) < _LEAST_SPAN:
         straight = 0.0
     points = _key_points(cut)
@@ -270,20 +312,29 @@ def visible_cut(cut: CutOut) -> float:
     return min(1.0, max(straight, lost))
 
 
+def _nearly_border(cut: CutOut, side: str) -> bool:
+    """True when the frame ends within 6 % of the mask's extent beyond that side: what is lost there is not worth it."""
+    x, y, w, h = cut.window
+    width, height = cut.frame_size
+    gap = {"left": x, "top": y, "right": width - x - w, "bottom": height - y - h}[side]
+    return gap <= _TO_EDGE * (w if side in ("left", "right") else h)
+
+
 def gap_in_box(cut: CutOut) -> float | None:
-    """Largest share 0..1 of the box's height by which the mask ends before the box does, above or below.
+    """Largest share 0..1 of the box's height or width by which the mask ends before the box does, on any side.
 
     None for a box that no detector found itself (an expanded box is a guess), and for a mask without pixels.
     """
     found = cut.detection
     if found.body_from not in ("detected", "key_points") or not cut.area:
         return None
-    _, y1, _, y2 = box_of(found)
-    height = y2 - y1
-    if height < 8:
+    x1, y1, x2, y2 = box_of(found)
+    width, height = x2 - x1, y2 - y1
+    if min(width, height) < 8:
         return None
-    _, y, _, h = cut.window
-    return float(np.clip(max(y - y1, y2 - (y + h)) / height, 0.0, 1.0))
+    x, y, w, h = cut.window
+    upright, level = max(y - y1, y2 - (y + h)) / height, max(x - x1, x2 - (x + w)) / width
+    return float(np.clip(max(upright, level), 0.0, 1.0))
 
 
 def body_completeness(cut: CutOut) -> float:

@@ -15,13 +15,17 @@ import numpy.typing as npt
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.masks import BoolMask, mask_bounds
 from lora_assets.vision.neighbours import depth
+from lora_assets.vision.outline_pieces import enclosed_gaps, open_pieces, surroundings, zones_of_other_side
 
-CODE_VERSION = "1"
+# Also of outline_pieces.
+CODE_VERSION = "2"
 
-_WORK_SIDE = 160
+_PAD_SHARE = 0.13
 _RING_SHARE = 0.08
 _LEAST_RING_PIXELS = 40
-_MORE_LIKE_OUTSIDE = 3.0
+_MORE_LIKE_OUTSIDE = 2.0
+_MOST_OF_ZONE = 0.6
+_RIM, _RIM_SHARE = 6, 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,46 +67,39 @@ def measure_shape(mask: BoolMask, x: int, y: int, frame_width: int, frame_height
 
 
 def background_left(image: RgbImage, mask: BoolMask, others: BoolMask) -> float | None:
-    """Share of a mask that has the colours of what lies around it and not its own, and hangs together with the outside.
+    """Share of a mask that looks like what lies around it and hangs together with the outside, no line between.
 
     image HxWx3, mask and others HxW of one window around the mask; `others` are the masks of other characters, which
-    are no background. The colours outside are those of a ring of 8 % of the mask's longer side; its own are weighted by
-    the distance to the outline, as what was left by mistake lies there. A colour counts as background when it is three
-    times as frequent outside. None for a mask without a ring (of the whole window) or without pixels.
+    are no background. Two signs (see `outline_pieces`): colours twice as frequent in a ring of 8 % of the mask's longer
+    side as in the mask, whose own are weighted by the distance to the outline, as what was left by mistake lies there;
+    and flat zones that lie mostly outside. A rim along the outline, up to 6 pixels or 2 % of the mask's longer side, is
+    no background left: segmenters draw it, and so do presets that grow. None for a mask without a ring (of the whole
+    window) or without pixels.
     """
     bounds = mask_bounds(mask)
     if bounds is None:
         return None
-    ring = max(2, round(_RING_SHARE * max(bounds[2:])))
-    left, top = max(0, bounds[0] - ring), max(0, bounds[1] - ring)
-    part = np.s_[top : bounds[1] + bounds[3] + ring, left : bounds[0] + bounds[2] + ring]
-    colour, inside, taken = _at_work_size(image[part], mask[part], others[part])
-    if not inside.any():
+    longer = max(bounds[2:])
+    pad = max(6, round(_PAD_SHARE * longer))
+    left, top = max(0, bounds[0] - pad), max(0, bounds[1] - pad)
+    part = np.s_[top : bounds[1] + bounds[3] + pad, left : bounds[0] + bounds[2] + pad]
+    seen = surroundings(image[part], mask[part], others[part])
+    inside = seen.mask
+    area = int(np.count_nonzero(inside))
+    near = seen.ring(_RING_SHARE)
+    # What the mask encloses may be a hole in the figure; the pixels next to the outline are mixed of both sides.
+    open_air = seen.outside & ~enclosed_gaps(inside)
+    ring = near & open_air & (cv2.dilate(inside.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
+    if not area or np.count_nonzero(ring) < _LEAST_RING_PIXELS:
         return None
-    ring = max(2, round(_RING_SHARE * max(inside.shape) / (1 + 2 * _RING_SHARE)))
-    levels = inside.astype(np.uint8)
-    square = np.ones((3, 3), np.uint8)
-    near = cv2.dilate(levels, square, iterations=ring) > 0
-    # The pixels next to the outline are mixed of both sides.
-    around = near & ~(cv2.dilate(levels, square) > 0) & ~taken
-    if np.count_nonzero(around) < _LEAST_RING_PIXELS:
-        return None
-    bins = (colour >> np.uint8(4)).astype(np.int32) @ np.array([256, 16, 1], np.int32)
-    outer = colour_shares(bins[around], None)
-    own = colour_shares(bins[inside], depth(inside)[inside])
+    bins = seen.colour_bins()
+    outer, own = colour_shares(bins[ring], None), colour_shares(bins[inside], depth(inside)[inside])
+    flat = seen.flat(near)
     foreign = inside & (outer > _MORE_LIKE_OUTSIDE * own)[bins]
-    foreign = np.asarray(cv2.morphologyEx(foreign.astype(np.uint8), cv2.MORPH_OPEN, square)) > 0
-    return float(np.count_nonzero(_open_to(foreign, ~inside))) / int(np.count_nonzero(inside))
-
-
-def _at_work_size(image: RgbImage, mask: BoolMask, others: BoolMask) -> tuple[RgbImage, BoolMask, BoolMask]:
-    scale = _WORK_SIDE / max(mask.shape)
-    if scale >= 1.0:
-        return image, mask, others
-    size = (max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale)))
-    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    masks = (cv2.resize(each.view(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0 for each in (mask, others))
-    return small, *masks  # pyright: ignore[reportReturnType]
+    foreign |= zones_of_other_side(seen, flat & near, inside, _MOST_OF_ZONE, area / 2)
+    rim = int(np.ceil(max(_RIM, _RIM_SHARE * longer) * seen.scale))
+    left_in = open_pieces(foreign, inside, open_air, flat, max(2, rim))
+    return float(np.count_nonzero(left_in)) / area
 
 
 def colour_shares(bins: npt.NDArray[np.int32], weights: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float64]:
@@ -118,11 +115,3 @@ def colour_shares(bins: npt.NDArray[np.int32], weights: npt.NDArray[np.float32] 
         spread[:-1] += line[1:]
         counts = np.moveaxis(spread, 0, axis)
     return (counts / max(float(counts.sum()), 1e-9)).reshape(-1)
-
-
-def _open_to(foreign: BoolMask, outside: BoolMask) -> BoolMask:
-    """The pieces of `foreign` that lie within two pixels of `outside`."""
-    _, labels = cv2.connectedComponents(foreign.astype(np.uint8), connectivity=8)
-    reach = cv2.dilate(outside.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    touching = np.unique(labels[reach & foreign])
-    return foreign & np.isin(labels, touching)

@@ -24,11 +24,12 @@ from lora_assets.vision.cutout import CutOut, find_heads, make_cutout, make_subj
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.masks import BoolMask
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 HIGH, MEDIUM, LOW = "high", "medium", "low"
 PARTS = ("area_ratio", "detector_confidence", "aspect_ratio", "edge_quality", "mask_completeness")
 _VETO_CAP = 0.49
+_SURE_IOU = 0.8
 # Columns that hold a whole number, or more than the check looks at.
 _TOLD_OTHERWISE = ("pixel_count", "character_count", "body_completeness")
 
@@ -126,10 +127,13 @@ def _reduced(mask: BoolMask) -> npt.NDArray[np.uint8]:
 
 
 def completeness_part(cut: CutOut) -> float:
-    """(share of the largest piece) x (1 - holes / 0.3 of the figure) x (filled share of the box / 0.2, at most 1).
+    """(share of the largest piece) x (1 - holes / 0.3 of the figure) x (filled share of the box / 0.2, at most 1) x
+    (the segmenter's own estimate of its IoU / 0.8, at most 1).
 
     Holes are background enclosed by the mask; under 2 % (an arm on the hip, a curl) they are free. The box is the
-    detection's, so that a mask of a scrap of it counts as incomplete.
+    detection's, so that a mask of a scrap of it counts as incomplete. A mask that its segmenter doubts is seldom whole:
+    of 43 masks of drawn scenes by the starter, three of ten under 0.8 had a true IoU over 0.8, nine of ten of the
+    others.
     """
     if not cut.area:
         return 0.0
@@ -145,7 +149,8 @@ def completeness_part(cut: CutOut) -> float:
     width, height = cut.frame_size
     box = max(0.0, min(x2, width) - max(x1, 0.0)) * max(0.0, min(y2, height) - max(y1, 0.0))
     filled = cut.area / box if box > 0 else 0.0
-    return _clip(largest) * _clip(1.0 - max(0.0, enclosed - 0.02) / 0.3) * _clip(filled / 0.2)
+    sure = _clip(cut.row.predicted_iou / _SURE_IOU)
+    return _clip(largest) * _clip(1.0 - max(0.0, enclosed - 0.02) / 0.3) * _clip(filled / 0.2) * sure
 
 
 def technical_parts(cut: CutOut) -> dict[str, float]:
@@ -207,6 +212,20 @@ def tier_of(score: float, settings: ScoreSettings = ScoreSettings()) -> str:
     return HIGH if score >= settings.high else MEDIUM if score >= settings.medium else LOW
 
 
+def judge_values(
+    technical: float, values: Mapping[str, float | None], settings: ScoreSettings
+) -> tuple[float, list[Finding]]:
+    """The score 0..1 and the findings of a cut-out, from its technical score and the measured values of all checks."""
+    findings = find_flaws(values, settings)
+    score = technical * penalty_of(findings)
+    return _clip(min(score, _VETO_CAP) if any(each.check.veto for each in findings) else score), findings
+
+
+def technical_score(parts: Mapping[str, float], settings: ScoreSettings) -> float:
+    """The weighted sum 0..1 of the five parts."""
+    return _clip(sum(getattr(settings, name) * value for name, value in parts.items()))
+
+
 def _reasons(findings: Sequence[Finding], parts: dict[str, float], score: float, settings: ScoreSettings) -> list[str]:
     reasons = [finding.check.why for finding in findings]
     if score < settings.high:
@@ -221,12 +240,10 @@ def score_cutout(cut: CutOut, settings: ScoreSettings) -> ScoredCrop:
     """The judged row of one cut-out."""
     counts = count_by_each(cut)
     parts = technical_parts(cut)
-    technical = _clip(sum(getattr(settings, name) * value for name, value in parts.items()))
+    technical = technical_score(parts, settings)
     values = measure_all(cut)
-    findings = find_flaws(values, settings)
+    score, findings = judge_values(technical, values, settings)
     veto = any(finding.check.veto for finding in findings)
-    score = technical * penalty_of(findings)
-    score = _clip(min(score, _VETO_CAP) if veto else score)
     reasons = _reasons(findings, parts, score, settings)
     x, y, width, height = crop_window(cut.row, *cut.frame_size)
     measured: dict[str, Any] = {

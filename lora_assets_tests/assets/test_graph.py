@@ -68,7 +68,9 @@ def test_model_steps_share_one_pool():
     pools = {asset.key.to_user_string(): asset.op.pool for asset in _assets()}
     assert pools == {
         "raw_frames": None, "detections": "gpu", "masks": "gpu", "scored_crops": "gpu", "tracker_dashboard": None,
-        "judge": None,
+        "judge": None, "image_quality": "gpu", "crop_groups": None, "characters": "gpu", "curated_dataset": None,
+        "crop_captions": "gpu", "exports": None,
+        "embeddings": "gpu", "rare_objects": None, "captions": None, "embedding_map": None,
     }  # fmt: skip
 
 

@@ -42,7 +42,6 @@ def _decode_or_fail(content: bytes, settings: images.ReadSettings) -> images.Dec
     return _decode(content.removesuffix(mark(fault)) if fault else content, settings)
 
 
-images.decode_image = _decode_or_fail
-
 if __name__ == "__main__":
+    images.decode_image = _decode_or_fail
     main()

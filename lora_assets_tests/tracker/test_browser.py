@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,16 +26,23 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture
-def served(drawn: Path) -> Iterator[str]:
+@contextmanager
+def serving(data: Path) -> Iterator[str]:
+    """The pages of a data folder on a free port, while the body runs."""
     listening = open_socket("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(create_app(drawn, password_hash=None), log_level="warning", ws="none"))
+    server = uvicorn.Server(uvicorn.Config(create_app(data, password_hash=None), log_level="warning", ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     server.should_exit = True
     thread.join(10)
     listening.close()
+
+
+@pytest.fixture
+def served(drawn: Path) -> Iterator[str]:
+    with serving(drawn) as address:
+        yield address
 
 
 @pytest.mark.browser
@@ -61,10 +69,10 @@ def test_an_evening_with_a_tracker(served: str):
         page.keyboard.press("Enter")
         page.wait_for_selector(".overlay")
         page.wait_for_load_state("networkidle")
-        assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
-        mask, box = page.locator("image[data-layer=mask]"), page.locator("rect.box")
+        assert page.evaluate("[...document.images].every(i => i.hidden || (i.complete && i.naturalWidth > 0))")
+        mask, box = page.locator("[data-layer=mask]"), page.locator("rect.box-own")
         assert mask.is_visible()
-        page.click("[data-toggle=mask]")
+        page.click("[data-show=mask]")
         assert mask.is_hidden()
         assert box.is_visible()
         page.keyboard.press("o")
@@ -72,9 +80,9 @@ def test_an_evening_with_a_tracker(served: str):
         first = page.url
         page.keyboard.press("ArrowRight")
         page.wait_for_url(lambda url: url != first)
-        assert page.locator("image[data-layer=mask]").is_hidden()
+        assert mask.is_hidden()
         page.keyboard.press("m")
-        assert page.locator("image[data-layer=mask]").is_visible()
+        assert mask.is_visible()
         page.keyboard.press("Escape")
         page.wait_for_url("**tier=low**#crop-**")
         page.click("text=English")

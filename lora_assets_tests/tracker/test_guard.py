@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
+import threading
 from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
+from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
-from lora_assets.tracker.guard import Guard, GuardError, PasswordGate, check_bind, is_loopback
+from lora_assets.tracker.guard import (
+    CHECKS_SIDE_BY_SIDE,
+    CHECKS_WAITING,
+    MOST_BODY,
+    Guard,
+    GuardError,
+    PasswordGate,
+    _client,
+    check_bind,
+    is_loopback,
+)
 from lora_assets_tests.tracker.conftest import Client
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -118,9 +131,76 @@ NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
         ({"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"}, 403),
     ],
 )
-@pytest.mark.parametrize("method", ["POST", "DELETE", "PUT", "OPTIONS"])
+@pytest.mark.parametrize("method", ["POST", "DELETE", "PUT", "OPTIONS", "PATCH", "post", "CONNECT"])
 def test_changes_come_from_the_same_origin_only(method: str, headers: dict[str, str], status: int):
-    assert Client(Guard(open_app)).ask(method, "/", headers).status_code == status
+    asked = {**headers, "X-Lora-Assets": "page"}
+    assert Client(Guard(open_app)).ask(method, "/", asked).status_code == status
+    assert Client(Guard(open_app, dagster=True)).ask(method, "/", headers).status_code == status
+
+
+def test_changes_carry_a_header_that_no_form_can_send():
+    pages = Client(Guard(open_app), (("Sec-Fetch-Site", "same-origin"),))
+    for kind in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"):
+        assert pages.ask("POST", "/", {"Content-Type": kind}).status_code == 403
+    assert pages.ask("POST", "/", {"X-Lora-Assets": "page"}).status_code == 200
+    assert pages.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
+def test_no_header_and_no_field_turns_a_look_into_a_change(header: str):
+    seen: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope["method"])
+        await open_app(scope, receive, send)
+
+    client = Client(Guard(app))
+    assert client.ask("GET", "/x?_method=DELETE", {header: "DELETE", **{"Sec-Fetch-Site": "none"}}).status_code == 200
+    assert seen == ["GET"]
+    assert client.ask("POST", "/x?_method=GET", {header: "GET"}).status_code == 403
+    assert seen == ["GET"]
+
+
+def test_a_large_body_is_refused_by_its_word_and_by_its_size():
+    async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+        while (message := await receive()).get("more_body"):
+            pass
+        assert message["type"] == "http.request"
+        await open_app(scope, receive, send)
+
+    headers = (("Sec-Fetch-Site", "same-origin"), ("X-Lora-Assets", "page"))
+    client = Client(Guard(reading), headers)
+    for length in (str(MOST_BODY + 1), "-1", "1e3", ""):
+        assert client.ask("POST", "/", {"Content-Length": length}).status_code == 413
+    assert client.ask("POST", "/", {"Content-Length": str(MOST_BODY)}).status_code == 200
+
+    async def chunked() -> None:
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b"x" * 2**20, "more_body": True}
+
+        async def send(_: Message) -> None:
+            raise AssertionError("nothing is answered here")
+
+        raw = [(b"host", b"localhost"), *((name.lower().encode(), value.encode()) for name, value in headers)]
+        scope = {"type": "http", "method": "POST", "path": "/", "headers": raw}
+        with pytest.raises(HTTPException) as refused:
+            await Guard(reading)(scope, receive, send)
+        assert refused.value.status_code == 413
+
+    asyncio.run(chunked())
+
+
+PROXIED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+
+
+@pytest.mark.parametrize("header", PROXIED)
+def test_what_a_proxy_passes_on_needs_a_password(header: str):
+    for dagster in (False, True):
+        answer = Client(Guard(open_app, dagster=dagster)).ask("GET", "/", {header: "203.0.113.9"})
+        assert answer.status_code == 403
+        assert "lora-assets password" in answer.text
+    right = (("Authorization", basic(PASSWORD)), (header, "203.0.113.9"))
+    assert Client(Guard(open_app, password_hash=CHEAP.hash(PASSWORD)), right).get("/").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -215,6 +295,82 @@ def test_guesses_side_by_side_are_not_even_checked(monkeypatch: pytest.MonkeyPat
     assert asyncio.run(gate.check(basic("wrong").encode(), "b")) == 401
 
 
+def test_addresses_behind_a_proxy_are_told_apart_and_a_network_counts_as_one():
+    now = [0.0]
+    client = gated(clock=lambda: now[0])
+
+    def wrong(forwarded: str) -> int:
+        return client.ask(
+            "GET", "/", {"Authorization": basic("wrong"), "X-Forwarded-For": forwarded}
+        ).status_code  # fmt: skip
+
+    assert [wrong("203.0.113.9") for _ in range(11)] == [401] * 10 + [429]
+    assert wrong("198.51.100.7, 203.0.113.9") == 429, "only the last one was written by the proxy here"
+    assert wrong("203.0.113.10") == 401
+    assert [wrong(f"2001:db8:1:2::{n:x}") for n in range(11)] == [401] * 10 + [429]
+    assert wrong("2001:db8:1:3::1") == 401
+
+
+def test_what_a_stranger_says_of_himself_does_not_count():
+    def told(peer: str, forwarded: str) -> str:
+        return _client({"client": (peer, 1)}, {b"x-forwarded-for": [forwarded.encode()]})
+
+    assert told("203.0.113.9", "127.0.0.1") == "203.0.113.9"
+    assert told("127.0.0.1", "203.0.113.9") == "203.0.113.9"
+    assert told("::1", "x" * 9000) == "x" * 64
+    assert _client({"client": None}, {}) == ""
+
+
+def test_guesses_from_many_addresses_do_not_take_the_machine(monkeypatch: pytest.MonkeyPatch):
+    gate = PasswordGate(CHEAP.hash(PASSWORD), clock=lambda: 0.0, pause_s=0.0)
+    at_once: list[int] = [0, 0]
+    entered = threading.Lock()
+
+    def slow(_: bytes) -> bool:
+        with entered:
+            at_once[0] += 1
+            at_once[1] = max(at_once)
+        threading.Event().wait(0.01)
+        with entered:
+            at_once[0] -= 1
+        return False
+
+    monkeypatch.setattr(gate, "_matches", slow)
+
+    async def flood() -> list[int]:
+        asked = [gate.check(basic(f"wrong{number}").encode(), f"192.0.2.{number}") for number in range(200)]
+        return await asyncio.gather(*asked)
+
+    answers = asyncio.run(flood())
+    assert answers.count(401) == CHECKS_SIDE_BY_SIDE + CHECKS_WAITING
+    assert answers.count(429) == 200 - CHECKS_SIDE_BY_SIDE - CHECKS_WAITING
+    assert at_once[1] <= CHECKS_SIDE_BY_SIDE
+
+
+def test_many_thumbnails_at_once_cost_one_verification(monkeypatch: pytest.MonkeyPatch):
+    gate = PasswordGate(CHEAP.hash(PASSWORD))
+    checked: list[bytes] = []
+    matches = gate._matches
+    monkeypatch.setattr(gate, "_matches", lambda password: checked.append(password) or matches(password))
+
+    async def page() -> list[int]:
+        first = await gate.check(basic(PASSWORD).encode(), "a")
+        return [first, *await asyncio.gather(*(gate.check(basic(PASSWORD).encode(), "a") for _ in range(200)))]
+
+    assert asyncio.run(page()) == [200] * 201
+    assert len(checked) == 1
+
+
+def test_what_is_kept_of_a_right_password_is_a_keyed_hash():
+    first, second = PasswordGate(CHEAP.hash(PASSWORD)), PasswordGate(CHEAP.hash(PASSWORD))
+    credentials = f"me:{PASSWORD}".encode()
+    assert asyncio.run(first.check(basic(PASSWORD).encode(), "a")) == 200
+    (kept,) = first._verified
+    assert len(kept) == 32
+    assert kept == hashlib.blake2b(credentials, key=first._key, digest_size=32).digest()
+    assert kept != second._mark(credentials)
+
+
 def test_a_right_password_is_hashed_once_for_many_thumbnails(monkeypatch: pytest.MonkeyPatch):
     gate = PasswordGate(CHEAP.hash(PASSWORD))
     checked: list[bytes] = []
@@ -239,6 +395,14 @@ def test_an_open_address_needs_a_password(host: str, alone: bool):
             check_bind(host, None)
         with pytest.raises(GuardError):
             check_bind(host, "")
+
+
+@pytest.mark.parametrize("name", ["studio.lan", "192.168.1.5", "lora.example", "localhost.evil.example", ""])
+def test_a_host_name_for_others_needs_a_password(name: str):
+    check_bind("127.0.0.1", None, ["localhost", "127.0.0.1", "::1"])
+    check_bind("127.0.0.1", CHEAP.hash(PASSWORD), [name])
+    with pytest.raises(GuardError, match="lora-assets password"):
+        check_bind("127.0.0.1", None, ["localhost", name])
 
 
 def test_a_damaged_hash_is_refused_at_the_start():

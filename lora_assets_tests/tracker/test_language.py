@@ -37,15 +37,40 @@ def test_every_label_is_used_and_every_used_label_exists():
     words = read_labels("en").words
     for key in re.findall(r'\bt\("([a-z0-9_.]+)"[,)]', source):
         assert key in words, key
-    grouped = ("tier.", "tier_use.", "tab.", "sort.", "stage.", "flag.", "part.")
+    grouped = (
+        "body.", "compare_", "flag.", "framing.", "funnel.", "part.", "progress.", "ready.", "ready_state.",
+        "reason.", "said.", "script.ground_", "script.mark_", "script.said_", "script.why_", "sort.", "sort_hint.",
+        "stage.", "tab.", "tier.", "tier_use.", "verdict.", "view.", "why.",
+    )  # fmt: skip
+    scripts = "\n".join(path.read_text(encoding="utf-8") for path in TRACKER.glob("static/*.js"))
+    for key in re.findall(r'\bword\("([a-z0-9_]+)"', scripts):
+        assert f"script.{key}" in words, key
+    source += "".join(f'"script.{name}"' for name in re.findall(r'"([a-z0-9_]+)"', scripts))
     unused = [key for key in words if not key.startswith(grouped) and f'"{key}"' not in source]
     assert unused == []
+
+
+def test_every_word_of_scripts_is_used_and_every_used_one_exists():
+    scripts = "\n".join(path.read_text(encoding="utf-8") for path in (TRACKER / "static").glob("*.js"))
+    words = read_labels("en").group("script")
+    begun = {name for name in words for start in re.findall(r"`([a-z]+_)\$\{", scripts) if name.startswith(start)}
+    assert set(words) - begun - set(re.findall(r'"([a-z_]+)"', scripts)) == set()
+    for name in re.findall(r'\bword\("([a-z_]+)"', scripts):
+        assert name in words, name
 
 
 def test_every_check_has_a_word_in_every_language():
     for code in LANGUAGES:
         labels = read_labels(code)
         assert [check.name for check in CHECKS if f"flag.{check.name}" not in labels.words] == [], code
+
+
+def test_every_check_says_why_in_every_language():
+    for code in LANGUAGES:
+        words = read_labels(code).group("why")
+        assert set(words) >= {check.name for check in CHECKS}, code
+    english = read_labels("en").group("why")
+    assert {check.name: check.why for check in CHECKS} == {check.name: english[check.name] for check in CHECKS}
 
 
 def test_unknown_values_are_shown_by_their_own_name():

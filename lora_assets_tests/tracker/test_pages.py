@@ -19,7 +19,8 @@ from lora_assets.tracker import pages
 from lora_assets.tracker.cells import Cells, Memory
 from lora_assets.tracker.crop_page import CropMissing, CropPage, crop_page
 from lora_assets.tracker.pages import TrackerList, TrackerPage, read_choice, tracker_page
-from lora_assets.tracker.view import SORTS, Choice, TrackerView, read_view
+from lora_assets.tracker.reviewed import ReviewedView, Reviews
+from lora_assets.tracker.view import SORTS, Choice, read_view
 from lora_assets_tests.tracker.drawn_data import FLAGS, JAPANESE, TRACKER, scored
 
 TEMPLATES = Path(lora_assets.tracker.__file__).parent / "templates"
@@ -54,9 +55,13 @@ def cells(drawn: Path) -> Cells:
     return Cells(drawn)
 
 
+def reviewed(cells: Cells, spec: TrackerSpec) -> ReviewedView:
+    return Reviews(cells).of(read_view(cells, spec, Memory(1)))
+
+
 @pytest.fixture(scope="module")
-def view(cells: Cells) -> TrackerView:
-    return read_view(cells, cells.spec(TRACKER), Memory(4))
+def view(cells: Cells) -> ReviewedView:
+    return reviewed(cells, cells.spec(TRACKER))
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +88,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Cells:
     sort=st.sampled_from(SORTS),
 )
 def test_a_choice_takes_what_it_says_in_its_order(many: Cells, tier: str, flag: str, sort: str):
-    view = read_view(many, TrackerSpec("MANY"), Memory(1))
+    view = reviewed(many, TrackerSpec("MANY"))
     rows = view.rows(view.order(Choice(tier=tier, flag=flag, sort=sort)))
     every = view.rows(range(450))
     wanted = [r for r in every if (not tier or r["tier"] == tier) and (not flag or flag in r["flags"])]
@@ -97,7 +102,7 @@ def test_a_choice_takes_what_it_says_in_its_order(many: Cells, tier: str, flag: 
 
 
 def test_the_counts_beside_filters_say_what_a_click_gives(many: Cells):
-    view = read_view(many, TrackerSpec("MANY"), Memory(1))
+    view = reviewed(many, TrackerSpec("MANY"))
     page = tracker_page(many, view, {"tier": "low"}, DAGSTER)
     assert page.matching == next(tier.count for tier in page.tiers if tier.name == "low")
     for flag in page.flags:
@@ -108,7 +113,7 @@ def test_the_counts_beside_filters_say_what_a_click_gives(many: Cells):
 
 
 def test_pages_hold_200_and_lead_through_all(many: Cells):
-    view = read_view(many, TrackerSpec("MANY"), Memory(1))
+    view = reviewed(many, TrackerSpec("MANY"))
     seen: list[str] = []
     for number in (1, 2, 3):
         page = tracker_page(many, view, {"page": str(number)}, DAGSTER)
@@ -122,7 +127,7 @@ def test_pages_hold_200_and_lead_through_all(many: Cells):
 
 @pytest.mark.parametrize("text", ["0", "-1", "x", "9" * 30, "１", "", "99"])
 def test_a_strange_page_number_gives_a_page(many: Cells, text: str):
-    view = read_view(many, TrackerSpec("MANY"), Memory(1))
+    view = reviewed(many, TrackerSpec("MANY"))
     assert tracker_page(many, view, {"page": text}, DAGSTER).crops
 
 
@@ -132,32 +137,32 @@ def test_long_lists_of_pages_have_gaps():
     assert [link.url for link in links if link.text == "…"] == ["", ""]
 
 
-def test_unknown_filters_are_left_out(view: TrackerView):
+def test_unknown_filters_are_left_out(view: ReviewedView):
     assert read_choice({"tier": "best", "flag": "x", "dataset": "../x", "sort": "; drop"}, view) == Choice()
 
 
 def test_neighbours_stay_inside_the_filter_and_the_way_back_holds_it(many: Cells):
-    view = read_view(many, TrackerSpec("MANY"), Memory(1))
+    view = reviewed(many, TrackerSpec("MANY"))
     order = view.order(Choice(tier="low", sort="worst"))
     row = view.rows([order[210]])[0]
-    page = crop_page(many, view, row["crop_id"], {"tier": "low", "sort": "worst"}, DAGSTER)
+    page = crop_page(many, view, row["crop_id"], {"tier": "low", "sort": "worst"}, DAGSTER, view.marks.book)
     before, after = view.rows([order[209], order[211]])
-    assert before["crop_id"] in page.previous_url
-    assert after["crop_id"] in page.next_url
-    assert (page.position, page.matching) == (211, len(order))
-    assert page.back_url.startswith("/tracker/MANY?tier=low&sort=worst&page=2#crop-ep-")
-    elsewhere = crop_page(many, view, row["crop_id"], {"tier": "high"}, DAGSTER)
-    assert elsewhere.matching == 450
+    assert before["crop_id"] in page.places.previous_url
+    assert after["crop_id"] in page.places.next_url
+    assert (page.places.position, page.places.matching) == (211, len(order))
+    assert page.places.back_url.startswith("/tracker/MANY?tier=low&sort=worst&page=2#crop-ep-")
+    elsewhere = crop_page(many, view, row["crop_id"], {"tier": "high"}, DAGSTER, view.marks.book)
+    assert elsewhere.places.matching == 450
 
 
 def test_a_crop_without_original_mask_or_detection_still_has_a_page(many: Cells):
-    view = read_view(many, TrackerSpec("MANY"), Memory(1))
-    page = crop_page(many, view, view.rows([0])[0]["crop_id"], {}, DAGSTER)
+    view = reviewed(many, TrackerSpec("MANY"))
+    page = crop_page(many, view, view.rows([0])[0]["crop_id"], {}, DAGSTER, view.marks.book)
     assert page.mask is None
     assert page.detection is None
     assert page.frame_fault == "missing.gone"
     with pytest.raises(CropMissing):
-        crop_page(many, view, "0" * 32, {}, DAGSTER)
+        crop_page(many, view, "0" * 32, {}, DAGSTER, view.marks.book)
 
 
 def test_the_same_pixels_in_two_boxes_are_two_crops(tmp_path: Path):
@@ -167,13 +172,13 @@ def test_the_same_pixels_in_two_boxes_are_two_crops(tmp_path: Path):
     rows = [scored(row, (0, 0, 9, 9), 0.9, []), scored(twin, (0, 0, 9, 9), 0.7, [])]
     store.publish(store.table_path("scored_crops", "d", "T"), ScoredCrop, [to_table(rows, ScoredCrop)], "1", {})
     cells = Cells(tmp_path)
-    view = read_view(cells, TrackerSpec("T"), Memory(1))
+    view = reviewed(cells, TrackerSpec("T"))
     name = rows[0].crop_id
-    first = crop_page(cells, view, name, {"in": "d", "box": "1" * 16}, DAGSTER)
-    second = crop_page(cells, view, name, {"in": "d", "box": "2" * 16}, DAGSTER)
-    assert (first.position, second.position) == (1, 2)
-    assert first.next_url.endswith("box=" + "2" * 16)
-    assert second.next_url == ""
+    first = crop_page(cells, view, name, {"in": "d", "box": "1" * 16}, DAGSTER, view.marks.book)
+    second = crop_page(cells, view, name, {"in": "d", "box": "2" * 16}, DAGSTER, view.marks.book)
+    assert (first.places.position, second.places.position) == (1, 2)
+    assert first.places.next_url.endswith("box=" + "2" * 16)
+    assert second.places.next_url == ""
 
 
 def test_the_view_is_made_again_only_when_a_table_is_new(cells: Cells):

@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 from lora_assets.verdicts import VerdictError, open_log
-from lora_assets.verdicts.log import VerdictLog, keep_backup, log_path
+from lora_assets.verdicts.log import NothingToUndo, VerdictLog, keep_backup, log_path
 from lora_assets.verdicts.record import Verdict, to_line, utc_text
 from lora_assets_tests.verdicts.marks import a_mark
 
@@ -65,6 +65,50 @@ def test_undo_takes_back_one_mark_after_another_by_new_rows(log):
     log.append(a_mark("exclude"))
     assert log.undo("c1", "u4").value == "cleared"
     assert [verdict.value for verdict in log.history()] == ["good", "bad", "good", "cleared", "exclude", "cleared"]
+
+
+def test_the_last_action_of_a_tracker_is_undone_whole_and_then_the_one_before(log):
+    log.append(a_mark("good", "c1", request_id="r0:c1"))
+    log.append(*(a_mark("bad", crop, request_id=f"r1:{crop}") for crop in ("c1", "c2", "c3")))
+    log.append(a_mark("good", "c3", tracker="T2", request_id="r2:c3"), a_mark("good", "c9", request_id="r10:c9"))
+    log.undo("c9", "u0")
+    assert [verdict.crop_id for verdict in log.undo_last("u1", "T1")] == ["c1", "c2"]
+    assert {crop: verdict.value for crop, verdict in log.current().items()} == {
+        "c1": "good", "c2": "cleared", "c3": "good", "c9": "cleared"
+    }  # fmt: skip
+    again = log.undo_last("u1", "T1")
+    assert [verdict.crop_id for verdict in again] == ["c1", "c2"]
+    assert [verdict.mark.undoes for verdict in again] == ["r1:c1", "r1:c2"]
+
+
+def test_marks_without_a_request_of_many_are_undone_one_by_one(log):
+    log.append(a_mark("good", "c1", request_id="r1"), a_mark("good", "c2", request_id="r10"))
+    assert [verdict.crop_id for verdict in log.undo_last("u1", "T1")] == ["c2"]
+    assert [verdict.crop_id for verdict in log.undo_last("u2", "T1")] == ["c1"]
+    with pytest.raises(NothingToUndo, match="T1"):
+        log.undo_last("u3", "T1")
+
+
+def test_rows_are_followed_by_number_also_those_of_another_process(data, log):
+    assert log.since(0) == (0, [])
+    first, second = log.append(a_mark("good", "c1"), a_mark("bad", "c2"))
+    assert log.since(0) == (2, [first, second])
+    with open_log(data) as other:
+        (third,) = other.append(a_mark("exclude", "c3"))
+    assert log.since(2) == (3, [third])
+    assert log.since(3) == (3, [])
+    assert log.last_row() == 3
+    assert log.taken([first.mark.request_id, "another"]) == {first.mark.request_id: first}
+
+
+def test_a_log_of_an_earlier_version_gets_its_index(data, log):
+    log.append(a_mark())
+    log.close()
+    with apsw.Connection(str(log_path(data))) as db:
+        db.execute("DROP INDEX verdict_in_time")
+    with open_log(data) as opened:
+        assert len(opened.history()) == 1
+        assert opened._db.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'verdict_in_time'").get == 1
 
 
 def test_an_undo_sent_again_undoes_once(log):

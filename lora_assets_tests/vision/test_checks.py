@@ -24,6 +24,7 @@ from lora_assets.vision.body_checks import (
 )
 from lora_assets.vision.checks import CHECKS, MEASURES, background_share, dark_share
 from lora_assets.vision.cutout import CutOut, find_heads, make_cutout, make_subject
+from lora_assets.vision.lettering import text_over
 from lora_assets.vision.lost_parts import find_lost_parts
 from lora_assets.vision.picture_flaws import (
     Bars,
@@ -32,7 +33,6 @@ from lora_assets.vision.picture_flaws import (
     contrast,
     find_bars,
     outline_sharpness,
-    text_over,
 )
 from lora_assets_tests.vision.drawn import detection_row, mask_row
 
@@ -331,7 +331,7 @@ def test_a_person_without_support_is_told_and_old_rows_are_not_judged():
     assert support(detected(cut_of(figure()), body_from="detected")) == 0.0
     assert support(detected(cut_of(figure()), body_from="detected", agreement=0.7)) == 0.7
     assert support(detected(cut_of(figure(), label="miku"), body_from="detected")) is None
-    assert support(detected(cut_of(figure()), body_from="expanded_from_head")) is None
+    assert support(detected(cut_of(figure()), body_from="expanded_from_head")) == 0.0
     head = [detection_row(HEAD, "head0", "head", 0.6)]
     assert support(detected(cut_of(figure(), rest=head), body_from="detected")) == 0.6
 
@@ -356,7 +356,10 @@ def test_key_points_tell_how_much_is_there_and_what_was_cut():
 
 
 def test_a_mask_that_ends_before_its_box():
-    assert (gap_in_box(detected(cut_of(figure()), body_from="detected")) or 0.0) < 0.05
+    whole = cut_of(figure(), box=(138, 40, 182, 242))
+    assert (gap_in_box(detected(whole, body_from="detected")) or 0.0) < 0.06
+    without_an_arm = cut_of(figure(), box=(108, 40, 182, 242))
+    assert (gap_in_box(detected(without_an_arm, body_from="detected")) or 0.0) > 0.3
     assert (gap_in_box(detected(cut_of(figure(160)), body_from="detected")) or 0.0) > 0.3
     assert gap_in_box(detected(cut_of(figure(160)), body_from="expanded_from_head")) is None
 
@@ -368,6 +371,32 @@ def test_the_frames_edge_through_a_head():
     assert head_cut(cut_of(mask, image)) is None
     cut = [detection_row((140, 0, 180, 28), "head0", "head")]
     assert (head_cut(cut_of(mask[52:], image[52:], cut, box=(135, 0, 185, 190))) or 0.0) > 0.6
+
+
+def test_a_body_that_only_a_head_speaks_for_is_not_sure():
+    heads = [detection_row(HEAD, "head0", "head", 0.9)]
+    cut = cut_of(figure(), rest=heads)
+    assert support(detected(cut, body_from="detected")) == 0.9
+    assert support(detected(cut, body_from="expanded_from_head")) == 0.4
+    assert support(detected(cut, body_from="expanded_from_head", agreement=0.8)) == 0.8
+
+
+def test_an_arm_before_a_neighbours_face_is_no_second_face():
+    neighbour, mask = np.zeros((300, 320), np.bool_), figure()
+    neighbour[40:245, 200:260] = True
+    mask[70:110, 160:262] = True
+    heads = [detection_row(HEAD, "head0", "head"), detection_row((205, 45, 255, 110), "head1", "head")]
+    arm = cut_of(mask, rest=heads, others=[neighbour & ~mask], box=(135, 40, 264, 245))
+    assert count_by_each(arm).agreed == 1
+    assert count_by_each(cut_of(mask | neighbour, rest=heads, others=[neighbour], box=(135, 40, 264, 245))).agreed == 2
+
+
+def test_a_chest_without_its_head_is_a_neighbours():
+    mask = figure()
+    mask[110:240, 170:260] = True
+    heads = [detection_row(HEAD, "head0", "head"), detection_row((205, 60, 245, 105), "head1", "head")]
+    assert neighbour_share(cut_of(mask, rest=heads)) > 0.06
+    assert neighbour_share(cut_of(figure(), rest=heads)) == 0.0
 
 
 def test_two_of_three_counts_or_a_certain_one_make_several():

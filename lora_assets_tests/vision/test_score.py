@@ -196,7 +196,7 @@ def test_flags_carry_value_and_limit_and_reasons_are_words():
     row = score_frame(np.asarray(cv2.GaussianBlur(scene.image, (0, 0), 6), np.uint8), *scene_rows(scene))[0]
     assert "blurred" in row.flags
     at = row.flags.index("blurred")
-    assert row.flag_values[at] < row.flag_limits[at] == 0.4
+    assert row.flag_values[at] < row.flag_limits[at] == next(c.limit for c in CHECKS if c.name == "blurred")
     assert any("blurred" in reason for reason in row.reasons)
 
 

@@ -1,25 +1,6 @@
-// Keys, overlay toggles and the notice of new results. Every page works without this file.
+// Keys and the notice of new results. Every page works without this file.
 
-const typing = (target) => target.closest("input, textarea, select, [contenteditable]") !== null;
-const layerKey = (name) => `lora_assets.hide.${name}`;
-
-function showLayer(name, shown) {
-  for (const layer of document.querySelectorAll(`[data-layer="${name}"]`)) layer.classList.toggle("off", !shown);
-  for (const button of document.querySelectorAll(`[data-toggle="${name}"]`)) {
-    button.setAttribute("aria-pressed", String(shown));
-  }
-}
-
-for (const button of document.querySelectorAll("[data-toggle]")) {
-  const name = button.dataset.toggle;
-  showLayer(name, sessionStorage.getItem(layerKey(name)) === null);
-  button.addEventListener("click", () => {
-    const shown = button.getAttribute("aria-pressed") !== "true";
-    if (shown) sessionStorage.removeItem(layerKey(name));
-    else sessionStorage.setItem(layerKey(name), "1");
-    showLayer(name, shown);
-  });
-}
+import { onKeys } from "./keys.js";
 
 function moveInGrid(grid, key) {
   const tiles = [...grid.querySelectorAll("a.tile")];
@@ -38,15 +19,11 @@ function moveInGrid(grid, key) {
   return true;
 }
 
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-  const target = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
-  const grid = document.querySelector("[data-keys]");
-  if (target) target.click();
-  else if (!grid || !moveInGrid(grid, event.key)) return;
-  event.preventDefault();
-});
-
+const grid = document.querySelector("ul[data-keys]");
+if (grid) {
+  const move = (event) => grid.isConnected && moveInGrid(grid, event.key);
+  onKeys({ ArrowLeft: move, ArrowRight: move, ArrowUp: move, ArrowDown: move });
+}
 
 const notice = document.querySelector("[data-state-url]");
 if (notice) {
@@ -60,6 +37,11 @@ if (notice) {
     }
   };
   setInterval(look, 15000);
+  // The grid keeps its place over a reload, not over a link.
+  notice.querySelector("a").addEventListener("click", (event) => {
+    event.preventDefault();
+    location.reload();
+  });
 }
 const anchored = location.hash.startsWith("#crop-") && document.getElementById(decodeURIComponent(location.hash.slice(1)));
 if (anchored) anchored.querySelector("a").focus();

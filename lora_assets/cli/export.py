@@ -1,0 +1,252 @@
+"""export and caption: pictures, masks and captions for trainers; the captions that a person writes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lora_assets.cli.app import EXIT_BAD_INPUT
+from lora_assets.cli.console import print_table
+from lora_assets.cli.project import enter_project
+from lora_assets.exports.caption_files import read_own
+from lora_assets.exports.caption_log import read_written, write_captions, written_for
+from lora_assets.exports.caption_text import CaptionError
+from lora_assets.exports.captioning import MadeCaptions, make_captions
+from lora_assets.exports.making import MadeExports, make_exports, read_again
+from lora_assets.exports.pool import Pool, export_pool
+from lora_assets.exports.preview import export_sheet
+from lora_assets.exports.settings import FORMATS, CaptionSettings, ExportSettings, caption_settings, export_settings
+from lora_assets.exports.tagging import named_tagger
+from lora_assets.specs import SpecError, TrackerSpec, known_tracker_ids, read_tracker
+from lora_assets.store import Store, atomic_write_bytes
+from lora_assets.tables import CropCaption, ExportReading, from_table
+from lora_assets.verdicts import CropPlace, tracker_places
+from lora_assets.vision.crops import encode_png
+
+_ROWS_SHOWN = 50
+
+
+def export(
+    tracker: Annotated[str, typer.Argument(help="ID of the tracker.")],
+    format_: Annotated[str, typer.Option("--format", help=f"Formats, by comma: {', '.join(FORMATS)}.")] = "",
+    trigger: Annotated[str, typer.Option(help="The word that captions begin with.")] = "",
+    class_word: Annotated[str, typer.Option(help="What kind of thing it is: character, 1girl, ...")] = "",
+    picture: Annotated[str, typer.Option(help="window (the frame around), flat (cut-out on a ground) or alpha.")] = "",
+    repeats: Annotated[
+        float | None, typer.Option(help="How often a picture is shown in an epoch, on the average.")
+    ] = None,
+    resolution: Annotated[int | None, typer.Option(help="Side of the trained area, pixels.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Batch size of the training.")] = None,
+    mask_dilation: Annotated[float | None, typer.Option(help="Pixels of the trained size to widen masks by.")] = None,
+    character: Annotated[str, typer.Option(help="Only this character (name or id).")] = "",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to export into, one folder per format; none: data/exports/TRACKER.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The readings as JSON.")] = False,
+) -> None:
+    """Export a tracker's chosen crops to trainers, and read each export back as its trainer would.
+
+    What is left out here is taken from the section [export] of the tracker's file. Ends with 3 when anything is lost.
+    """
+    # The person's folder is left when the project is entered.
+    target = out.expanduser().resolve() if out else None
+    project = enter_project()
+    store = Store(project.data)
+    spec = read_tracker(project.data, tracker)
+    told: dict[str, Any] = {
+        "formats": tuple(name.strip() for name in format_.split(",") if name.strip()) or None, "trigger": trigger,
+        "class_word": class_word, "picture": picture, "repeats": repeats, "resolution": resolution,
+        "batch_size": batch_size, "mask_dilation": mask_dilation, "character": character,
+    }  # fmt: skip
+    given = {name: value for name, value in told.items() if value not in (None, "")}
+    try:
+        settings = dataclasses.replace(export_settings(spec), **given)
+    except ValueError as error:
+        raise SpecError(str(error)) from error
+    captions = caption_settings(spec)
+    _, captioned = _make_captions(store, spec, captions, settings)
+    made = make_exports(store, tracker, settings, captions, target)
+    if as_json:
+        told = {
+            "source": made.source, "notes": list(made.notes), "captions": captioned.sources,
+            "readings": [dataclasses.asdict(reading) for reading in made.readings],
+        }  # fmt: skip
+        typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
+    else:
+        _tell(made, captioned)
+    if made.losses:
+        raise typer.Exit(EXIT_BAD_INPUT)
+
+
+def _make_captions(
+    store: Store, spec: TrackerSpec, captions: CaptionSettings, settings: ExportSettings
+) -> tuple[Pool, MadeCaptions]:
+    tagger, why_none = named_tagger(store.data, captions)
+    pool = export_pool(store, spec.id, settings)
+    return pool, make_captions(store, spec.id, pool, captions, settings, tagger, why_none)
+
+
+def _tell(made: MadeExports, captions: MadeCaptions) -> None:
+    names = ["format", "pictures", "validation", "samples", "dropped", "batches", "captions", "masks", "buckets",
+             "head cut", "mask cut", "losses"]  # fmt: skip
+    rows = [
+        [
+            one.format, one.images, one.validation_images, one.samples, one.dropped_samples, one.batches, one.captions,
+            one.masks_paired, one.buckets, f"{one.worst_head_cut:.1%}", f"{one.worst_mask_cut:.1%}", one.losses,
+        ]
+        for one in made.readings
+    ]  # fmt: skip
+    print_table(names, rows, f"as the trainers read it (crops of the {made.source})")
+    told = ", ".join(f"{count} from {name}" for name, count in captions.sources.items() if count)
+    typer.echo(f"captions: {told or 'none'}")
+    for note in dict.fromkeys((*made.notes, *captions.notes)):
+        typer.echo(f"- {note}")
+    for reading in made.readings:
+        _tell_reading(reading, set(made.notes), reading.format in made.reused)
+
+
+def _tell_reading(reading: ExportReading, told: set[str], reused: bool) -> None:
+    typer.echo(f"{reading.format}: {reading.folder}{' (unchanged)' if reused else ''}")
+    for problem in reading.problems:
+        typer.echo(f"  LOSS {problem}")
+    for warning in reading.warnings:
+        if warning not in told:
+            typer.echo(f"  note: {warning}")
+
+
+caption_app = typer.Typer(
+    help="Captions of a tracker's crops: make, list, write and import them.", no_args_is_help=True
+)
+
+
+@caption_app.command()
+def make(
+    tracker: Annotated[str, typer.Argument(help="ID of the tracker.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+) -> None:
+    """Caption every crop that would be exported, and show the captions."""
+    project = enter_project()
+    spec = read_tracker(project.data, tracker)
+    _, made = _make_captions(Store(project.data), spec, caption_settings(spec), export_settings(spec))
+    rows = from_table(made.table.read(), CropCaption)
+    if as_json:
+        told = {"sources": made.sources, "notes": list(made.notes), "captions": [dataclasses.asdict(r) for r in rows]}
+        typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
+        return
+    print_table(["crop", "from", "caption"], [[r.crop_id, r.origin or r.source, r.caption] for r in rows[:_ROWS_SHOWN]])
+    if len(rows) > _ROWS_SHOWN:
+        typer.echo(f"{len(rows) - _ROWS_SHOWN} more: use --json")
+    typer.echo(f"{len(rows)} captions: " + (", ".join(f"{n} from {s}" for s, n in made.sources.items() if n) or "none"))
+    for note in made.notes:
+        typer.echo(f"- {note}")
+
+
+@caption_app.command(name="list")
+def list_(tracker: Annotated[str, typer.Argument(help="ID of the tracker.")]) -> None:
+    """List the captions that you wrote of a tracker's crops."""
+    project = enter_project()
+    read_tracker(project.data, tracker)
+    found = written_for(read_written(project.data), tracker_places(Store(project.data), tracker))
+    print_table(["crop", "caption"], [[crop, text] for crop, text in sorted(found.items())])
+    typer.echo(f"{len(found)} crops have a caption of yours")
+
+
+@caption_app.command(name="set")
+def set_(
+    crop: Annotated[str, typer.Argument(help="ID of the crop: the name of its file in an export.")],
+    text: Annotated[str, typer.Argument(help="The caption, on one line; empty: take yours back.")],
+    tracker: Annotated[str, typer.Option(help="The crop's tracker; none: any that has it.")] = "",
+) -> None:
+    """Write the caption of one crop. It wins over everything else, also after the crop was cut anew."""
+    project = enter_project()
+    store = Store(project.data)
+    place = _places(store, tracker).get(crop)
+    if place is None:
+        raise CaptionError(f"no tracker has a crop {crop!r}: name one as lora-assets show scored_crops lists them")
+    write_captions(project.data, [(place, text)])
+    typer.echo("your caption is taken back" if not text.strip() else f"written: {text.strip()}")
+
+
+@caption_app.command(name="import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="JSONL or CSV with crop_id (or frame) and caption.")],
+    tracker: Annotated[str, typer.Option(help="The crops' tracker; none: any that has them.")] = "",
+) -> None:
+    """Write many captions at once: all or none. A row of a frame counts for every crop of it."""
+    path = file.expanduser().resolve()
+    project = enter_project()
+    store = Store(project.data)
+    if not path.is_file():
+        raise CaptionError(f"{file} is not there: name a .jsonl or .csv file")
+    own = read_own(path)
+    places = _places(store, tracker)
+    by_frame = _frames_of_places(store, places, tracker) if own.by_frame else {}
+    captions: list[tuple[CropPlace, str]] = []
+    unknown = sorted({crop for crop in own.by_crop if crop not in places} | (set(own.by_frame) - set(by_frame)))
+    if unknown:
+        raise CaptionError(
+            f"{path} names {len(unknown)} crops or frames that no tracker has ({', '.join(unknown[:3])}): nothing was "
+            "taken"
+        )
+    for frame, text in own.by_frame.items():
+        captions += [(place, text) for place in by_frame[frame] if place.crop_id not in own.by_crop]
+    captions += [(places[crop], text) for crop, text in own.by_crop.items()]
+    typer.echo(f"{write_captions(project.data, captions)} captions taken")
+
+
+def _trackers(store: Store, tracker: str) -> list[str]:
+    """The one tracker that is named, or all."""
+    if tracker:
+        read_tracker(store.data, tracker)
+    return [tracker] if tracker else known_tracker_ids(store.data)
+
+
+def _places(store: Store, tracker: str) -> dict[str, CropPlace]:
+    """The crops of one tracker, or of all, by id."""
+    return {place.crop_id: place for name in _trackers(store, tracker) for place in tracker_places(store, name)}
+
+
+def _frames_of_places(store: Store, places: dict[str, CropPlace], tracker: str) -> dict[str, list[CropPlace]]:
+    """The crops of each frame, by the frame's path inside its dataset."""
+    by_frame: dict[tuple[str, str], list[CropPlace]] = defaultdict(list)
+    for place in places.values():
+        by_frame[place.dataset, place.frame_sha256].append(place)
+    found: dict[str, dict[str, CropPlace]] = defaultdict(dict)
+    for name in _trackers(store, tracker):
+        for dataset in sorted({place.dataset for place in places.values()}):
+            table = store.frames_of(dataset, name)
+            for row in table.read(["path", "sha256"]).to_pylist() if table else []:
+                found[row["path"]].update({place.crop_id: place for place in by_frame[dataset, row["sha256"]]})
+    return {path: list(here.values()) for path, here in found.items() if here}
+
+
+def read_back_again(
+    folder: Annotated[Path, typer.Argument(help="Folder of one format, as export wrote it.")],
+    sheet: Annotated[
+        Path | None, typer.Option(help="Also write a contact sheet (PNG): masks as the trainer pairs them.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The reading as JSON.")] = False,
+) -> None:
+    """Read an export that lies there once more by its trainer's rules: is everything still as it was written?"""
+    reading = read_again(folder.expanduser().resolve())
+    if sheet is not None and (drawn := export_sheet(folder.expanduser().resolve(), tiles=96)) is not None:
+        atomic_write_bytes(sheet.expanduser().resolve(), encode_png(drawn))
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(reading), ensure_ascii=False, indent=1))
+    else:
+        _tell_reading(reading, set(), False)
+        typer.echo(f"{reading.images} pictures, {reading.losses} losses")
+    if reading.losses:
+        raise typer.Exit(EXIT_BAD_INPUT)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the commands of this module on the root."""
+    app.command()(export)
+    app.command(name="check-export")(read_back_again)
+    app.add_typer(caption_app, name="caption")

@@ -1,0 +1,252 @@
+"""The table `captions` of a tracker: for every crop that is exported its caption, and where that is from.
+
+A person's words win, then files of one's own, then the template with the tagger's tags. Tags are kept on a shelf by
+crop and by what made them (the tagger's content, what it looked at), so that a crop is tagged once; thresholds, pruning
+and templates are applied afterwards and cost nothing. The tagger itself is handed in: this module opens no network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from lora_assets.exports.caption_files import OwnCaptions, own_caption, own_file, read_own, unknown_crops
+from lora_assets.exports.caption_log import read_written, written_for
+from lora_assets.exports.caption_text import ChosenTags, choose_tags, render_caption, with_trigger, written_tag
+from lora_assets.exports.pixels import FramePixels, caption_view
+from lora_assets.exports.pool import ExportCrop, Pool
+from lora_assets.exports.settings import CaptionSettings, ExportSettings
+from lora_assets.exports.tag_lists import FRAMING_WORDS
+from lora_assets.store import PublishedTable, Store, digest
+from lora_assets.tables import CropCaption, CropTags, from_table, to_table
+from lora_assets.verdicts import tracker_places
+from lora_assets.vision.images import ImageRefused
+
+CODE_VERSION = "1"
+WRITTEN, FILE, TAGS, TEMPLATE = "written", "file", "tags", "template"
+_BATCH = 8
+_CHUNK = 128
+
+
+class FoundTag(Protocol):
+    """One tag of a picture, as a tagger gives it."""
+
+    @property
+    def name(self) -> str:
+        """The tag with underscores."""
+        ...
+
+    @property
+    def category(self) -> str:
+        """general, character, rating or other."""
+        ...
+
+    @property
+    def score(self) -> float:
+        """0 to 1."""
+        ...
+
+
+AskTagger = Callable[[Sequence[npt.NDArray[np.uint8]]], Sequence[Sequence[FoundTag]]]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTagger:
+    """A tagger ready to be asked: its name for people, and the digest of everything that can change its answers.
+
+    `open` gives the function that tags pictures; it is called only when there is a picture to tag.
+    """
+
+    name: str
+    digest: str
+    open: Callable[[], AskTagger]
+
+
+@dataclass(frozen=True, slots=True)
+class MadeCaptions:
+    """The captions of a tracker: the published table, how many crops by source, how many were tagged anew, and in words
+    what a person should know."""
+
+    table: PublishedTable
+    sources: dict[str, int]
+    tagged: int
+    notes: tuple[str, ...]
+
+
+def make_captions(
+    store: Store,
+    tracker: str,
+    pool: Pool,
+    settings: CaptionSettings,
+    export: ExportSettings,
+    tagger: NamedTagger | None,
+    why_no_tagger: str = "",
+    listen: Callable[[int, int], None] | None = None,
+) -> MadeCaptions:
+    """Caption every crop of the pool and publish the table. Without a tagger captions are made of templates, and that
+    is said. Raises CaptionError for files of one's own that cannot be used."""
+    own = {dataset: _own_of(store, dataset, settings) for dataset in sorted({crop.dataset for crop in pool.crops})}
+    written = written_for(read_written(store.data), tracker_places(store, tracker))
+    notes = [why_no_tagger] if tagger is None and why_no_tagger else []
+    tags, tagged, refused = _tags_of(store, pool.crops, settings, tagger, listen)
+    notes += refused[:5]
+    rows = []
+    for crop in pool.crops:
+        one = _caption(crop, own[crop.dataset], written.get(crop.crop_id), tags.get(crop.crop_id), settings, tagger)
+        caption = caption_of(one, crop, settings, export, export.trigger_for(tracker))
+        rows.append(dataclasses.replace(one, caption=caption))
+    lost = unknown_crops([one for one in own.values() if one is not None], pool.crops)
+    if lost:
+        notes.append(f"files of captions name {len(lost)} crops that are not exported ({', '.join(lost[:3])})")
+    sources = {name: sum(row.source == name for row in rows) for name in (WRITTEN, FILE, TAGS, TEMPLATE)}
+    told = [dataclasses.asdict(row) for row in rows]
+    version = digest(CODE_VERSION, told)
+    facts = {
+        "settings": dataclasses.asdict(settings), "tagger": tagger.name if tagger else "", "sources": sources,
+        "notes": notes, "trigger": export.trigger_for(tracker),
+    }  # fmt: skip
+    path = store.table_path("captions", tracker)
+    table = store.publish(path, CropCaption, [to_table(rows, CropCaption)], version, facts)
+    return MadeCaptions(table, sources, tagged, tuple(notes))
+
+
+def _own_of(store: Store, dataset: str, settings: CaptionSettings) -> OwnCaptions | None:
+    file = own_file(store.data, dataset, settings.own)
+    return read_own(file) if file else None
+
+
+def _caption(
+    crop: ExportCrop,
+    own: OwnCaptions | None,
+    written: str | None,
+    tags: CropTags | None,
+    settings: CaptionSettings,
+    tagger: NamedTagger | None,
+) -> CropCaption:
+    """Where a crop's caption is from, and its tags; the text of a person's own caption, else empty as yet."""
+    chosen = _choose(tags, settings)
+    given = (written, "") if written else own_caption(crop, own, beside=settings.beside)
+    source = WRITTEN if written else FILE if given else TAGS if tags is not None else TEMPLATE
+    origin = given[1] if given else tagger.name if tagger is not None and tags is not None else ""
+    return CropCaption(
+        crop.crop_id, crop.frame_sha256, crop.dataset, given[0] if given else "", source, origin, list(chosen.tags),
+        list(chosen.scores), list(chosen.pruned),
+    )  # fmt: skip
+
+
+def _choose(tags: CropTags | None, settings: CaptionSettings) -> ChosenTags:
+    if tags is None:
+        return ChosenTags()
+    return choose_tags(
+        tags.tags,
+        tags.categories,
+        tags.scores,
+        general_threshold=settings.general_threshold,
+        character_threshold=settings.character_threshold,
+        prune=settings.prune,
+        also=settings.also,
+        keep=settings.keep,
+        spaces=settings.spaces,
+        escape_brackets=settings.escape_brackets,
+        most=settings.most_tags,
+    )
+
+
+def caption_of(
+    row: CropCaption | None,
+    crop: ExportCrop,
+    settings: CaptionSettings,
+    export: ExportSettings,
+    trigger: str,
+) -> str:
+    """The caption of a crop for a trigger, from its row of the table (None: not captioned yet, so the template alone).
+
+    A person's words are kept, with the trigger put in front where they do not name it. Empty when nothing is known.
+    """
+    if row is not None and row.source in (WRITTEN, FILE):
+        return with_trigger(row.caption, trigger)
+    values = {
+        "class_word": export.class_word,
+        "tags": ", ".join(row.tags) if row else "",
+        "framing": FRAMING_WORDS.get(crop.framing, ""),
+        "view": written_tag(crop.view),
+        "expression": written_tag(crop.expression),
+        "dataset": crop.dataset,
+        "character": crop.character,
+        "tier": crop.row.tier,
+    }
+    return render_caption(settings.template, values, trigger)
+
+
+def captions_for(
+    store: Store, tracker: str, crops: Iterable[ExportCrop], settings: CaptionSettings, export: ExportSettings
+) -> tuple[dict[str, str], str]:
+    """The captions to export by crop id, for the export's own trigger, and the version of the table that they are from
+    ("" where there is none: templates only)."""
+    table = store.published(store.table_path("captions", tracker))
+    rows: Mapping[str, CropCaption] = {}
+    if table is not None:
+        rows = {row.crop_id: row for row in from_table(table.read(), CropCaption)}
+    trigger = export.trigger_for(tracker)
+    found = {crop.crop_id: caption_of(rows.get(crop.crop_id), crop, settings, export, trigger) for crop in crops}
+    return found, table.version if table else ""
+
+
+# --- tags ------------------------------------------------------------------------------------------------------------
+
+
+def _tags_of(
+    store: Store,
+    crops: Sequence[ExportCrop],
+    settings: CaptionSettings,
+    tagger: NamedTagger | None,
+    listen: Callable[[int, int], None] | None,
+) -> tuple[dict[str, CropTags], int, list[str]]:
+    """The tags of every crop, how many were tagged now, and which could not be and why."""
+    if tagger is None:
+        return {}, 0, []
+    recipe = digest(CODE_VERSION, tagger.digest, settings.look_at)
+    shelf = store.shelf("crop_tags", recipe, CropTags, key="crop_id")
+    done = shelf.done()
+    missing = [crop for crop in crops if crop.crop_id not in done]
+    refused: list[str] = []
+    if missing:
+        ask = tagger.open()
+        count = 0
+        for start in range(0, len(missing), _CHUNK):
+            rows: list[CropTags] = []
+            for batch in _viewed(store, missing[start : start + _CHUNK], settings.look_at, refused):
+                answers = ask([view for _, view in batch])
+                for (crop, _), found in zip(batch, answers, strict=True):
+                    names, categories = [tag.name for tag in found], [tag.category for tag in found]
+                    rows.append(CropTags(crop.crop_id, names, categories, [float(tag.score) for tag in found]))
+                count += len(batch)
+                if listen is not None:
+                    listen(count, len(missing))
+            if rows:
+                shelf.append(to_table(rows, CropTags), [row.crop_id for row in rows])
+    known = {row.crop_id: row for _, part in shelf.read(c.crop_id for c in crops) for row in from_table(part, CropTags)}
+    return known, len(missing) - len(refused), refused
+
+
+def _viewed(
+    store: Store, crops: Sequence[ExportCrop], look_at: str, refused: list[str]
+) -> Iterator[list[tuple[ExportCrop, npt.NDArray[np.uint8]]]]:
+    """Crops with what the tagger sees of them, a few at a time; those that cannot be seen join `refused`."""
+    frames = FramePixels()
+    batch: list[tuple[ExportCrop, npt.NDArray[np.uint8]]] = []
+    for crop in crops:
+        try:
+            batch.append((crop, caption_view(store, crop, frames, look_at)))
+        except ImageRefused as error:
+            refused.append(f"crop {crop.crop_id} could not be tagged: {error}")
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

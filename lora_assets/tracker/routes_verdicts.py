@@ -1,0 +1,156 @@
+"""Routes by which verdicts are said, undone, followed by other tabs, exported and imported.
+
+A mark is answered only after the log has it on disk. That a request comes from a page of this server is seen to by the
+guard; what a verdict is, and how it finds its crop, is in verdicts and marking.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from lora_assets.tracker.marking import Answer, Change, TrackerMarks, as_json
+from lora_assets.tracker.site import Site
+from lora_assets.verdicts import VerdictError
+from lora_assets.verdicts.log import keep_backup
+from lora_assets.verdicts.record import CLEARED, NOTE_LIMIT, VALUES
+
+MOST_MARKS = 2_000
+"""Of one request; a script sends more of one action in several requests with the same id."""
+_MOST_BYTES = 1024 * 1024
+_MOST_IMPORTED_BYTES = 16 * 1024 * 1024
+_REQUEST_ID = re.compile(r"[0-9A-Za-z._-]{8,64}")
+_CROP_ID = re.compile(r"[0-9a-f]{8,64}")
+
+
+def add_routes(app: FastAPI, site: Site) -> None:
+    """Register the routes of this module."""
+
+    @app.get("/api/tracker/{tracker}/verdicts")
+    def verdicts(tracker: str, since: int = 0, epoch: str = "") -> Response:
+        marks = site.reviews.marks(site.cells.spec(tracker))
+        if marks.fault:
+            return JSONResponse({"error": marks.fault}, 503)
+        known = since if epoch == marks.epoch and since <= marks.seq else 0
+        changed = as_json(marks.since(known))
+        return JSONResponse({"seq": marks.seq, "epoch": marks.epoch, "all": not known, "crops": changed})
+
+    @app.post("/api/tracker/{tracker}/verdicts")
+    async def mark(request: Request, tracker: str) -> Response:
+        told = _told(await _body(request, _MOST_BYTES))
+        request_id, changes = _request_id(told), _changes(told)
+
+        def save() -> Response:
+            marks = site.reviews.marks(site.cells.spec(tracker))
+            return _answer(marks, marks.mark(request_id, changes))
+
+        return await run_in_threadpool(save)
+
+    @app.post("/api/tracker/{tracker}/verdicts/undo")
+    async def undo(request: Request, tracker: str) -> Response:
+        request_id = _request_id(_told(await _body(request, _MOST_BYTES)))
+
+        def save() -> Response:
+            marks = site.reviews.marks(site.cells.spec(tracker))
+            return _answer(marks, marks.undo(request_id))
+
+        return await run_in_threadpool(save)
+
+    @app.get("/api/verdicts.jsonl")
+    def export() -> Response:
+        site.reviews.book.follow()
+        rows = site.reviews.book.log().export_lines() if site.reviews.book.seq else ()
+        name = f"verdicts-{datetime.now(UTC):%Y-%m-%d}.jsonl"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        content = "".join(f"{line}\n" for line in rows)
+        return Response(content, media_type="application/x-ndjson; charset=utf-8", headers=headers)
+
+    @app.post("/api/verdicts/import")
+    async def import_(request: Request) -> Response:
+        content = await _body(request, _MOST_IMPORTED_BYTES)
+        try:
+            # A note may hold U+2028 and the like, at which splitlines would part its line.
+            lines = content.decode().split("\n")
+        except UnicodeDecodeError as error:
+            raise VerdictError("this file is not UTF-8 text: choose one that was exported here") from error
+
+        def save() -> Response:
+            log = site.reviews.book.log()
+            if site.reviews.book.follow():
+                keep_backup(log)
+            count = log.import_lines(lines)
+            return JSONResponse({"added": count.added, "known": count.known})
+
+        return await run_in_threadpool(save)
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """The body of a request, read no further than `most` bytes."""
+    parts, size = [], 0
+    async for part in request.stream():
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            told = (
+                f"more than {most // 1024:,} kB in one request: mark fewer crops at once, shorten the note (at most "
+                f"{NOTE_LIMIT:,} characters), or import a large file with `lora-assets verdicts import`"
+            )
+            raise HTTPException(413, told)
+    return b"".join(parts)
+
+
+def _told(body: bytes) -> dict[str, Any]:
+    try:
+        told = json.loads(body)
+    except ValueError as error:
+        raise VerdictError(f"this is not JSON: {error}") from error
+    if not isinstance(told, dict):
+        raise VerdictError('this is no JSON object: send {"request_id": ..., "marks": [...]}')
+    return told
+
+
+def _request_id(told: dict[str, Any]) -> str:
+    request_id = told.get("request_id")
+    if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id):
+        raise VerdictError(f"request_id {request_id!r} does not fit: use 8 to 64 of A-Z a-z 0-9 . _ -")
+    return request_id
+
+
+def _changes(told: dict[str, Any]) -> list[Change]:
+    marks = told.get("marks")
+    if not isinstance(marks, list) or not 1 <= len(marks) <= MOST_MARKS:
+        raise VerdictError(f"marks must be a list of 1 to {MOST_MARKS:,} marks")
+    changes = [_change(mark) for mark in marks]
+    if len({change.crop_id for change in changes}) < len(changes):
+        raise VerdictError("a crop is named twice in one request")
+    return changes
+
+
+def _change(mark: Any) -> Change:
+    """One mark of a request; what it does not name stays as it is. Notes and values are checked by the log."""
+    if not isinstance(mark, dict) or not set(mark) <= {"crop", "value", "stars", "note"} or len(mark) < 2:
+        raise VerdictError("a mark holds crop, and of value, stars and note what is to change")
+    crop, value, stars, note = (mark.get(name) for name in ("crop", "value", "stars", "note"))
+    if not isinstance(crop, str) or not _CROP_ID.fullmatch(crop):
+        raise VerdictError(f"crop {str(crop)[:80]!r} is no id of a crop")
+    if "value" in mark and value not in VALUES:
+        raise VerdictError(f"verdict {str(value)[:80]!r} is unknown: use {', '.join(VALUES)}")
+    if value == CLEARED and not {"stars", "note"} & set(mark):
+        return Change(crop, CLEARED, 0, "")
+    if stars is not None and (type(stars) is not int or not 1 <= stars <= 5):
+        raise VerdictError(f"{str(stars)[:80]!r} stars: give 1 to 5, or null for none")
+    if "note" in mark and not isinstance(note, str):
+        raise VerdictError("the note must be a text")
+    return Change(crop, value, (stars or 0) if "stars" in mark else None, note)
+
+
+def _answer(marks: TrackerMarks, answer: Answer) -> Response:
+    told = {"seq": marks.seq, "epoch": marks.epoch, "crops": as_json(answer.now), "previous": as_json(answer.before)}
+    return JSONResponse(told)

@@ -1,0 +1,257 @@
+"""Lettering laid over a figure: outlined lines as of subtitles, and half-transparent white words as of watermarks.
+
+Looked for at the size of a frame 360 pixels high, where a stroke of a subtitle is two or three pixels wide. What a
+value means for the score does not belong here (checks).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lora_assets.vision.cutout import CutOut
+from lora_assets.vision.images import RgbImage
+from lora_assets.vision.masks import BoolMask
+
+_HEIGHT = 360
+_REACH = 0.2
+
+# Outlined lines; lengths are shares of the frame's height.
+_STROKE = 0.008
+_SHORTEST, _TALLEST, _FILLED, _FEWEST, _OF_BAND = 0.26, 0.19, 0.12, 5, 0.12
+_SURE_STROKES, _SURE_LENGTH = 12, 0.4
+_IN_HEAD, _BEYOND = 0.8, 0.1
+
+# Faint words.
+_ACROSS = 4
+_LEAST_GAIN, _LEAST_OPACITY, _MOST_OPACITY = 10, 0.3, 0.72
+_AGREE = 4.0
+_BAND = 0.3
+_MOST_ALIKE = 0.8
+_FAINT_AT_MOST = 0.11
+
+
+def text_over(cut: CutOut) -> float | None:
+    """Share 0..1 of the figure that lies under lettering; None without pixels. Faint words count for at most 0.11:
+    what is drawn can still be seen through them."""
+    if not cut.area:
+        return None
+    width, height = cut.frame_size
+    reach = round(_REACH * height)
+    x, y, w, h = cut.window
+    left, right = max(0, x - reach), min(width, x + w + reach)
+    top, bottom = max(0, y - reach // 4), min(height, y + h + reach // 4)
+    strip, figure = cut.image[top:bottom, left:right], cut.subject.covers((left, top, right - left, bottom - top))
+    scale = min(1.0, _HEIGHT / height)
+    if scale < 1.0:
+        size = (max(1, round(strip.shape[1] * scale)), max(1, round(strip.shape[0] * scale)))
+        strip = np.asarray(cv2.resize(strip, size, interpolation=cv2.INTER_AREA), np.uint8)
+        figure = cv2.resize(figure.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    if min(strip.shape[:2]) < 3 * _ACROSS or not figure.any():
+        return 0.0
+    strip, high = np.ascontiguousarray(strip), round(height * scale)
+    under = np.zeros_like(figure)
+    for line in _outlined_lines(strip, high):
+        if line.is_sure or not _is_face(line.strokes, figure, cut, (left, top), scale):
+            under |= line.under
+    faint = _faint_words(strip, figure, high)
+    area = int(np.count_nonzero(figure))
+    outlined = int(np.count_nonzero(under & figure)) / area
+    return max(outlined, 0.0 if faint is None else min(_FAINT_AT_MOST, int(np.count_nonzero(faint & figure)) / area))
+
+
+# --- outlined lines --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Line:
+    """Strokes that look like one line of lettering, the pixels that the line lies on, and whether it is so long and of
+    so many strokes that no face looks like it."""
+
+    strokes: BoolMask
+    under: BoolMask
+    is_sure: bool
+
+
+def _is_face(strokes: BoolMask, figure: BoolMask, cut: CutOut, corner: tuple[int, int], scale: float) -> bool:
+    """True when four fifths of the strokes lie in one head, or no head is known and they do not leave the figure: eyes,
+    glasses and the gloss of hair are as bright and as outlined as letters."""
+    count = int(np.count_nonzero(strokes))
+    for head in cut.heads:
+        hair = max(0.0, head.height - (head.box[3] - head.box[1]))
+        x1, x2 = (int((value - corner[0]) * scale) for value in (head.box[0] - hair, head.box[2] + hair))
+        y1, y2 = (int((value - corner[1]) * scale) for value in (head.box[1] - hair, head.box[3]))
+        if np.count_nonzero(strokes[max(0, y1) : max(0, y2), max(0, x1) : max(0, x2)]) >= _IN_HEAD * count:
+            return True
+    return not cut.inside and int(np.count_nonzero(strokes & ~figure)) < _BEYOND * count
+
+
+def _plain(strip: RgbImage) -> BoolMask:
+    """Which pixels are white or yellow, as subtitles are."""
+    red, green, blue = cv2.split(strip)
+    least, most = cv2.min(cv2.min(red, green), blue), cv2.max(cv2.max(red, green), blue)
+    white = (least >= 196) & (cv2.subtract(most, least) <= 28)
+    yellow = (cv2.min(red, green) >= 190) & (blue <= cv2.convertScaleAbs(red, alpha=0.72))
+    return np.asarray(white | yellow, np.bool_)
+
+
+def _outlined_lines(strip: RgbImage, frame_height: int) -> list[_Line]:
+    """Bands of white or yellow strokes, thinner than 2 % of the frame's height, with black beside them.
+
+    So many side by side that a piece as long as a fifth of the frame's height begins 2.5 of them in the mean of its
+    rows; the band at least 0.26 of the frame's height wide, at most 0.19 high (two lines), of five strokes or more,
+    half of them at least an eighth of the band high, that fill an eighth of it. Gloss and hatching are none of these.
+    """
+    plain = _plain(strip)
+    found: list[_Line] = []
+    if np.count_nonzero(plain) < 30:
+        return found
+    grey = np.asarray(cv2.cvtColor(strip, cv2.COLOR_RGB2GRAY), np.uint8)
+    stroke = 2 * max(1, round(_STROKE * frame_height)) + 3
+    square = np.ones((stroke, stroke), np.uint8)
+    bright = (cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, square) >= 70) & plain
+    outlined = bright & (cv2.erode(grey, square) <= 60)
+    if np.count_nonzero(outlined) < 30:
+        return found
+    begins = np.zeros(grey.shape, np.float32)
+    begins[:, 1:] = outlined[:, 1:] & ~outlined[:, :-1]
+    span, rows = max(9, round(_REACH * frame_height)), max(5, round(0.03 * frame_height))
+    crossed = cv2.boxFilter(begins, -1, (span, rows), normalize=False, borderType=cv2.BORDER_CONSTANT) / rows
+    band = (crossed >= 2.5).astype(np.uint8)
+    band = np.asarray(cv2.morphologyEx(band, cv2.MORPH_CLOSE, np.ones((3, span // 2 | 1), np.uint8)))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(band, connectivity=8)
+    for index in range(1, count):
+        wide, tall = int(stats[index, cv2.CC_STAT_WIDTH]), int(stats[index, cv2.CC_STAT_HEIGHT])
+        if tall > _TALLEST * frame_height or wide < _SHORTEST * frame_height:
+            continue
+        inside = labels == index
+        strokes = outlined & inside
+        _, _, pieces, _ = cv2.connectedComponentsWithStats(strokes.astype(np.uint8), connectivity=8)
+        heights = pieces[1:, cv2.CC_STAT_HEIGHT][pieces[1:, cv2.CC_STAT_AREA] >= 4]
+        if len(heights) < _FEWEST or np.median(heights) < _OF_BAND * tall:
+            continue
+        if np.count_nonzero(strokes) >= _FILLED * np.count_nonzero(inside):
+            # The search window is wider than the letters: the line ends where its strokes end.
+            columns = np.flatnonzero(strokes.any(axis=0))
+            inside[:, : max(0, columns[0] - stroke)] = False
+            inside[:, columns[-1] + stroke :] = False
+            is_sure = len(heights) >= _SURE_STROKES and columns[-1] - columns[0] >= _SURE_LENGTH * frame_height
+            found.append(_Line(strokes, inside, bool(is_sure)))
+    return found
+
+
+# --- faint words -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Steps:
+    """Steps from a ground to something lighter: what share of the way to white they go (0..1), the ground's colour
+    (N,3), and where they are (rows, columns)."""
+
+    opacity: npt.NDArray[np.float32]
+    ground: npt.NDArray[np.float32]
+    rows: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.int64]
+
+
+def _steps_to_white(strip: RgbImage) -> _Steps | None:
+    """Every other row's and column's steps over four pixels in which red, green and blue go the same share of the way
+    to white, to 4 levels: white of that opacity does so on any ground, what is drawn in the picture hardly ever does.
+    """
+    parts: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.int64]]]
+    parts = []
+    for down in (True, False):
+        half = np.ascontiguousarray(strip[:, ::2] if down else strip[::2])
+        one = np.ascontiguousarray(half[_ACROSS:] if down else half[:, _ACROSS:])
+        two = np.ascontiguousarray(half[:-_ACROSS] if down else half[:, :-_ACROSS])
+        for light, ground in ((one, two), (two, one)):
+            gain = cv2.subtract(light, ground)
+            red, green, blue = cv2.split(gain)
+            # By places in one line: picking by rows and columns takes three times as long.
+            places = np.flatnonzero(cv2.min(cv2.min(red, green), blue) >= _LEAST_GAIN)
+            under = ground.reshape(-1, 3)[places].astype(np.float32)
+            room = 255.0 - under
+            gained = gain.reshape(-1, 3)[places].astype(np.float32)
+            opacity = (gained[:, 0] + gained[:, 1] + gained[:, 2]) / np.maximum(room[:, 0] + room[:, 1] + room[:, 2], 1)
+            off = np.abs(gained - opacity[:, None] * room)
+            agrees = np.maximum(np.maximum(off[:, 0], off[:, 1]), off[:, 2]) <= _AGREE
+            agrees &= (opacity >= 0.2) & (opacity <= 0.8)
+            rows, columns = np.divmod(places[agrees].astype(np.int64), light.shape[1])
+            middle = _ACROSS // 2
+            place = (rows + middle, 2 * columns) if down else (2 * rows, columns + middle)
+            parts.append((opacity[agrees].astype(np.float32), under[agrees], *place))
+    return _Steps(*(np.concatenate(each) for each in zip(*parts, strict=True))) if parts else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Faint:
+    """The steps of one opacity: which they are, how far the most frequent opacity stands out from its neighbours (in
+    standard deviations), the share in one slanting band, of the most frequent colour of the ground, of grounds of
+    clear colour, and how many colours of ground there are."""
+
+    steps: npt.NDArray[np.intp]
+    stands_out: float
+    in_band: float
+    alike: float
+    coloured: float
+    grounds: int
+
+    @property
+    def evidence(self) -> float:
+        """Above 0 for lettering: logistic regression on drawn crops of the tier benchmark (its tuning part)."""
+        return (
+            5.6 * float(np.log(max(1.0, self.stands_out)))
+            + 14.6 * self.in_band
+            - 8.3 * self.alike
+            + 0.62 * min(8, self.grounds)
+            + 2.1 * min(0.5, self.coloured)
+            - 28.6
+        )
+
+
+def _faint_words(strip: RgbImage, figure: BoolMask, frame_height: int) -> BoolMask | None:
+    """The surroundings (2 pixels) of the edges of half-transparent white strokes that stand in one slanting band across
+    several grounds; None where there are none."""
+    steps = _steps_to_white(strip)
+    found = None if steps is None else _most_frequent_opacity(steps, frame_height)
+    if steps is None or found is None or found.alike > _MOST_ALIKE or found.evidence <= 0:
+        return None
+    marks = np.zeros(figure.shape, np.uint8)
+    marks[steps.rows[found.steps], steps.columns[found.steps]] = 1
+    return cv2.dilate(marks, np.ones((5, 5), np.uint8)) > 0
+
+
+def _most_frequent_opacity(steps: _Steps, frame_height: int) -> _Faint | None:
+    """The opacity from 0.3 to 0.72 that stands out most among the steps; None where fewer than ten have it."""
+    counts = np.bincount((steps.opacity * 100).astype(np.int64), minlength=101).astype(np.float64)
+    near = np.convolve(counts, np.ones(5), "same")
+    around = (np.convolve(counts, np.ones(21), "same") - near) * (5 / 16)
+    stands_out = (near - around) / np.sqrt(near + around + 10.0)
+    first = round(100 * _LEAST_OPACITY)
+    peak = first + int(np.argmax(stands_out[first : round(100 * _MOST_OPACITY)]))
+    which = np.flatnonzero(np.abs(steps.opacity - (peak + 0.5) / 100) <= 0.025)
+    if len(which) < 10:
+        return None
+    ground = steps.ground[which].astype(np.int32)
+    colours = np.bincount((ground >> 5) @ np.array([64, 8, 1], np.int32))
+    places = np.column_stack((steps.columns[which], steps.rows[which])).astype(np.float64)
+    return _Faint(
+        which,
+        float(stands_out[peak]),
+        _share_in_band(places[:: max(1, len(which) // 300)], _BAND * frame_height),
+        float(colours.max()) / len(which),
+        float(np.mean(np.ptp(ground, axis=1) > 30)),
+        int(np.count_nonzero(colours >= max(4.0, 0.03 * len(which)))),
+    )
+
+
+def _share_in_band(places: npt.NDArray[np.float64], width: float) -> float:
+    """The largest share of points (N,2) that lie in one band of `width` that slants by at most 33 degrees."""
+    best = 0
+    for angle in np.deg2rad(np.arange(-33, 34, 6)):
+        across = np.sort(places @ np.array([-np.sin(angle), np.cos(angle)]))
+        best = max(best, int((np.searchsorted(across, across + width, "right") - np.arange(len(across))).max()))
+    return best / len(places)

@@ -1,0 +1,164 @@
+"""Judging in a browser: keys, steps without reloading, what is shown, notes, and a tab beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lora_assets.verdicts import open_log
+from lora_assets_tests.tracker.drawn_data import TRACKER
+from lora_assets_tests.tracker.test_browser import ARGUMENTS, CHROMIUM, serving
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed"),
+]
+
+
+@pytest.fixture
+def page(own: Path) -> Iterator[Any]:
+    """The page of the worst crop of a data folder of its own, in a browser that may not complain."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    faults: list[str] = []
+    with serving(own) as address, playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        page = browser.new_context(locale="en", viewport={"width": 1280, "height": 800}).new_page()
+        page.on("console", lambda message: faults.append(message.text) if message.type != "log" else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("response", lambda answer: faults.append(answer.url) if answer.status >= 400 else None)
+        page.goto(f"{address}/tracker/{TRACKER}?sort=worst")
+        page.goto(address + page.get_attribute("a[href*='/crop/']", "href"))
+        page.wait_for_selector("[data-judging]:not([hidden])")
+        yield page
+        browser.close()
+    assert faults == []
+
+
+def crop_of(page: Any) -> str:
+    return page.get_attribute("#crop", "data-crop")
+
+
+def went_from(page: Any, crop: str) -> str:
+    page.wait_for_function("old => document.querySelector('#crop').dataset.crop !== old", arg=crop)
+    return crop_of(page)
+
+
+def words_of(data: Path) -> dict[str, str]:
+    with open_log(data) as log:
+        return {crop: verdict.value for crop, verdict in log.current().items()}
+
+
+def saved(page: Any) -> None:
+    """Wait until nothing is left to be saved."""
+    page.wait_for_function("() => !Object.keys(localStorage).some(key => key.startsWith('lora_assets.waiting'))")
+
+
+def test_judging_goes_on_by_itself_and_back_again(page: Any, own: Path):
+    page.evaluate("window.opened = true")
+    seen = [crop_of(page)]
+    for key in ("g", "b", "x"):
+        page.keyboard.press(key)
+        seen.append(went_from(page, seen[-1]))
+    saved(page)
+    said = words_of(own)
+    assert [said[crop] for crop in seen[:3]] == ["good", "bad", "exclude"]
+    assert seen[3] not in said
+    assert page.evaluate("window.opened"), "stepping does not load a page"
+    page.keyboard.press("u")
+    assert went_from(page, seen[3]) == seen[2], "an undo leads to what it takes back"
+    saved(page)
+    assert words_of(own)[seen[2]] == "cleared"
+    page.keyboard.press("k")
+    assert went_from(page, seen[2]) == seen[1]
+    assert page.get_attribute(".mark-bad", "aria-pressed") == "true"
+    page.keyboard.press("n")
+    assert went_from(page, seen[1]) == seen[2]
+    page.keyboard.press("j")
+    went_from(page, seen[2])
+    page.go_back()
+    assert went_from(page, seen[3]) == seen[2]
+    assert page.url.split("/crop/")[1].startswith(seen[2])
+    page.reload()
+    page.wait_for_selector("[data-judging]:not([hidden])")
+    assert crop_of(page) == seen[2]
+
+
+def test_stars_and_a_note_are_kept_and_typing_is_no_judging(page: Any, own: Path):
+    first = crop_of(page)
+    page.keyboard.press("4")
+    page.wait_for_selector("[data-star='4'][aria-pressed=true]")
+    assert page.locator("[data-star][aria-pressed=true]").count() == 4
+    page.keyboard.press("t")
+    page.keyboard.type("gbx jk <b>手</b>")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#history .said-note")
+    assert crop_of(page) == first
+    saved(page)
+    with open_log(own) as log:
+        last = log.history(first)[-1]
+    assert (last.value, last.mark.stars, last.mark.note) == ("cleared", 4, "gbx jk <b>手</b>")
+    assert page.inner_text("#history .said-note") == "gbx jk <b>手</b>"
+    page.keyboard.press("t")
+    page.keyboard.type(" more")
+    page.keyboard.press("Escape")
+    assert page.input_value("[data-note]") == "gbx jk <b>手</b>"
+    assert "/crop/" in page.url, "Escape leaves the field, not the page"
+
+
+def test_what_is_shown_stays_over_steps(page: Any):
+    assert page.locator("[data-layer=mask]").is_visible()
+    page.keyboard.press("m")
+    page.keyboard.press("o")
+    page.keyboard.press("v")
+    assert page.locator("[data-layer=mask]").is_hidden()
+    assert page.locator("[data-layer=box]").is_hidden()
+    assert page.get_attribute("#viewer", "data-ground") == "white"
+    first = crop_of(page)
+    page.keyboard.press("j")
+    went_from(page, first)
+    assert page.get_attribute("#viewer", "data-ground") == "white"
+    assert page.locator("[data-layer=mask]").is_hidden()
+    page.click("[data-show=mask]")
+    assert page.locator("[data-layer=mask]").is_visible()
+    page.keyboard.down("\\")
+    page.wait_for_selector(".showing-before [data-before-picture]:not([hidden])")
+    assert page.locator("[data-picture]").is_hidden()
+    page.keyboard.up("\\")
+    assert page.locator("[data-picture]").is_visible()
+    page.keyboard.press("z")
+    shown = page.evaluate("(({width}) => [width, document.querySelector('[data-picture]').getAttribute('width')])"
+                          "(document.querySelector('[data-picture]').getBoundingClientRect())")  # fmt: skip
+    assert round(shown[0]) == int(shown[1])
+    page.keyboard.press("z")
+    page.keyboard.press("?")
+    assert page.locator("#key-help[open] kbd").count() > 15
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    page.wait_for_url(re.compile(r"sort=worst.*#crop-"))
+
+
+def test_the_next_pictures_are_there_before_one_steps(page: Any):
+    page.wait_for_load_state("networkidle")
+    following = page.get_attribute("#crop", "data-next")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.keyboard.press("j")
+    page.wait_for_url(lambda url: url.endswith(following))
+    page.wait_for_function("() => document.querySelector('[data-picture]').complete")
+    own = crop_of(page)
+    assert [url for url in asked if f"/crop/{own}" in url] == []
+    assert [url for url in asked if f"/cutout/{own}" in url] == []
+
+
+def test_two_tabs_agree(page: Any):
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.wait_for_selector("[data-judging]:not([hidden])")
+    page.keyboard.press("a")
+    page.keyboard.press("b")
+    other.wait_for_selector(".mark-bad[aria-pressed=true]")
+    assert crop_of(page) == crop_of(other), "going on was switched off"

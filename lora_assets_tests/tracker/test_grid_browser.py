@@ -1,0 +1,272 @@
+"""The grid in a browser: keys, selection, folding, two tabs, a server that goes away, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from lora_assets.store import Store
+from lora_assets.tables import CropGroup, to_table
+from lora_assets.tracker.app import create_app
+from lora_assets.tracker.serve import open_socket
+from lora_assets.verdicts import open_log
+from lora_assets.verdicts.log import log_path
+from lora_assets_tests.tracker.drawn_data import TRACKER
+from lora_assets_tests.tracker.test_browser import ARGUMENTS, CHROMIUM
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed"),
+]
+PAGE = f"/tracker/{TRACKER}"
+
+
+class Server:
+    """The pages over a data folder, on one port, to be stopped and started again."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._port = 0
+        self.start()
+
+    def start(self) -> None:
+        self._listening = open_socket("127.0.0.1", self._port)
+        self._port = self._listening.getsockname()[1]
+        config = uvicorn.Config(create_app(self._data, password_hash=None), log_level="critical", ws="none")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listening]}, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(10)
+        self._listening.close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+
+@pytest.fixture
+def server(own: Path) -> Iterator[Server]:
+    made = Server(own)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, server: Server) -> Iterator[Callable[..., Any]]:
+    context = browser.new_context(locale="en", viewport={"width": 1100, "height": 700})
+    faults: list[str] = []
+    context.on("weberror", lambda error: faults.append(str(error.error)))
+
+    def opening(path: str = PAGE) -> Any:
+        page = context.new_page()
+        page.on("dialog", lambda dialog: faults.append(dialog.message))
+        page.goto(server.url + path)
+        page.wait_for_selector("[role=grid] .tile")
+        return page
+
+    yield opening
+    context.close()
+    assert faults == []
+
+
+def said(page: Any) -> list[str]:
+    """The verdicts on the tiles, in order."""
+    return page.eval_on_selector_all("[role=grid] .tile", "tiles => tiles.map(tile => tile.dataset.verdict)")
+
+
+def rows_of(own: Path) -> list[str]:
+    if not log_path(own).exists():
+        return []
+    with open_log(own) as log:
+        return [verdict.value for verdict in log.history()]
+
+
+def saved(page: Any, own: Path, count: int) -> None:
+    """Wait until the log has so many rows and the page knows it."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    for _ in range(200):
+        if len(rows_of(own)) == count and not page.evaluate(
+            "Object.keys(localStorage).filter(k => /waiting/.test(k)).length"
+        ):
+            return
+        page.wait_for_timeout(50)
+    raise playwright.TimeoutError(f"{len(rows_of(own))} rows instead of {count}")
+
+
+def test_an_evening_by_keys_alone(own: Path, open_page: Callable[..., Any]):
+    page = open_page()
+    for key in "jgbx3":
+        page.keyboard.press(key)
+    saved(page, own, 4)
+    page.keyboard.press("u")
+    page.wait_for_selector(".message.toast >> text=Taken back.")
+    saved(page, own, 5)
+    assert said(page)[:4] == ["good", "bad", "exclude", ""]
+    assert page.locator(".tile.current").get_attribute("data-place") == "3"
+    assert page.locator("[data-verdict-count=none]").inner_text() == "9"
+    page.keyboard.press("k")
+    page.keyboard.press("0")
+    saved(page, own, 6)
+    assert said(page)[2] == ""
+    page.keyboard.press("Home")
+    page.keyboard.press("n")
+    assert page.locator(".tile.current").get_attribute("data-place") == "2"
+    page.uncheck("[data-advance]")
+    page.keyboard.press("g")
+    assert page.locator(".tile.current").get_attribute("data-place") == "2"
+    saved(page, own, 7)
+    page.keyboard.press("?")
+    assert page.locator("#key-help").is_visible()
+    page.keyboard.press("b")
+    page.keyboard.press("Escape")
+    assert page.locator("#key-help").is_hidden()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/crop/**")
+    page.go_back()
+    page.wait_for_selector("[role=grid] .tile.current")
+    assert page.evaluate("document.activeElement.dataset.place") == "2"
+    assert rows_of(own) == ["good", "bad", "exclude", "cleared", "cleared", "cleared", "good"]
+
+
+def test_many_are_selected_marked_at_once_and_undone_after_a_reload(own: Path, open_page: Callable[..., Any]):
+    page = open_page()
+    page.keyboard.press("a")
+    assert page.locator("[aria-selected=true]").count() == 12
+    page.keyboard.press("Escape")
+    page.locator(".tile a").nth(1).click(modifiers=["Control"])
+    page.locator(".tile a").nth(4).click(modifiers=["Shift"])
+    assert page.locator("[data-told]").inner_text() == "4 selected"
+    page.click(".actions .mark-bad")
+    saved(page, own, 4)
+    assert said(page)[:6] == ["", "bad", "bad", "bad", "bad", ""]
+    assert page.locator("[aria-selected=true]").count() == 0
+    page.reload()
+    page.wait_for_selector("[role=grid] .tile[data-verdict=bad]")
+    page.keyboard.press("u")
+    saved(page, own, 8)
+    page.wait_for_function("() => !document.querySelector('[data-verdict=bad]')")
+    page.keyboard.press("u")
+    page.wait_for_selector("text=Nothing is left to undo")
+
+
+def test_typing_and_input_methods_mark_nothing(own: Path, open_page: Callable[..., Any]):
+    page = open_page()
+    page.keyboard.press("j")
+    page.evaluate("""() => {
+        const tile = document.activeElement;
+        for (const extra of [{isComposing: true}, {keyCode: 229}, {ctrlKey: true}, {altKey: true}, {metaKey: true}])
+            tile.dispatchEvent(new KeyboardEvent("keydown", {key: "g", bubbles: true, ...extra}));
+        const note = document.body.appendChild(document.createElement("textarea"));
+        note.focus();
+    }""")
+    page.keyboard.type("good bad 123 u")
+    page.keyboard.press("Tab")
+    page.wait_for_timeout(100)
+    assert rows_of(own) == []
+    assert set(said(page)) == {""}
+
+
+def test_two_tabs_agree(own: Path, open_page: Callable[..., Any]):
+    first, second = open_page(), open_page(PAGE + "?sort=worst")
+    first.bring_to_front()
+    first.keyboard.press("j")
+    crop = first.locator(".tile.current").get_attribute("data-crop")
+    first.keyboard.press("b")
+    saved(first, own, 1)
+    second.wait_for_selector(f".tile[data-crop='{crop}'][data-verdict=bad]")
+    second.bring_to_front()
+    second.locator(f".tile[data-crop='{crop}']").focus()
+    second.keyboard.press("g")
+    first.wait_for_selector(f".tile[data-crop='{crop}'][data-verdict=good]")
+    saved(second, own, 2)
+
+
+def test_a_server_that_goes_away_costs_no_mark(own: Path, server: Server, open_page: Callable[..., Any]):
+    page = open_page()
+    server.stop()
+    page.keyboard.press("j")
+    for key in "ggb":
+        page.keyboard.press(key)
+    page.wait_for_selector(".message.warn >> text=not saved yet")
+    assert said(page)[:3] == ["good", "good", "bad"]
+    assert len(page.evaluate("Object.keys(localStorage).filter(k => /waiting/.test(k))")) == 3
+    page.keyboard.press("u")
+    assert said(page)[2] == ""
+    assert rows_of(own) == []
+    server.start()
+    page.click(".message.warn button")
+    saved(page, own, 2)
+    page.wait_for_selector(".message.warn", state="detached")
+    assert said(page)[:3] == ["good", "good", ""]
+
+
+def test_what_waits_is_sent_after_the_page_was_closed(own: Path, server: Server, open_page: Callable[..., Any]):
+    page = open_page()
+    page.route("**/verdicts", lambda route: route.fulfill(status=507, body=json.dumps({"error": "the disk is full"})))
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    page.wait_for_selector(".message.warn >> text=the disk is full")
+    page.close()
+    assert rows_of(own) == []
+    again = open_page()
+    saved(again, own, 1)
+    assert said(again)[0] == "exclude"
+
+
+def test_a_refused_mark_is_told_and_taken_off_the_tile(own: Path, open_page: Callable[..., Any]):
+    page = open_page()
+    page.route("**/verdicts", lambda route: route.fulfill(status=422, body=json.dumps({"error": "too <b>long</b>"})))
+    page.keyboard.press("j")
+    page.keyboard.press("g")
+    page.wait_for_selector(".message.warn >> text=too <b>long</b>")
+    page.wait_for_function("() => !document.querySelector('[data-verdict=good]')")
+    assert not page.evaluate("Object.keys(localStorage).filter(k => /waiting/.test(k)).length")
+
+
+def test_alike_crops_unfold_and_only_what_is_seen_is_marked(own: Path, server: Server, open_page: Callable[..., Any]):
+    page = open_page()
+    crops = page.eval_on_selector_all(".tile", "tiles => tiles.map(tile => tile.dataset.crop)")
+    rows = [CropGroup(crop, "a" * 64, "d", "d/0", "g0", "near", 0.1) for crop in crops[2:6]]
+    store = Store(own)
+    store.publish(store.table_path("crop_groups", TRACKER), CropGroup, [to_table(rows, CropGroup)], "1", {})
+    page.reload()
+    page.wait_for_selector(".alike")
+    assert page.locator("[role=grid] .tile").count() == 9
+    for key in ("Home", "j", "j", "j", "g"):
+        page.keyboard.press(key)
+    saved(page, own, 1)
+    page.keyboard.press("k")
+    page.keyboard.press("v")
+    assert page.locator("[role=grid] .tile").count() == 12
+    assert said(page)[2:6] == ["good", "", "", ""]
+    page.keyboard.press("v")
+    assert page.locator("[role=grid] .tile").count() == 9
+
+
+def test_without_scripts_the_pages_still_show_everything(browser: Any, server: Server):
+    context = browser.new_context(java_script_enabled=False, locale="en")
+    page = context.new_page()
+    page.goto(server.url + PAGE)
+    assert page.locator("a.tile").count() == 12
+    assert page.locator("[data-actions]").is_hidden()
+    page.click("text=not marked")
+    assert "verdict=none" in page.url
+    context.close()

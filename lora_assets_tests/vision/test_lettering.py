@@ -1,0 +1,79 @@
+"""Tests of lettering over a figure: faint words and what only looks like them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from lora_assets.vision.cutout import CutOut, make_cutout, make_subject
+from lora_assets.vision.lettering import text_over
+from lora_assets_tests.vision.drawn import detection_row, mask_row
+
+
+def dressed(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """A figure of several colours with dark outlines before a ground of two colours, and its mask."""
+    image = np.full((height, width, 3), (150, 190, 220), np.uint8)
+    image[height // 2 :] = (120, 160, 90)
+    mask = np.zeros((height, width), np.uint8)
+    x, unit = width // 2, height // 18
+    parts = (
+        ((x - 3 * unit, 6 * unit), (x + 3 * unit, 16 * unit), (60, 70, 160)),
+        ((x - 2 * unit, 8 * unit), (x + 2 * unit, 12 * unit), (190, 60, 70)),
+        ((x - 2 * unit, unit), (x + 2 * unit, 6 * unit), (240, 205, 180)),
+    )
+    for first, last, colour in parts:
+        cv2.rectangle(image, first, last, colour, -1)
+        cv2.rectangle(image, first, last, (25, 20, 30), max(2, unit // 8))
+        cv2.rectangle(mask, first, last, 1, -1)
+    return image, mask > 0
+
+
+def cut_of(image: np.ndarray, mask: np.ndarray) -> CutOut:
+    """The cut-out of a mask without heads."""
+    ys, xs = np.nonzero(mask)
+    box = (float(xs.min()), float(ys.min()), float(xs.max() + 1), float(ys.max() + 1))
+    return make_cutout(image, make_subject(image, mask_row(mask), detection_row(box)), (), ())
+
+
+def with_words(image: np.ndarray, opacity: float, foot: float = 0.6) -> np.ndarray:
+    """White words of an opacity across the frame, their feet at a share of its height."""
+    height, width = image.shape[:2]
+    letters = np.zeros((height, width), np.uint8)
+    place, size = (width // 12, round(foot * height)), height / 170
+    cv2.putText(letters, "GOOD MORNING", place, cv2.FONT_HERSHEY_SIMPLEX, size, 255, max(2, height // 60), cv2.LINE_AA)
+    share = letters.astype(np.float32)[..., None] / 255.0 * opacity
+    return np.rint(image * (1 - share) + 255 * share).astype(np.uint8)
+
+
+@pytest.mark.parametrize("opacity", [0.35, 0.5, 0.65])
+@pytest.mark.parametrize("height", [360, 720])
+def test_faint_words_are_found_at_any_size_and_never_grave(opacity: float, height: int):
+    image, mask = dressed(height, height * 16 // 9)
+    assert text_over(cut_of(image, mask)) == 0.0
+    assert 0.01 < (text_over(cut_of(with_words(image, opacity), mask)) or 0.0) <= 0.11
+
+
+def test_words_beside_the_figure_and_words_that_nobody_sees_do_not_count():
+    image, mask = dressed(360, 640)
+    assert text_over(cut_of(with_words(image, 0.5, 0.16), mask)) == 0.0 or not mask[:60].any()
+    assert text_over(cut_of(with_words(image, 0.05), mask)) == 0.0
+    assert text_over(cut_of(with_words(np.full_like(image, 252), 0.5), mask)) == 0.0
+
+
+@pytest.mark.parametrize("picture", ["grey ramp", "noise", "black", "white"])
+def test_pictures_without_words_have_none(picture: str):
+    _, mask = dressed(360, 640)
+    image = {
+        "grey ramp": np.repeat(np.tile(np.linspace(0, 255, 640).astype(np.uint8), (360, 1))[..., None], 3, axis=2),
+        "noise": np.random.default_rng(0).integers(0, 256, (360, 640, 3), dtype=np.uint8),
+        "black": np.zeros((360, 640, 3), np.uint8),
+        "white": np.full((360, 640, 3), 255, np.uint8),
+    }[picture]
+    assert text_over(cut_of(np.ascontiguousarray(image), mask)) == 0.0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 200), (200, 5), (40, 40)])
+def test_frames_of_any_size_are_measured(shape: tuple[int, int]):
+    mask = np.ones(shape, np.bool_)
+    assert text_over(cut_of(np.full((*shape, 3), 200, np.uint8), mask)) == 0.0
