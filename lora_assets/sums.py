@@ -51,12 +51,12 @@ def read_sums(folder: Path) -> dict[str, set[str]]:
     return found
 
 
-def rewrite_sums(folder: Path, held: Mapping[str, str]) -> None:
-    """Replace the file by one line per name of `held`: names that are gone and versions that are over fall away.
+def rewrite_sums(folder: Path, held: Mapping[str, set[str]]) -> None:
+    """Replace the file by the hashes of `held` by name: names that are gone and versions that are over fall away.
 
     Only while nobody writes into the folder.
     """
     temporary = folder / f".tmp-{os.getpid()}{SUMS}"
-    lines = "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(held.items()))
+    lines = "".join(f"{sha256}  {name}\n" for name in sorted(held) for sha256 in sorted(held[name]))
     temporary.write_bytes(lines.encode("utf-8", "surrogateescape"))
     temporary.replace(folder / SUMS)

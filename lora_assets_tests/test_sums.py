@@ -35,7 +35,7 @@ def test_a_line_that_was_cut_harms_no_other(tmp_path):
 def test_versions_that_are_over_fall_away(tmp_path):
     for digit in "012":
         note_sum(tmp_path / "a.json", digit * 64, durable=False)
-    rewrite_sums(tmp_path, {"a.json": "2" * 64})
+    rewrite_sums(tmp_path, {"a.json": {"2" * 64}})
     assert read_sums(tmp_path) == {"a.json": {"2" * 64}}
     assert [path.name for path in tmp_path.iterdir()] == [SUMS]
 

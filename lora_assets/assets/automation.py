@@ -4,14 +4,25 @@ All sensors are level-triggered: they compare what is on disk with what is wante
 No `from __future__ import annotations` here (dagster#26837).
 """
 
+import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 
 from lora_assets.assets.main_line import detections, masks, raw_frames, scored_crops, tracker_dashboard
 from lora_assets.folder_watch import SETTLE_SECONDS, Listing, look_at_folders, read_state, write_state
-from lora_assets.judge.renewal import ReviewSettings, judges_due, read_review_settings
+from lora_assets.judge.renewal import (
+    CURATED,
+    JUDGE,
+    JudgeDue,
+    ReviewSettings,
+    followers,
+    judges_due,
+    read_review_settings,
+    renewal_state,
+)
 from lora_assets.planning import CellDue, DashboardDue, plan_all
 from lora_assets.resources import DataFolder, datasets, trackers
 from lora_assets.specs import LIVE, dataset_problems, ensure_live, known_tracker_ids, list_datasets
@@ -48,7 +59,7 @@ dashboard_job = dg.define_asset_job(
     description="Build the page of one tracker from its cells.",
 )
 # What follows the person's verdicts, as far as it is among the loaded assets; each is made for one tracker.
-AFTER_VERDICTS = ("judge", "curated_dataset")
+AFTER_VERDICTS = (JUDGE, CURATED)
 review_job = dg.define_asset_job(
     "review",
     selection=dg.AssetSelection.from_string(" or ".join(f'key:"{name}"' for name in AFTER_VERDICTS)),
@@ -169,16 +180,22 @@ def live_trackers(context: dg.SensorEvaluationContext, data_folder: DataFolder) 
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Makes the judge of a tracker anew, and what rests on it, when enough of its crops were marked since: "
-    f"{ReviewSettings().rerun_after}, or rerun_after in section [verdicts] of data/settings.toml. A run that fails is "
-    f"tried again up to {RETRIES} times.",
+    f"{ReviewSettings().rerun_after}, or rerun_after in section [verdicts] of data/settings.toml. For a sealed tracker "
+    f"only marks of its own pages count. A run that fails is tried again up to {RETRIES} times.",
 )
 def new_verdicts(context: dg.SensorEvaluationContext, data_folder: DataFolder) -> dg.SensorResult | dg.SkipReason:
     if not log_path(data_folder.root).exists():
         return dg.SkipReason("no crop has been marked yet")
     known = set(context.instance.get_dynamic_partitions("tracker"))
     trackers_here = [tracker for tracker in known_tracker_ids(data_folder.root) if tracker in known]
+    settings, store = read_review_settings(data_folder.root), data_folder.store
     with open_log(data_folder.root) as log:
-        due = judges_due(data_folder.store, log, trackers_here, read_review_settings(data_folder.root))
+        last_row = log.last_row()
+        behind = followers(store, last_row, trackers_here, _loaded(context, AFTER_VERDICTS))
+        state = renewal_state(store, last_row, behind, settings)
+        due = _known_due(context.cursor, state)
+        if due is None:
+            due = judges_due(store, log, behind, settings)
     requests = []
     for judge in due:
         name = f"{judge.tracker}:{judge.key}"
@@ -188,7 +205,25 @@ def new_verdicts(context: dg.SensorEvaluationContext, data_folder: DataFolder) -
         requests.append(
             dg.RunRequest(job_name=review_job.name, run_key=run_key, partition_key=judge.tracker, tags=tags)
         )
-    return dg.SensorResult(run_requests=requests)
+    told = [[judge.tracker, judge.marked, judge.key] for judge in due]
+    return dg.SensorResult(run_requests=requests, cursor=json.dumps([state, told]))
+
+
+def _loaded(context: dg.SensorEvaluationContext, names: Sequence[str]) -> list[str]:
+    """Those of the assets that the running code has; all where that is not known."""
+    if context.repository_def is None:
+        return list(names)
+    keys = context.repository_def.asset_graph.executable_asset_keys
+    return [name for name in names if dg.AssetKey(name) in keys]
+
+
+def _known_due(cursor: str | None, state: str) -> list[JudgeDue] | None:
+    """What was due when the same state was looked at last; None for another one. It spares reading the log."""
+    try:
+        told_state, told = json.loads(cursor or "null")
+        return [JudgeDue(*one) for one in told] if told_state == state else None
+    except (ValueError, TypeError):
+        return None
 
 
 @dg.schedule(

@@ -13,13 +13,14 @@ from lora_assets.assets.main_line import MODEL_POOL, OWNERS, scored_crops
 from lora_assets.assets.metadata import column_schema
 from lora_assets.exports import captioning, making
 from lora_assets.exports.captioning import make_captions
-from lora_assets.exports.making import MadeExports, default_place, make_exports, read_exports
+from lora_assets.exports.making import MadeExports, default_place, make_exports, read_now
 from lora_assets.exports.pool import export_pool
 from lora_assets.exports.preview import export_preview
 from lora_assets.exports.settings import FORMATS, caption_settings, export_settings
 from lora_assets.exports.tagging import named_tagger
 from lora_assets.resources import DataFolder, trackers
 from lora_assets.specs import read_tracker
+from lora_assets.store import StoreError
 from lora_assets.tables import CropCaption, ExportReading
 
 GROUP = "exports"
@@ -82,6 +83,8 @@ def exports(context: dg.AssetExecutionContext, data_folder: DataFolder) -> dg.Ma
     for reading in made.readings:
         for problem in reading.problems:
             context.log.warning(f"{reading.format}: {problem}")
+    if made.table is None:
+        raise StoreError(f"the exports of {tracker} were not made in the tracker's own folder: materialize again")
     return dg.MaterializeResult(
         data_version=dg.DataVersion(made.table.version),
         metadata={
@@ -125,17 +128,26 @@ def _check_name(name: str) -> str:
     can_subset=True,
 )
 def exports_read_back(context: dg.AssetCheckExecutionContext, data_folder: DataFolder) -> Iterator[dg.AssetCheckResult]:
-    """One check per format; a format that the tracker does not export passes and says so."""
-    readings = {reading.format: reading for reading in read_exports(data_folder.store, context.partition_key)}
+    """Every format is read again as it lies there now. One that the tracker does not export passes and says so; one
+    that its file asks for and that is not there fails."""
+    tracker = context.partition_key
+    asked = export_settings(read_tracker(data_folder.root, tracker)).formats
     wanted = {key.name for key in context.selected_asset_check_keys}
     for name in FORMATS:
         if _check_name(name) not in wanted:
             continue
-        reading = readings.get(name)
+        fault = "" if name not in asked else "the export is not there any more: materialize exports again"
+        try:
+            reading = read_now(data_folder.store, tracker, name)
+        except StoreError as error:
+            reading, fault = None, str(error)
         if reading is None:
-            told = "the tracker is not exported in this format"
             yield dg.AssetCheckResult(
-                passed=True, check_name=_check_name(name), asset_key=exports.key, description=told
+                passed=not fault,
+                check_name=_check_name(name),
+                asset_key=exports.key,
+                severity=dg.AssetCheckSeverity.ERROR,
+                description=fault or "the tracker is not exported in this format",
             )
             continue
         yield dg.AssetCheckResult(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ from lora_assets.cli.console import print_table
 from lora_assets.cli.project import enter_project
 from lora_assets.specs import SpecError, read_tracker, section_settings
 from lora_assets.store import Store
+from lora_assets.tables import CuratedCrop
 
 
 class _ListByDefault(TyperGroup):
@@ -42,6 +43,7 @@ def curate(
     sheets: Annotated[
         Path | None, typer.Option(help="Write funnel, chosen crops, characters and groups as PNG into this folder.")
     ] = None,
+    crops: Annotated[bool, typer.Option("--crops", help="Tell of every crop whether it is in, and why.")] = False,
 ) -> None:
     """Choose a tracker's dataset by its section [curate], and see why every crop is in or out."""
     from lora_assets.curation.groups import make_groups
@@ -62,7 +64,9 @@ def curate(
     if as_json:
         typer.echo(json.dumps(made.report, ensure_ascii=False, indent=1))
         return
-    _tell(made.report)
+    if crops:
+        _tell_crops(made.rows)
+    _tell(made.report, made.rows)
     for note in people.notes:
         typer.echo(f"- {note}")
     typer.echo(f"table: {made.table.path}")
@@ -81,25 +85,50 @@ def _write_sheets(store: Store, folder: Path, groups: Any, people: Any, rows: An
         atomic_write_bytes(folder / f"{name}.png", encode_png(sheet))
 
 
-def _tell(report: Mapping[str, Any]) -> None:
-    from lora_assets.curation.reasons import FUNNEL, REASONS
+def _tell_crops(rows: Sequence[CuratedCrop]) -> None:
+    from lora_assets.curation.reasons import in_words
+
+    ordered = sorted(rows, key=lambda row: (not row.chosen, row.rank or len(rows) + 1, row.crop_id))
+    print_table(
+        ["crop", "", "tier", "score", "why"],
+        [
+            [
+                row.crop_id,
+                row.part or "out",
+                row.tier,
+                row.score,
+                in_words(row.reason, row.reason_value, row.reason_limit),
+            ]
+            for row in ordered
+        ],
+        "crops",
+    )
+
+
+def _tell(report: Mapping[str, Any], rows: Sequence[CuratedCrop]) -> None:
+    from lora_assets.curation.reasons import FUNNEL, REASONS, in_words
 
     typer.echo(f"the dataset {_STATES[report['state']]}")
     for finding in report["findings"]:
         typer.echo(f"- {finding['words']}")
     left = [report["funnel"][stage] for stage in FUNNEL]
     shares = ["", "", *(f"{now / had:.0%}" if had else "" for had, now in pairwise(left[1:]))]
-    rows = [[stage.replace("_", " "), *told] for stage, *told in zip(FUNNEL, left, shares, strict=True)]
-    print_table(["stage", "left", "of the one before"], rows, "funnel")
+    stages = [[stage.replace("_", " "), *told] for stage, *told in zip(FUNNEL, left, shares, strict=True)]
+    print_table(["stage", "left", "of the one before"], stages, "funnel")
+    first = {row.reason: row for row in reversed(rows)}
     reasons = [
-        ["in" if REASONS[code].takes_in else "out", code, count, REASONS[code].words.format(value="...", limit="...")]
-        for code, count in report["reasons"].items()
-    ]
-    print_table(["", "reason", "crops", "meaning"], reasons, "why")
+        [
+            "in" if REASONS[code].takes_in else "out", code, count,
+            in_words(code, first[code].reason_value, first[code].reason_limit),
+        ]
+        for code, count in report["reasons"].items() if code in first
+    ]  # fmt: skip
+    print_table(["", "reason", "crops", "one of them"], reasons, "why (--crops tells of every crop)")
     cells = [[cell["framing"], cell["view"], cell["expression"], cell["crops"]] for cell in report["coverage"]]
     print_table(["framing", "view", "expression", "chosen"], cells, "coverage")
     repeats = ", ".join(f"{name} {value:g}" for name, value in report["repeats"].items())
-    typer.echo(f"parts: {report['parts']}; recommended repeats: {repeats or 'none'}; "
+    parts = ", ".join(f"{name} {count}" for name, count in report["parts"].items())
+    typer.echo(f"parts: {parts or 'none'}; recommended repeats: {repeats or 'none'}; "
                f"pictures an epoch: {report['pictures_an_epoch']:g}")  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from lora_assets.exports.caption_log import read_written, write_captions, writte
 from lora_assets.exports.caption_text import CaptionError
 from lora_assets.exports.captioning import MadeCaptions, make_captions
 from lora_assets.exports.making import MadeExports, make_exports, read_again
-from lora_assets.exports.pool import Pool, export_pool
+from lora_assets.exports.pool import export_pool
 from lora_assets.exports.preview import export_sheet
 from lora_assets.exports.settings import FORMATS, CaptionSettings, ExportSettings, caption_settings, export_settings
 from lora_assets.exports.tagging import named_tagger
@@ -26,6 +26,7 @@ from lora_assets.specs import SpecError, TrackerSpec, known_tracker_ids, read_tr
 from lora_assets.store import Store, atomic_write_bytes
 from lora_assets.tables import CropCaption, ExportReading, from_table
 from lora_assets.verdicts import CropPlace, tracker_places
+from lora_assets.verdicts.places import cell_datasets
 from lora_assets.vision.crops import encode_png
 
 _ROWS_SHOWN = 50
@@ -64,12 +65,13 @@ def export(
         "batch_size": batch_size, "mask_dilation": mask_dilation, "character": character,
     }  # fmt: skip
     given = {name: value for name, value in told.items() if value not in (None, "")}
+    own = export_settings(spec)
     try:
-        settings = dataclasses.replace(export_settings(spec), **given)
+        settings = dataclasses.replace(own, **given)
     except ValueError as error:
         raise SpecError(str(error)) from error
     captions = caption_settings(spec)
-    _, captioned = _make_captions(store, spec, captions, settings)
+    captioned = _make_captions(store, spec, captions, own, settings.character)
     made = make_exports(store, tracker, settings, captions, target)
     if as_json:
         told = {
@@ -84,11 +86,14 @@ def export(
 
 
 def _make_captions(
-    store: Store, spec: TrackerSpec, captions: CaptionSettings, settings: ExportSettings
-) -> tuple[Pool, MadeCaptions]:
+    store: Store, spec: TrackerSpec, captions: CaptionSettings, own: ExportSettings, character: str
+) -> MadeCaptions:
+    """Caption the crops of a character (as `own` has it, or another for once: then the others' captions stay)."""
     tagger, why_none = named_tagger(store.data, captions)
+    settings = dataclasses.replace(own, character=character)
     pool = export_pool(store, spec.id, settings)
-    return pool, make_captions(store, spec.id, pool, captions, settings, tagger, why_none)
+    for_once = character != own.character
+    return make_captions(store, spec.id, pool, captions, settings, tagger, why_none, keep_others=for_once)
 
 
 def _tell(made: MadeExports, captions: MadeCaptions) -> None:
@@ -132,7 +137,8 @@ def make(
     """Caption every crop that would be exported, and show the captions."""
     project = enter_project()
     spec = read_tracker(project.data, tracker)
-    _, made = _make_captions(Store(project.data), spec, caption_settings(spec), export_settings(spec))
+    own = export_settings(spec)
+    made = _make_captions(Store(project.data), spec, caption_settings(spec), own, own.character)
     rows = from_table(made.table.read(), CropCaption)
     if as_json:
         told = {"sources": made.sources, "notes": list(made.notes), "captions": [dataclasses.asdict(r) for r in rows]}
@@ -174,10 +180,11 @@ def set_(
 
 @caption_app.command(name="import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="JSONL or CSV with crop_id (or frame) and caption.")],
+    file: Annotated[Path, typer.Argument(help="JSONL or CSV with crop_id (or frame, with dataset) and caption.")],
     tracker: Annotated[str, typer.Option(help="The crops' tracker; none: any that has them.")] = "",
 ) -> None:
-    """Write many captions at once: all or none. A row of a frame counts for every crop of it."""
+    """Write many captions at once: all or none. A row of a frame counts for every crop of it; where several datasets
+    have a frame of that path, the row says which dataset."""
     path = file.expanduser().resolve()
     project = enter_project()
     store = Store(project.data)
@@ -186,15 +193,25 @@ def import_(
     own = read_own(path)
     places = _places(store, tracker)
     by_frame = _frames_of_places(store, places, tracker) if own.by_frame else {}
-    captions: list[tuple[CropPlace, str]] = []
-    unknown = sorted({crop for crop in own.by_crop if crop not in places} | (set(own.by_frame) - set(by_frame)))
+    own.check_frames(by_frame)
+    of_frame = {
+        (dataset, frame): [
+            place for name, here in by_frame.items() if dataset in ("", name) for place in here.get(frame, ())
+        ]
+        for dataset, frame in own.by_frame
+    }
+    unknown = sorted(
+        {crop for crop in own.by_crop if crop not in places}
+        | {frame for (_, frame), here in of_frame.items() if not here}
+    )
     if unknown:
         raise CaptionError(
             f"{path} names {len(unknown)} crops or frames that no tracker has ({', '.join(unknown[:3])}): nothing was "
             "taken"
         )
+    captions: list[tuple[CropPlace, str]] = []
     for frame, text in own.by_frame.items():
-        captions += [(place, text) for place in by_frame[frame] if place.crop_id not in own.by_crop]
+        captions += [(place, text) for place in of_frame[frame] if place.crop_id not in own.by_crop]
     captions += [(places[crop], text) for crop, text in own.by_crop.items()]
     typer.echo(f"{write_captions(project.data, captions)} captions taken")
 
@@ -211,18 +228,21 @@ def _places(store: Store, tracker: str) -> dict[str, CropPlace]:
     return {place.crop_id: place for name in _trackers(store, tracker) for place in tracker_places(store, name)}
 
 
-def _frames_of_places(store: Store, places: dict[str, CropPlace], tracker: str) -> dict[str, list[CropPlace]]:
-    """The crops of each frame, by the frame's path inside its dataset."""
+def _frames_of_places(
+    store: Store, places: dict[str, CropPlace], tracker: str
+) -> dict[str, dict[str, list[CropPlace]]]:
+    """The frames of each dataset by their paths inside it, with the crops of each (there may be none)."""
     by_frame: dict[tuple[str, str], list[CropPlace]] = defaultdict(list)
     for place in places.values():
         by_frame[place.dataset, place.frame_sha256].append(place)
-    found: dict[str, dict[str, CropPlace]] = defaultdict(dict)
+    found: dict[str, dict[str, dict[str, CropPlace]]] = defaultdict(lambda: defaultdict(dict))
     for name in _trackers(store, tracker):
-        for dataset in sorted({place.dataset for place in places.values()}):
+        for dataset in cell_datasets(store, name):
             table = store.frames_of(dataset, name)
             for row in table.read(["path", "sha256"]).to_pylist() if table else []:
-                found[row["path"]].update({place.crop_id: place for place in by_frame[dataset, row["sha256"]]})
-    return {path: list(here.values()) for path, here in found.items() if here}
+                here = {place.crop_id: place for place in by_frame.get((dataset, row["sha256"]), ())}
+                found[dataset][row["path"]].update(here)
+    return {name: {path: list(here.values()) for path, here in paths.items()} for name, paths in found.items()}
 
 
 def read_back_again(

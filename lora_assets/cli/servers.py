@@ -212,7 +212,14 @@ def serve(
     project = enter_project()
     link = dagster_url() if dagster_port == DAGSTER_PORT else f"http://{LOOPBACK}:{dagster_port}"
     try:
-        serve_pages(project.data, host, port, dagster_url=link, allowed_hosts=tuple(allow_host or ()))
+        serve_pages(
+            project.data,
+            host,
+            port,
+            dagster_url=link,
+            allowed_hosts=tuple(allow_host or ()),
+            ready=lambda address: typer.echo(f"tracker pages  {address}   (stop with Ctrl-C)"),
+        )
     except (GuardError, PasswordError, ServeError) as error:
         raise SpecError(str(error)) from error
 

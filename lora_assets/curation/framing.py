@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from lora_assets.identity.tracker_crops import TrackerCrop
+from lora_assets.identity.tracker_crops import TrackerCrop, Xyxy
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 UNKNOWN = "unknown"
 HEADS_SHOWN = {"face": 1.6, "bust": 3.0, "half": 4.7}
@@ -21,8 +21,9 @@ _INSIDE = 3.0
 _LEAST_WHOLE_HEADS = 2.2
 
 
-def framing_of(crop: TrackerCrop) -> str:
-    """face, bust, half or full; unknown without a head and without key points.
+def framing_of(crop: TrackerCrop, own_head: Xyxy | None) -> str:
+    """face, bust, half or full; unknown without a head and without key points. `own_head` is the head that the crop's
+    mask covers (Described.heads), in its pixels: another head of its window may be another figure's.
 
     Key points decide where they are sure: an ankle makes it full, a knee or hip half, a shoulder bust. Else the height
     below the head's top in heads; a short figure that ends inside the frame, and is not wider than high, is whole.
@@ -30,9 +31,9 @@ def framing_of(crop: TrackerCrop) -> str:
     pointed = _by_points(crop)
     if pointed:
         return pointed
-    if not crop.heads:
+    if own_head is None:
         return UNKNOWN
-    x1, y1, x2, y2 = crop.heads[0]
+    x1, y1, x2, y2 = own_head
     head = max(y2 - y1, 0.8 * (x2 - x1))
     height = crop.window[3] - crop.window[1]
     if head <= 0:

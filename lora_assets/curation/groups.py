@@ -14,13 +14,13 @@ import numpy as np
 
 from lora_assets.curation import duplicates
 from lora_assets.curation.duplicates import KINDS, LEADER, VARIANT, Looks, group_crops
-from lora_assets.identity import likeness, shots
-from lora_assets.identity.descriptions import describe_crops, find_shots
-from lora_assets.identity.tracker_crops import read_crops
+from lora_assets.identity import descriptions, shots
+from lora_assets.identity.descriptions import describe_crops, find_shots, unseen_crops, unseen_frames
+from lora_assets.identity.tracker_crops import TrackerCrops, read_crops
 from lora_assets.store import PublishedTable, Store, digest
 from lora_assets.tables import CropGroup, from_table, to_table
 
-CODE_VERSION = f"1.{duplicates.CODE_VERSION}.{likeness.CODE_VERSION}.{shots.CODE_VERSION}"
+CODE_VERSION = f"2.{duplicates.CODE_VERSION}.{descriptions.CODE_VERSION}.{shots.CODE_VERSION}"
 
 # A vetoed crop never leads one that is not: 1 is more than any score differs by.
 _VETO = 2.0
@@ -35,6 +35,11 @@ class MadeGroups:
     numbers: Mapping[str, float] = field(default_factory=dict)
 
 
+def wanted_version(crops: TrackerCrops) -> str:
+    """What `wanted` of the table's facts would be if it was made of these crops."""
+    return digest("crop_groups", CODE_VERSION, crops.version)
+
+
 def make_groups(store: Store, tracker: str) -> MadeGroups:
     """Group and publish the crops of a tracker, also of several datasets. Equal inputs change nothing.
 
@@ -44,7 +49,7 @@ def make_groups(store: Store, tracker: str) -> MadeGroups:
     path = store.table_path("crop_groups", tracker)
     with store.lock(f"crop_groups-{tracker}"):
         crops = read_crops(store, tracker)
-        wanted = digest("crop_groups", CODE_VERSION, crops.version)
+        wanted = wanted_version(crops)
         before = store.published(path)
         if before is not None and before.version == wanted:
             return MadeGroups(before, tuple(from_table(before.read(), CropGroup)), dict(before.facts["numbers"]))
@@ -64,8 +69,11 @@ def make_groups(store: Store, tracker: str) -> MadeGroups:
             for number, (crop, place) in enumerate(zip(crops.crops, places, strict=True))
         ]  # fmt: skip
         numbers = _numbers(rows, time.perf_counter() - began)
-        facts = {"tracker": tracker, "numbers": numbers}
-        table = store.publish(path, CropGroup, [to_table(rows, CropGroup)], wanted, facts)
+        facts = {"tracker": tracker, "numbers": numbers, "wanted": wanted}
+        # What could not be seen now is looked at again: the version is then not the wanted one.
+        unseen = [*unseen_crops(crops.crops, described), *unseen_frames(store, crops)]
+        version = digest(wanted, "again", unseen) if unseen else wanted
+        table = store.publish(path, CropGroup, [to_table(rows, CropGroup)], version, facts)
     return MadeGroups(table, tuple(rows), numbers)
 
 

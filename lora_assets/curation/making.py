@@ -17,16 +17,26 @@ import numpy as np
 from lora_assets.curation import choosing, framing, looks, reasons, splitting
 from lora_assets.curation.choosing import Candidates, Chosen, band_quotas, choose
 from lora_assets.curation.framing import framing_of, view_of
+from lora_assets.curation.groups import wanted_version
 from lora_assets.curation.looks import looks_of
 from lora_assets.curation.made import MadeDataset
-from lora_assets.curation.readiness import NO_CHARACTERS, NO_GROUPS, SAME_NAME, UNKNOWN_CHARACTER, Finding, report_of
+from lora_assets.curation.readiness import (
+    NO_CHARACTERS,
+    NO_GROUPS,
+    SAME_NAME,
+    STALE_GROUPS,
+    UNKNOWN_CHARACTER,
+    Finding,
+    report_of,
+)
 from lora_assets.curation.settings import AUTO, FRAMINGS, QUALITY, RULES, STRATIFIED, CurateSettings
 from lora_assets.curation.splitting import TRAIN, split_parts
-from lora_assets.identity import shots
-from lora_assets.identity.descriptions import Described, describe_crops, find_mixed
+from lora_assets.identity import descriptions, shots
+from lora_assets.identity.descriptions import Described, describe_crops, find_mixed, unseen_crops, unseen_frames
 from lora_assets.identity.registry import same_name
 from lora_assets.identity.tracker_crops import TrackerCrop, TrackerCrops, read_crops
 from lora_assets.judge.making import judge_tracker, read_judge
+from lora_assets.judge.renewal import CURATED, note_row
 from lora_assets.store import Store, digest
 from lora_assets.tables import CharacterCrop, CropGroup, CuratedCrop, from_table, to_table
 from lora_assets.verdicts import match_verdicts, open_log, tracker_places
@@ -35,7 +45,8 @@ from lora_assets.verdicts.record import BAD, EXCLUDE, GOOD
 from lora_assets.vision.score import ScoreSettings
 
 CODE_VERSION = ".".join(
-    ("1", choosing.CODE_VERSION, framing.CODE_VERSION, looks.CODE_VERSION, splitting.CODE_VERSION, shots.CODE_VERSION)
+    ("2", choosing.CODE_VERSION, framing.CODE_VERSION, looks.CODE_VERSION, splitting.CODE_VERSION,
+     descriptions.CODE_VERSION, shots.CODE_VERSION)
 )  # fmt: skip
 
 _TIER_STARTS = {"high": ScoreSettings().high, "medium": ScoreSettings().medium, "low": 0.0}
@@ -63,12 +74,14 @@ def make_curated(store: Store, tracker: str, settings: CurateSettings = CurateSe
     began = time.perf_counter()
     path = store.table_path("curated_dataset", tracker)
     with store.lock(f"curated_dataset-{tracker}"):
+        log_row = _last_row(store)
         crops = read_crops(store, tracker)
         known = _read_known(store, tracker, crops, settings)
         wanted = digest("curated_dataset", CODE_VERSION, crops.version, known.version, _plain(settings))
         before = store.published(path)
         if before is not None and before.version == wanted:
             rows = tuple(from_table(before.read(), CuratedCrop))
+            note_row(store, tracker, log_row, CURATED)
             return MadeDataset(before, rows, before.facts["report"], float(before.facts["seconds"]))
         described = describe_crops(store, crops.crops)
         rows = _curate(crops, described, find_mixed(store, crops), known, settings)
@@ -78,7 +91,11 @@ def make_curated(store: Store, tracker: str, settings: CurateSettings = CurateSe
         report = report_of(rows, crops.frames, settings, vetoed, findings, quotas)
         seconds = time.perf_counter() - began
         facts = {"tracker": tracker, "report": report, "settings": _plain(settings), "seconds": seconds}
-        table = store.publish(path, CuratedCrop, [to_table(rows, CuratedCrop)], wanted, facts)
+        # What could not be seen now is looked at again: the version is then not the wanted one.
+        unseen = [*unseen_crops(crops.crops, described), *unseen_frames(store, crops)]
+        version = digest(wanted, "again", unseen) if unseen else wanted
+        table = store.publish(path, CuratedCrop, [to_table(rows, CuratedCrop)], version, facts)
+        note_row(store, tracker, log_row, CURATED)
     return MadeDataset(table, tuple(rows), report, seconds)
 
 
@@ -99,6 +116,8 @@ def _read_known(store: Store, tracker: str, crops: TrackerCrops, settings: Curat
     quality: dict[str, float] = {}
     if (table := tables["crop_groups"]) is not None:
         groups = {row.crop_id: row for row in from_table(table.read(), CropGroup)}
+        if table.facts.get("wanted") != wanted_version(crops):
+            findings.append(Finding(STALE_GROUPS))
     elif crops.crops:
         findings.append(Finding(NO_GROUPS))
     if (table := tables["characters"]) is not None:
@@ -117,6 +136,13 @@ def _read_known(store: Store, tracker: str, crops: TrackerCrops, settings: Curat
     verdicts = _verdicts(store, tracker)
     versions.append(sorted(verdicts.items()))
     return _Known(groups, characters, quality, p_good, verdicts, tuple(findings), digest(versions))
+
+
+def _last_row(store: Store) -> int:
+    if not log_path(store.data).exists():
+        return 0
+    with open_log(store.data) as log:
+        return log.last_row()
 
 
 def _verdicts(store: Store, tracker: str) -> dict[str, str]:
@@ -153,7 +179,7 @@ def _curate(
     crops: TrackerCrops, described: Described, mixed: set[tuple[str, int]], known: _Known, settings: CurateSettings
 ) -> list[CuratedCrop]:
     scores, sources = _scores(crops.crops, known, settings)
-    framings = [framing_of(crop) for crop in crops.crops]
+    framings = [framing_of(crop, head) for crop, head in zip(crops.crops, described.heads, strict=True)]
     views = [view_of(crop) for crop in crops.crops]
     refused = {
         place: told
@@ -180,7 +206,8 @@ def _curate(
     taken = [place for place in range(len(crops.crops)) if outcome[place].taken]
     parts = dict(zip(taken, split_parts(
         [_shot(known, crops.crops[place]) for place in taken], [_group(known, crops.crops[place]) for place in taken],
-        settings.validation, settings.seed), strict=True))  # fmt: skip
+        settings.validation, settings.seed, [crops.crops[place].frame_sha256 for place in taken],
+    ), strict=True))  # fmt: skip
     repeats = _repeats([framings[place] for place in taken if parts[place] == TRAIN], settings)
     return [
         _row(crop, known, outcome[place], parts.get(place, ""), _repeat(parts.get(place, ""), framings[place], repeats),

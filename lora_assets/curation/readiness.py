@@ -27,7 +27,7 @@ TOO_FEW, UNDER_TARGET, SHORT_BAND, NO_VALIDATION = "too_few", "under_target", "s
 FRAMING_MISSING, ONE_SHOT, MIXED, RULES_ONLY, VETO_OVERRULED = (
     "framing_missing", "one_shot", "mixed_characters", "rules_only", "veto_overruled",
 )  # fmt: skip
-NO_GROUPS, NO_CHARACTERS = "no_groups", "no_characters"
+NO_GROUPS, NO_CHARACTERS, STALE_GROUPS = "no_groups", "no_characters", "stale_groups"
 BLOCKING = (NO_CROPS, NOTHING_CHOSEN, UNKNOWN_CHARACTER, SAME_NAME, TOO_FEW)
 
 _MOST_OF_ONE_SHOT = 0.5
@@ -48,6 +48,7 @@ WORDS = {
     VETO_OVERRULED: "{value} chosen crops have a veto that a person overruled",
     NO_GROUPS: "crop_groups is not made: nothing is known of duplicates and shots",
     NO_CHARACTERS: "characters is not made: nothing is known of who is shown",
+    STALE_GROUPS: "crop_groups is older than the crops: make it anew, new crops have no shot and no duplicates yet",
 }
 """What a finding says, with places for {name}, {value} and {limit}."""
 

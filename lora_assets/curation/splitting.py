@@ -1,4 +1,4 @@
-"""A validation part that shares no shot and no group of alike crops with the training part.
+"""A validation part that shares no shot, no group of alike crops and no frame with the training part.
 
 What belongs elsewhere: which crops are chosen (choosing).
 """
@@ -9,13 +9,16 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 TRAIN, VALIDATION = "train", "validation"
 
 
-def split_parts(shots: Sequence[str], groups: Sequence[str], share: float, seed: int) -> list[str]:
-    """The part of each chosen crop. Crops that share a shot or a group, directly or through others, stay together.
+def split_parts(
+    shots: Sequence[str], groups: Sequence[str], share: float, seed: int, frames: Sequence[str] | None = None
+) -> list[str]:
+    """The part of each chosen crop. Crops that share a shot, a group or a frame (its hash), directly or through others,
+    stay together. Without `frames` the shots have to hold them: crops of one frame, of one shot.
 
     Pieces go to validation in an order drawn by `seed` while they fit into `share` of all; at least one piece stays for
     training. Equal input gives equal parts.
@@ -29,8 +32,9 @@ def split_parts(shots: Sequence[str], groups: Sequence[str], share: float, seed:
         return place
 
     first: dict[tuple[str, str], int] = {}
-    for place, (shot, group) in enumerate(zip(shots, groups, strict=True)):
-        for key in (("shot", shot), ("group", group)):
+    columns = {"shot": shots, "group": groups, **({} if frames is None else {"frame": frames})}
+    for place in range(len(shots)):
+        for key in ((name, column[place]) for name, column in columns.items()):
             known = first.setdefault(key, place)
             one, other = sorted((root(known), root(place)))
             parent[other] = one

@@ -3,14 +3,16 @@
     {"crop_id": "...", "caption": "..."}     of one crop
     {"frame": "a/b.png", "caption": "..."}   of every crop of a frame, by its path inside the dataset's folder
 
-A CSV has the columns crop_id or frame, and caption. A row of a crop wins over one of its frame, and that over the .txt.
+Where several datasets have a frame of that path, "dataset" says which. A CSV has the columns crop_id or frame, caption,
+and dataset where it is needed. A row of a crop wins over one of its frame, and that over the .txt.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -20,14 +22,32 @@ from lora_assets.exports.pool import ExportCrop
 _TOLD = 5
 _MOST_BYTES = 64_000
 
+# Labels of a detector (YOLO) lie beside pictures under the same name as captions do.
+_NUMBERS = re.compile(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?(?:\s+[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)+")
+_NO_CAPTIONS_BESIDE = "set [caption] beside = false if the .txt files beside the frames are no captions"
+
 
 @dataclass(frozen=True, slots=True)
 class OwnCaptions:
-    """The captions of one file, by crop id and by the frame's path."""
+    """The captions of one file, by crop id, and by dataset ("": the row names none) and the frame's path."""
 
     file: Path
     by_crop: dict[str, str] = field(default_factory=dict)
-    by_frame: dict[str, str] = field(default_factory=dict)
+    by_frame: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def check_frames(self, frames: Mapping[str, Container[str]]) -> None:
+        """Raise CaptionError when a row names a frame that several datasets have, and not which. frames: paths by
+        dataset."""
+        clashes = []
+        for dataset, path in self.by_frame:
+            having = [] if dataset else sorted(name for name, paths in frames.items() if path in paths)
+            if len(having) > 1:
+                clashes.append(f"{path} (in {', '.join(having)})")
+        if clashes:
+            raise CaptionError(
+                f"{self.file} names {len(clashes)} frames that several datasets have ({'; '.join(clashes[:3])}): add "
+                '"dataset" to these rows (in a CSV: a column dataset)'
+            )
 
 
 def own_file(data: Path, dataset: str, named: str) -> Path | None:
@@ -50,14 +70,15 @@ def read_own(path: Path) -> OwnCaptions:
     own = OwnCaptions(path)
     faults: list[str] = []
     for number, row in _rows(path):
-        crop, frame, text = (str(row.get(name) or "").strip() for name in ("crop_id", "frame", "caption"))
+        names = ("crop_id", "frame", "caption", "dataset")
+        crop, frame, text, dataset = (str(row.get(name) or "").strip() for name in names)
         fault = fault_of_line(text) if crop or frame else "it names neither crop_id nor frame"
         if fault:
             faults.append(f"line {number}: {fault}")
         elif crop:
             own.by_crop[crop] = text
         else:
-            own.by_frame[str(PurePosixPath(frame.replace("\\", "/")))] = text
+            own.by_frame[dataset, str(PurePosixPath(frame.replace("\\", "/")))] = text
     if faults:
         more = f" and {len(faults) - _TOLD} more" if len(faults) > _TOLD else ""
         raise CaptionError(f"{path}: {'; '.join(faults[:_TOLD])}{more}: mend them")
@@ -92,7 +113,8 @@ def _rows(path: Path) -> Iterable[tuple[int, dict[str, object]]]:
 def beside_frame(crop: ExportCrop) -> tuple[str, Path] | None:
     """The .txt beside a crop's frame (the picture's name with .txt for its ending), and its path; None without one.
 
-    Raises CaptionError when it holds more than one line or is no UTF-8 text.
+    Lines of numbers are a detector's labels and no caption. Raises CaptionError when it holds more than one line or is
+    no UTF-8 text.
     """
     for name in crop.files:
         path = (crop.folder / name).with_suffix(".txt")
@@ -101,11 +123,13 @@ def beside_frame(crop: ExportCrop) -> tuple[str, Path] | None:
         try:
             text = path.read_text(encoding="utf-8-sig").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise CaptionError(f"{path} cannot be read as UTF-8 text ({error}): save it as UTF-8") from error
-        if not text:
+            raise CaptionError(
+                f"{path} cannot be read as UTF-8 text ({error}): save it as UTF-8, or {_NO_CAPTIONS_BESIDE}"
+            ) from error
+        if not text or all(_NUMBERS.fullmatch(line.strip()) for line in text.splitlines() if line.strip()):
             continue
         if fault := fault_of_line(text):
-            raise CaptionError(f"{path}: {fault}")
+            raise CaptionError(f"{path}: {fault}, or {_NO_CAPTIONS_BESIDE}")
         return text, path
     return None
 
@@ -116,8 +140,9 @@ def own_caption(crop: ExportCrop, own: OwnCaptions | None, *, beside: bool) -> t
         if crop.crop_id in own.by_crop:
             return own.by_crop[crop.crop_id], own.file.name
         for name in crop.files:
-            if name in own.by_frame:
-                return own.by_frame[name], own.file.name
+            for dataset in (crop.dataset, ""):
+                if (dataset, name) in own.by_frame:
+                    return own.by_frame[dataset, name], own.file.name
     if beside:
         found = beside_frame(crop)
         if found is not None:

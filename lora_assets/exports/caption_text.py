@@ -33,15 +33,29 @@ class ChosenTags:
 
 
 def check_template(template: object) -> None:
-    """Raise ValueError for a template that is no text on one line or that names an unknown place."""
+    """Raise ValueError for a template that is no text on one line, names an unknown place, or has the trigger inside a
+    sentence: trainers pin the first part between commas (keep_tokens), which is then the trigger alone."""
     if not isinstance(template, str) or not template.strip() or fault_of_line(template):
         raise ValueError(f"template must be a text on one line, not {template!r}")
     try:
-        named = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+        fields = [(text, name) for text, name, _, _ in string.Formatter().parse(template)]
     except ValueError as error:
         raise ValueError(f"template {template!r}: {error}; write {{{{ for a brace of its own") from error
-    if unknown := sorted(set(named) - set(PLACES)):
+    if unknown := sorted({name for _, name in fields if name is not None} - set(PLACES)):
         raise ValueError(f"template names {', '.join(unknown) or 'an empty place'}; known: {', '.join(PLACES)}")
+    if any(name == "trigger" and not _stands_alone(fields, index) for index, (_, name) in enumerate(fields)):
+        raise ValueError(
+            f"template {template!r} has {{trigger}} inside a sentence, and trainers keep the first part in its place: "
+            "write it as a part of its own, such as '{trigger}, a photo of a {class_word}, {tags}'"
+        )
+
+
+def _stands_alone(fields: Sequence[tuple[str, str | None]], index: int) -> bool:
+    """True when a place of a template has nothing beside it up to the commas. fields: the text before each place."""
+    before = fields[index][0].rstrip()
+    after, following = fields[index + 1] if index + 1 < len(fields) else ("", None)
+    begins = before.endswith(",") or (not before and index == 0)
+    return begins and (after.lstrip().startswith(",") or (not after.strip() and following is None))
 
 
 def fault_of_line(text: str) -> str:
@@ -120,7 +134,7 @@ def render_caption(template: str, values: Mapping[str, str], trigger: str) -> st
     """The caption of a template: parts between commas, empty ones and those that came before left out, the trigger
     first. May be empty when everything in it is."""
     text = template.format_map({place: values.get(place, "") for place in PLACES} | {"trigger": trigger})
-    return with_trigger(joined_parts(text), trigger)
+    return _trigger_first(joined_parts(text), trigger)
 
 
 def joined_parts(text: str) -> str:
@@ -130,15 +144,21 @@ def joined_parts(text: str) -> str:
 
 
 def with_trigger(caption: str, trigger: str) -> str:
-    """A caption that begins with the trigger: it is moved to the front where it is a part of its own, and put there
+    """A person's caption with the trigger: it is moved to the front where it is a part of its own, and put there
     where it is missing. A caption that names it inside a sentence is left as it is."""
+    parts = [part.strip() for part in caption.split(",")]
+    if trigger and trigger not in parts and re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", caption):
+        return caption
+    return _trigger_first(caption, trigger)
+
+
+def _trigger_first(caption: str, trigger: str) -> str:
+    """A caption whose first part is the trigger, which is no other part of it."""
     if not trigger:
         return caption
     parts = [part.strip() for part in caption.split(",")]
-    if trigger in parts:
-        if parts[0] == trigger:
-            return caption
-        return ", ".join([trigger, *(part for part in parts if part and part != trigger)])
-    if re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", caption):
+    if parts[0] == trigger:
         return caption
+    if trigger in parts:
+        return ", ".join([trigger, *(part for part in parts if part and part != trigger)])
     return f"{trigger}, {caption}" if caption else trigger

@@ -1,14 +1,17 @@
 """The table `captions` of a tracker: for every crop that is exported its caption, and where that is from.
 
-A person's words win, then files of one's own, then the template with the tagger's tags. Tags are kept on a shelf by
-crop and by what made them (the tagger's content, what it looked at), so that a crop is tagged once; thresholds, pruning
-and templates are applied afterwards and cost nothing. The tagger itself is handed in: this module opens no network.
+A person's words win, then files of one's own, then the template with the tagger's tags. An export takes the tags alone
+from the table: a person's words are read anew, so that none is lost where the table is older than they are. Tags are
+kept on a shelf by crop and by what made them (the tagger's content, what it looked at), so that a crop is tagged once;
+thresholds, pruning and templates are applied afterwards and cost nothing. The tagger itself is handed in: this module
+opens no network.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +28,7 @@ from lora_assets.exports.tag_lists import FRAMING_WORDS
 from lora_assets.store import PublishedTable, Store, digest
 from lora_assets.tables import CropCaption, CropTags, from_table, to_table
 from lora_assets.verdicts import tracker_places
+from lora_assets.verdicts.places import cell_datasets
 from lora_assets.vision.images import ImageRefused
 
 CODE_VERSION = "1"
@@ -87,11 +91,15 @@ def make_captions(
     tagger: NamedTagger | None,
     why_no_tagger: str = "",
     listen: Callable[[int, int], None] | None = None,
+    *,
+    keep_others: bool = False,
 ) -> MadeCaptions:
     """Caption every crop of the pool and publish the table. Without a tagger captions are made of templates, and that
-    is said. Raises CaptionError for files of one's own that cannot be used."""
-    own = {dataset: _own_of(store, dataset, settings) for dataset in sorted({crop.dataset for crop in pool.crops})}
-    written = written_for(read_written(store.data), tracker_places(store, tracker))
+    is said. keep_others: the pool is a part of the tracker's crops only, so the rows of others stay in the table.
+
+    Raises CaptionError for files of one's own that cannot be used.
+    """
+    own, written = _persons_words(store, tracker, pool.crops, settings)
     notes = [why_no_tagger] if tagger is None and why_no_tagger else []
     tags, tagged, refused = _tags_of(store, pool.crops, settings, tagger, listen)
     notes += refused[:5]
@@ -104,15 +112,36 @@ def make_captions(
     if lost:
         notes.append(f"files of captions name {len(lost)} crops that are not exported ({', '.join(lost[:3])})")
     sources = {name: sum(row.source == name for row in rows) for name in (WRITTEN, FILE, TAGS, TEMPLATE)}
-    told = [dataclasses.asdict(row) for row in rows]
-    version = digest(CODE_VERSION, told)
     facts = {
         "settings": dataclasses.asdict(settings), "tagger": tagger.name if tagger else "", "sources": sources,
         "notes": notes, "trigger": export.trigger_for(tracker),
     }  # fmt: skip
     path = store.table_path("captions", tracker)
-    table = store.publish(path, CropCaption, [to_table(rows, CropCaption)], version, facts)
+    with store.lock(f"captions-{tracker}"):
+        before = store.published(path) if keep_others else None
+        if before is not None:
+            own_ids = {row.crop_id for row in rows}
+            rows += [row for row in from_table(before.read(), CropCaption) if row.crop_id not in own_ids]
+        version = digest(CODE_VERSION, [dataclasses.asdict(row) for row in rows])
+        table = store.publish(path, CropCaption, [to_table(rows, CropCaption)], version, facts)
     return MadeCaptions(table, sources, tagged, tuple(notes))
+
+
+def _persons_words(
+    store: Store, tracker: str, crops: Sequence[ExportCrop], settings: CaptionSettings
+) -> tuple[dict[str, OwnCaptions | None], dict[str, str]]:
+    """The files of one's own by dataset, and what a person wrote of single crops, by crop id. Raises CaptionError."""
+    own = {dataset: _own_of(store, dataset, settings) for dataset in sorted({crop.dataset for crop in crops})}
+    named = next((one for one in own.values() if one is not None), None) if settings.own else None
+    if named is not None and named.by_frame:
+        named.check_frames({dataset: _paths_of(store, dataset, tracker) for dataset in cell_datasets(store, tracker)})
+    log = read_written(store.data)
+    return own, written_for(log, tracker_places(store, tracker)) if log else {}
+
+
+def _paths_of(store: Store, dataset: str, tracker: str) -> set[str]:
+    frames = store.frames_of(dataset, tracker)
+    return set(frames.read(["path"]).column("path").to_pylist()) if frames else set()
 
 
 def _own_of(store: Store, dataset: str, settings: CaptionSettings) -> OwnCaptions | None:
@@ -158,21 +187,21 @@ def _choose(tags: CropTags | None, settings: CaptionSettings) -> ChosenTags:
 
 
 def caption_of(
-    row: CropCaption | None,
+    row: CropCaption,
     crop: ExportCrop,
     settings: CaptionSettings,
     export: ExportSettings,
     trigger: str,
 ) -> str:
-    """The caption of a crop for a trigger, from its row of the table (None: not captioned yet, so the template alone).
+    """The caption of a crop for a trigger, from its row.
 
     A person's words are kept, with the trigger put in front where they do not name it. Empty when nothing is known.
     """
-    if row is not None and row.source in (WRITTEN, FILE):
+    if row.source in (WRITTEN, FILE):
         return with_trigger(row.caption, trigger)
     values = {
         "class_word": export.class_word,
-        "tags": ", ".join(row.tags) if row else "",
+        "tags": ", ".join(row.tags),
         "framing": FRAMING_WORDS.get(crop.framing, ""),
         "view": written_tag(crop.view),
         "expression": written_tag(crop.expression),
@@ -183,18 +212,53 @@ def caption_of(
     return render_caption(settings.template, values, trigger)
 
 
+@dataclass(frozen=True, slots=True)
+class CaptionsToExport:
+    """Captions by crop id; the version of the table that their tags are from ("": there is none); what a person should
+    know, in words."""
+
+    texts: dict[str, str]
+    version: str
+    notes: tuple[str, ...]
+
+
 def captions_for(
-    store: Store, tracker: str, crops: Iterable[ExportCrop], settings: CaptionSettings, export: ExportSettings
-) -> tuple[dict[str, str], str]:
-    """The captions to export by crop id, for the export's own trigger, and the version of the table that they are from
-    ("" where there is none: templates only)."""
+    store: Store, tracker: str, crops: Sequence[ExportCrop], settings: CaptionSettings, export: ExportSettings
+) -> CaptionsToExport:
+    """The captions to export, for the export's own trigger: a person's words as they are now, else the template with
+    the tags of the table. Raises CaptionError for files of one's own that cannot be used."""
+    own, written = _persons_words(store, tracker, crops, settings)
     table = store.published(store.table_path("captions", tracker))
-    rows: Mapping[str, CropCaption] = {}
-    if table is not None:
-        rows = {row.crop_id: row for row in from_table(table.read(), CropCaption)}
+    rows = {row.crop_id: row for row in from_table(table.read(), CropCaption)} if table else {}
     trigger = export.trigger_for(tracker)
-    found = {crop.crop_id: caption_of(rows.get(crop.crop_id), crop, settings, export, trigger) for crop in crops}
-    return found, table.version if table else ""
+    texts: dict[str, str] = {}
+    untagged: list[str] = []
+    for crop in crops:
+        now = _caption(crop, own[crop.dataset], written.get(crop.crop_id), None, settings, None)
+        row = rows.get(crop.crop_id)
+        if now.source == TEMPLATE and row is not None:
+            now = dataclasses.replace(now, tags=row.tags)
+        elif now.source == TEMPLATE:
+            untagged.append(crop.crop_id)
+        texts[crop.crop_id] = caption_of(now, crop, settings, export, trigger)
+    return CaptionsToExport(texts, table.version if table else "", tuple(_table_notes(table, untagged, settings)))
+
+
+def _table_notes(table: PublishedTable | None, untagged: Sequence[str], settings: CaptionSettings) -> list[str]:
+    """What a person should know of the table of captions that an export takes its tags from."""
+    make = "lora-assets caption make"
+    if table is None:
+        return [f"there is no table of captions yet, so captions that nobody wrote have no tags: {make}"]
+    notes = []
+    if untagged:
+        told = ", ".join(untagged[:3])
+        notes.append(f"{len(untagged)} crops ({told}) are not in the table of captions, so theirs have no tags: {make}")
+    applied_here = ("template", "own", "beside")
+    asked = json.loads(json.dumps(dataclasses.asdict(settings)))
+    made_with = table.facts.get("settings", {})
+    if changed := sorted(name for name in asked if name not in applied_here and made_with.get(name) != asked[name]):
+        notes.append(f"[caption] {', '.join(changed)} changed after the tags of the table of captions: {make}")
+    return notes
 
 
 # --- tags ------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """A tracker's exports: crops become records, records become folders, each of which its trainer's rules read back.
 
 An export whose inputs have not changed and whose files are whole is left as it is. The table `exports` holds one row
-per format, also when nothing could be exported: the reason is then in its problems.
+per format that lies in the tracker's own folder, also when nothing could be exported: the reason is then in its
+problems.
 """
 
 from __future__ import annotations
@@ -18,26 +19,27 @@ from lora_assets.curation.splitting import TRAIN
 from lora_assets.exports import captioning, pixels
 from lora_assets.exports.captioning import captions_for
 from lora_assets.exports.manifest import Manifest, file_hashes, meant_all, read_manifest, write_manifest
-from lora_assets.exports.place import check_place, replaced_whole, scratch_beside
+from lora_assets.exports.place import MANIFEST, check_place, replaced_whole, scratch_beside
 from lora_assets.exports.pool import Pool, export_pool
 from lora_assets.exports.reading import READERS, read_back
 from lora_assets.exports.records import ExportRecord, ExportRefused, LeftOut, check_captions, make_records
-from lora_assets.exports.settings import CaptionSettings, ExportSettings
+from lora_assets.exports.settings import FORMATS, CaptionSettings, ExportSettings
 from lora_assets.exports.writing import WRITERS, Target
 from lora_assets.store import PublishedTable, Store, digest
 from lora_assets.tables import ExportReading, from_table, to_table
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 _SCRATCH = "pictures"
 
 
 @dataclass(frozen=True, slots=True)
 class MadeExports:
-    """What an export did: one reading per format, which were left as they were, and the published table."""
+    """What an export did: one reading per format, which were left as they were, and the published table (None for an
+    export to another folder than the tracker's own)."""
 
     readings: tuple[ExportReading, ...]
     reused: tuple[str, ...]
-    table: PublishedTable
+    table: PublishedTable | None
     source: str
     notes: tuple[str, ...]
 
@@ -83,22 +85,23 @@ def make_exports(
     """
     root = (out or default_place(store.data, tracker)).expanduser().absolute()
     with ExitStack() as locks:
+        # The pictures of all formats are drawn once, in one scratch folder of the root.
+        locks.enter_context(store.lock(f"export-{digest(str(root))}"))
         for name in sorted(set(settings.formats)):  # in one order, so that two exports never wait for each other
             locks.enter_context(store.lock(f"export-{digest(str(root / name))}"))
         pool = export_pool(store, tracker, settings)
-        texts, captions_version = captions_for(store, tracker, pool.crops, captions, settings)
         if not pool.crops:
             return _nothing(store, tracker, settings, root, pool)
+        captioned = captions_for(store, tracker, pool.crops, captions, settings)
+        texts = captioned.texts
         check_captions(pool.crops, texts)
         if all(crop.part != TRAIN for crop in pool.crops):
             raise ExportRefused("every chosen crop is in the validation part, none is left to train with: curate anew")
         for name in settings.formats:
             check_place(root / name, _known_files(root / name))
-        notes = [*pool.notes, *_shared_trigger(store, tracker, settings)]
-        if not captions_version:
-            notes.append("there is no table of captions yet, so the template alone made them: lora-assets caption make")
-        versions = {**pool.versions, **({"captions": captions_version} if captions_version else {})}
-        inputs = _inputs(tracker, pool, texts, settings)
+        notes = [*pool.notes, *captioned.notes]
+        versions = {**pool.versions, **({"captions": captioned.version} if captioned.version else {})}
+        inputs = _inputs(tracker, pool, texts, settings, notes)
         wanted = {name: _of_format(inputs, name, root, settings) for name in settings.formats}
         fresh = [name for name in wanted if not _is_whole(root / name, wanted[name])]
         if fresh:
@@ -106,13 +109,25 @@ def make_exports(
             _write(told, texts, root, fresh)
         readings = tuple(read_back(root / name, name, READERS[name]) for name in settings.formats)
         reused = tuple(name for name in settings.formats if name not in fresh)
+        # Other trackers' exports are told of, but are none of what this one is made of.
+        notes += _shared_trigger(store, tracker, settings)
         return MadeExports(readings, reused, _publish(store, tracker, readings, root), pool.source, tuple(notes))
 
 
 def read_exports(store: Store, tracker: str) -> list[ExportReading]:
-    """The readings of a tracker's last exports; empty before the first."""
+    """The readings of a tracker's last exports, one per format; empty before the first."""
     table = store.published(store.table_path("exports", tracker))
     return from_table(table.read(), ExportReading) if table else []
+
+
+def read_now(store: Store, tracker: str, name: str) -> ExportReading | None:
+    """A tracker's export of one format as it lies there now; the last reading when that made nothing and said why; None
+    when there is neither. Raises StoreError when what lies there is no export of this format."""
+    last = next((reading for reading in read_exports(store, tracker) if reading.format == name), None)
+    if last is not None and not last.version:
+        return last
+    folder = default_place(store.data, tracker) / name
+    return read_back(folder, name, READERS[name]) if read_manifest(folder) else None
 
 
 def read_again(folder: Path) -> ExportReading:
@@ -141,7 +156,7 @@ def _known_files(folder: Path) -> set[str] | None:
     return set(manifest.files) if manifest else None
 
 
-def _inputs(tracker: str, pool: Pool, texts: dict[str, str], settings: ExportSettings) -> str:
+def _inputs(tracker: str, pool: Pool, texts: dict[str, str], settings: ExportSettings, notes: Sequence[str]) -> str:
     """The digest of everything that can change an export, less its place."""
     told = dataclasses.asdict(settings)
     told.pop("formats")
@@ -150,7 +165,7 @@ def _inputs(tracker: str, pool: Pool, texts: dict[str, str], settings: ExportSet
          [[d.label, d.x1, d.y1, d.x2, d.y2, d.confidence] for d in crop.detections]]
         for crop in pool.crops
     ]  # fmt: skip
-    return digest(CODE_VERSION, pixels.CODE_VERSION, captioning.CODE_VERSION, tracker, told, crops)
+    return digest(CODE_VERSION, pixels.CODE_VERSION, captioning.CODE_VERSION, tracker, told, crops, list(notes))
 
 
 def _place(root: Path, name: str, settings: ExportSettings) -> str:
@@ -261,8 +276,18 @@ def _nothing(store: Store, tracker: str, settings: ExportSettings, root: Path, p
     return MadeExports(readings, (), _publish(store, tracker, readings, root), pool.source, pool.notes)
 
 
-def _publish(store: Store, tracker: str, readings: Sequence[ExportReading], root: Path) -> PublishedTable:
-    version = digest([dataclasses.asdict(reading) for reading in readings])
-    facts = {"root": str(root), "triggers": sorted({reading.trigger for reading in readings})}
-    path = store.table_path("exports", tracker)
-    return store.publish(path, ExportReading, [to_table(readings, ExportReading)], version, facts)
+def _publish(store: Store, tracker: str, readings: Sequence[ExportReading], root: Path) -> PublishedTable | None:
+    """Put the readings in the table in place of those of the same formats; other formats keep theirs while they lie
+    there. An export to another folder is none of the table's."""
+    if root.resolve() != default_place(store.data, tracker).resolve():
+        return None
+    with store.lock(f"exports-{tracker}"):
+        made = {reading.format: reading for reading in readings}
+        for reading in read_exports(store, tracker):
+            if reading.format not in made and (root / reading.format / MANIFEST).is_file():
+                made[reading.format] = reading
+        rows = [made[name] for name in sorted(made, key=FORMATS.index)]
+        version = digest([dataclasses.asdict(row) for row in rows])
+        facts = {"root": str(root), "triggers": sorted({row.trigger for row in rows})}
+        path = store.table_path("exports", tracker)
+        return store.publish(path, ExportReading, [to_table(rows, ExportReading)], version, facts)

@@ -28,16 +28,25 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _CACHE_FILES = (".npz", ".aitk_size.json", ".cache")
 _CACHE_FOLDERS = ("cache", "_latent_cache", "_t_e_cache", "_clip_vision_cache", "__pycache__")
 
+# What file managers leave in every folder that somebody looks at, in small letters; no trainer reads it.
+_SYSTEM_FILES = (".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", ".localized")
+
 
 def is_trainer_cache(path: Path) -> bool:
     """True for a file, by its path inside an export, that a trainer made for itself."""
     return path.name.endswith(_CACHE_FILES) or any(part in _CACHE_FOLDERS for part in path.parts[:-1])
 
 
+def is_system_file(path: Path) -> bool:
+    """True for a file that a file manager made for itself, such as .DS_Store."""
+    return path.name.lower() in _SYSTEM_FILES
+
+
 def files_in(folder: Path) -> list[Path]:
-    """All files of a folder as paths inside it, sorted, without trainers' caches. Links count as files."""
+    """All files of a folder as paths inside it, sorted, without trainers' caches and file managers' own files. Links
+    count as files."""
     found = [path.relative_to(folder) for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
-    return sorted(path for path in found if not is_trainer_cache(path))
+    return sorted(path for path in found if not is_trainer_cache(path) and not is_system_file(path))
 
 
 def check_place(folder: Path, known: set[str] | None) -> None:

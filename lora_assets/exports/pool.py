@@ -14,6 +14,7 @@ from typing import Any
 
 from lora_assets.curation.splitting import TRAIN, VALIDATION, split_parts
 from lora_assets.exports.settings import ExportSettings
+from lora_assets.identity.registry import same_name
 from lora_assets.specs import SpecError, list_datasets
 from lora_assets.store import PublishedTable, Store, StoreError, digest
 from lora_assets.tables import CropGroup, CuratedCrop, Detection, Mask, ScoredCrop, from_table
@@ -124,20 +125,10 @@ def _why_empty(source: str, datasets: list[str], curated: PublishedTable | None,
 
 def _curated_choice(table: PublishedTable, settings: ExportSettings) -> tuple[dict[str, _Choice], list[str]]:
     rows = [row for row in from_table(table.read(), CuratedCrop) if row.chosen]
-    ids = defaultdict(set)
-    for row in rows:
-        if row.character_name and row.character_id:
-            ids[row.character_name].add(row.character_id)
     if settings.character:
-        rows = [row for row in rows if settings.character in (row.character_name, row.character_id)]
+        rows = _of_character(rows, settings.character)
     else:
         _refuse_mixed(rows)
-    for name in sorted({row.character_name for row in rows}):
-        if len(ids[name]) > 1 and settings.character not in ids[name]:
-            raise SpecError(
-                f"two characters are called {name!r} ({', '.join(sorted(ids[name]))}): give one another name, join "
-                "them, or name one by its id with [export] character"
-            )
     notes = []
     unnamed = {row.character_id for row in rows if row.character_id and not row.character_name}
     if len(unnamed) > 1:
@@ -155,6 +146,25 @@ def _curated_choice(table: PublishedTable, settings: ExportSettings) -> tuple[di
     return choice, notes
 
 
+def _of_character(rows: list[CuratedCrop], wanted: str) -> list[CuratedCrop]:
+    """The rows of a character by its id, else by its name as a person reads it. Raises SpecError for a name of two."""
+    by_id = [row for row in rows if row.character_id == wanted]
+    if by_id:
+        return by_id
+    found = [row for row in rows if same_name(row.character_name, wanted)]
+    ids = sorted({row.character_id for row in found if row.character_id})
+    if len(ids) > 1:
+        raise SpecError(_two_of_a_name(wanted, ids))
+    return found
+
+
+def _two_of_a_name(name: str, ids: list[str]) -> str:
+    return (
+        f"two characters are called {name!r} ({', '.join(ids)}): give one another name, join them, or name one by its "
+        "id with [export] character"
+    )
+
+
 def _refuse_mixed(rows: list[CuratedCrop]) -> None:
     names = sorted({row.character_name for row in rows if row.character_name})
     if len(names) > 1:
@@ -162,6 +172,9 @@ def _refuse_mixed(rows: list[CuratedCrop]) -> None:
             f"the chosen crops show {len(names)} characters ({', '.join(names[:4])}), and one trigger would stand for "
             "all of them: choose one with [export] character"
         )
+    ids = sorted({row.character_id for row in rows if row.character_name and row.character_id})
+    if len(ids) > 1:
+        raise SpecError(_two_of_a_name(names[0], ids))
 
 
 def _high_tier_choice(
@@ -174,13 +187,13 @@ def _high_tier_choice(
         matching = match_verdicts(verdicts, tracker_places(store, tracker)).standing()
         said = {crop: verdict.value for crop, verdict in matching.by_crop().items()}
         versions["verdicts"] = digest(sorted(said.items()))
-    taken: list[str] = []
+    taken: dict[str, str] = {}
     for dataset in datasets:
         table = store.cell_table("scored_crops", dataset, tracker)
-        for row in table.read(["crop_id", "tier"]).to_pylist() if table else []:
+        for row in table.read(["crop_id", "frame_sha256", "tier"]).to_pylist() if table else []:
             word = said.get(row["crop_id"], "")
             if word == GOOD or (row["tier"] == "high" and word not in (BAD, EXCLUDE)):
-                taken.append(row["crop_id"])
+                taken[row["crop_id"]] = row["frame_sha256"]
     notes = ["there is no curated dataset: all crops of the high tier are taken, without bad and excluded ones"]
     validation, told = _validation_part(store, tracker, taken, settings.validation_share, versions)
     parts = {crop: VALIDATION if crop in validation else TRAIN for crop in taken}
@@ -188,9 +201,10 @@ def _high_tier_choice(
 
 
 def _validation_part(
-    store: Store, tracker: str, crops: list[str], share: float, versions: dict[str, str]
+    store: Store, tracker: str, crops: dict[str, str], share: float, versions: dict[str, str]
 ) -> tuple[set[str], list[str]]:
-    """Whole shots, and whole groups of alike crops, until the share is reached; never more than it."""
+    """Whole shots, whole groups of alike crops and whole frames (by crop in `crops`), until the share is reached; never
+    more than it."""
     table = store.published(store.table_path("crop_groups", tracker))
     if table is None:
         return set(), (["there are no groups of alike crops: nothing is held back for validation"] if share else [])
@@ -199,7 +213,7 @@ def _validation_part(
     # A crop that came after the groups were made stands alone.
     shots = [group_of[crop].shot if crop in group_of else f"crop {crop}" for crop in crops]
     groups = [group_of[crop].group if crop in group_of else f"crop {crop}" for crop in crops]
-    parts = split_parts(shots, groups, share, seed=0)
+    parts = split_parts(shots, groups, share, seed=0, frames=[*crops.values()])
     return {crop for crop, part in zip(crops, parts, strict=True) if part == VALIDATION}, []
 
 

@@ -78,12 +78,17 @@ class ExportSettings:
         _check_range("margin", self.margin, 0.0, 1.0)
         _check_range("mask_dilation", self.mask_dilation, 0.0, 256.0)
         for name, low, high in (
-            ("resolution", 64, 8192), ("batch_size", 1, 4096), ("bucket_step", 8, 1024), ("least_bucket", 0, 8192),
+            ("resolution", 128, 8192), ("batch_size", 1, 4096), ("bucket_step", 8, 1024), ("least_bucket", 0, 8192),
             ("largest_bucket", 0, 16384), ("divisor", 8, 128),
         ):  # fmt: skip
             if type(getattr(self, name)) is not int:
                 raise ValueError(f"{name} must be a whole number, not {getattr(self, name)!r}")
             _check_range(name, getattr(self, name), low, high)
+        if self.bucket_step > self.resolution:
+            raise ValueError(
+                f"bucket_step {self.bucket_step} is larger than the resolution {self.resolution}, so no bucket fits: "
+                "lower it (64 is usual), or raise the resolution"
+            )
         for name in ("validation_share", "most_head_cut", "most_mask_cut"):
             _check_range(name, getattr(self, name), 0.0, 1.0)
         if not isinstance(self.polygons, bool):

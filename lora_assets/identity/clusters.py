@@ -21,8 +21,8 @@ LabelArray = npt.NDArray[np.int64]
 
 NOISE = -1
 MOST_TRACKS = 3000
-"""Above this many tracks a sample of them is clustered and the rest joins its nearest character: memory grows with the
-square (3000 tracks: half a gigabyte)."""
+"""Above this many tracks the largest are clustered, the rest joins the characters that it is like, and what is left is
+clustered in turn: memory grows with the square (3000 tracks: half a gigabyte)."""
 _BARRED = 2.0
 
 

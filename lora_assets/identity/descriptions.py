@@ -26,9 +26,8 @@ from lora_assets.tables import to_table
 from lora_assets.tables.curation import CropDescription, FrameSignature
 
 FloatArray = npt.NDArray[np.floating]
-DESCRIPTION_RECIPE = digest(
-    "descriptions", descriptor.CODE_VERSION, likeness.CODE_VERSION, medium.CODE_VERSION, descriptor.ZONE_SIZE
-)
+CODE_VERSION = "-".join(("2", descriptor.CODE_VERSION, likeness.CODE_VERSION, medium.CODE_VERSION))
+DESCRIPTION_RECIPE = digest("descriptions", CODE_VERSION, descriptor.ZONE_SIZE)
 SIGNATURE_RECIPE = digest("signatures", shots.CODE_VERSION)
 _CHUNK = 512
 _LEAST_COVERED = 0.5
@@ -37,13 +36,15 @@ _LEAST_COVERED = 0.5
 @dataclass(frozen=True, slots=True, eq=False)
 class Described:
     """N crops in the order they were asked for: descriptors; tiny pictures (N, TINY_SIZE) float32; perceptual hashes
-    (N,) uint64; pixel digests, "" where there was no picture; media."""
+    (N,) uint64; pixel digests, "" where there was no picture; media; the box of each one's own head in pixels of the
+    crop, None where none was found."""
 
     figures: Descriptors
     tiny: FloatArray
     phashes: npt.NDArray[np.uint64]
     pixels: tuple[str, ...]
     media: tuple[str, ...]
+    heads: tuple[Xyxy | None, ...]
 
     @property
     def seen(self) -> npt.NDArray[np.bool_]:
@@ -61,17 +62,30 @@ def read_picture(path: Path) -> npt.NDArray[np.uint8] | None:
         return None
 
 
+def look_id(crop: TrackerCrop) -> str:
+    """What a crop's row on a shelf is kept by: its frame and mask (the crop id), the heads that may be its own, and
+    which picture shows it. With other heads, as a further detector finds them, it is looked at anew."""
+    return digest(crop.crop_id, crop.heads, crop.has_picture)
+
+
+def unseen_crops(crops: Sequence[TrackerCrop], described: Described) -> list[str]:
+    """The ids of crops without any picture, of `described` ones in the same order. What is published of them goes by
+    another version, so that it is made again when their pictures are back."""
+    return sorted(crop.crop_id for crop, seen in zip(crops, described.seen, strict=True) if not seen)
+
+
 def describe_crops(store: Store, crops: Sequence[TrackerCrop]) -> Described:
     """The descriptions of crops, in their order; those not on the shelf yet are made. A crop without any picture is
     described as unseen and asked again the next time."""
-    shelf = store.shelf("descriptions", DESCRIPTION_RECIPE, CropDescription, key="crop_id")
+    shelf = store.shelf("descriptions", DESCRIPTION_RECIPE, CropDescription, key="look_id")
     done = shelf.done()
-    missing = [crop for crop in {crop.crop_id: crop for crop in crops}.values() if crop.crop_id not in done]
+    names = [look_id(crop) for crop in crops]
+    missing = [crop for name, crop in dict(zip(names, crops, strict=True)).items() if name not in done]
     for start in range(0, len(missing), _CHUNK):
         rows = [row for row in (_describe(store, crop) for crop in missing[start : start + _CHUNK]) if row is not None]
         if rows:
-            shelf.append(to_table(rows, CropDescription), [row.crop_id for row in rows])
-    return _read_descriptions(shelf, [crop.crop_id for crop in crops])
+            shelf.append(to_table(rows, CropDescription), [row.look_id for row in rows])
+    return _read_descriptions(shelf, names)
 
 
 def _describe(store: Store, crop: TrackerCrop) -> CropDescription | None:
@@ -81,21 +95,17 @@ def _describe(store: Store, crop: TrackerCrop) -> CropDescription | None:
     scale = thumb.shape[0] / max(1.0, crop.window[3] - crop.window[1])
     heads = [(x1 * scale, y1 * scale, x2 * scale, y2 * scale) for x1, y1, x2, y2 in crop.heads]
     whole = read_picture(store.picture("crops", crop.crop_id, ".png")) if crop.has_picture else None
-    return _description(crop.crop_id, thumb, own_head(thumb, heads), thumb if whole is None else whole)
-
-
-def _description(
-    crop_id: str, thumb: npt.NDArray[np.uint8], head: Xyxy | None, whole: npt.NDArray[np.uint8]
-) -> CropDescription:
+    head = own_head(thumb, heads)
     vectors, weights = describe_figure(thumb, head)
     return CropDescription(
-        crop_id,
+        look_id(crop),
         vectors.astype(np.float16).tobytes(),
         [float(weight) for weight in weights],
         np.rint(tiny_picture(thumb) * 255.0).astype(np.uint8).tobytes(),
         cutout_phash(thumb),
-        pixel_digest(whole),
+        pixel_digest(thumb if whole is None else whole),
         medium_of(thumb),
+        [] if head is None else list(crop.heads[heads.index(head)]),
     )
 
 
@@ -118,15 +128,19 @@ def _read_descriptions(shelf: Shelf, names: Sequence[str]) -> Described:
     tiny = np.zeros((len(names), TINY_SIZE), np.float32)
     phashes = np.zeros(len(names), np.uint64)
     pixels, media = [""] * len(names), [UNSURE] * len(names)
+    heads: list[Xyxy | None] = [None] * len(names)
     for _, table in shelf.read(names):
         for row in table.to_pylist():
-            for place in places[row["crop_id"]]:
+            for place in places[row["look_id"]]:
                 vectors[place] = np.frombuffer(row["vectors"], np.float16).reshape(len(ZONES), ZONE_SIZE)
                 weights[place] = row["zone_weights"]
                 tiny[place] = np.frombuffer(row["tiny"], np.uint8).astype(np.float32) / 255.0
                 phashes[place] = int(row["phash"], 16)
                 pixels[place], media[place] = row["pixels"], row["medium"]
-    return Described(Descriptors(vectors, weights), tiny, phashes, tuple(pixels), tuple(media))
+                if row["head"]:
+                    x1, y1, x2, y2 = row["head"]
+                    heads[place] = x1, y1, x2, y2
+    return Described(Descriptors(vectors, weights), tiny, phashes, tuple(pixels), tuple(media), tuple(heads))
 
 
 def find_shots(store: Store, films: TrackerCrops) -> dict[str, dict[int, str]]:
@@ -148,6 +162,12 @@ def find_mixed(store: Store, films: TrackerCrops) -> set[tuple[str, int]]:
         for dataset, signatures in _signatures(store, films).items()
         for place in np.flatnonzero(mixed_frames(signatures))
     }
+
+
+def unseen_frames(store: Store, films: TrackerCrops) -> list[str]:
+    """The hashes of frames whose shots were found without their thumbnails: ask after find_shots or find_mixed."""
+    done = store.shelf("signatures", SIGNATURE_RECIPE, FrameSignature).done()
+    return sorted({sha256 for film in films.films.values() for sha256 in film} - done)
 
 
 def _signatures(store: Store, films: TrackerCrops) -> dict[str, FloatArray]:

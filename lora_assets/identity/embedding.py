@@ -7,15 +7,23 @@ elsewhere: the networks (networks), the starter descriptor (descriptor), what li
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from lora_assets.identity import descriptor, networks
-from lora_assets.identity.descriptions import Described, own_head, read_picture
-from lora_assets.identity.descriptor import Descriptors, Xyxy, describe_figure, likenesses, shared_weight
+from lora_assets.identity.descriptions import Described, look_id, own_head, read_picture
+from lora_assets.identity.descriptor import (
+    ZONE_SIZE,
+    ZONES,
+    Descriptors,
+    Xyxy,
+    describe_figure,
+    likenesses,
+    shared_weight,
+)
 from lora_assets.identity.medium import DRAWN, PHOTOGRAPH, medium_of_many
 from lora_assets.identity.networks import ARCFACE_SIZE, CCIP_SIZE, Embed, load_arcface, load_ccip
 from lora_assets.identity.settings import ARCFACE, AUTO, CCIP, STARTER, IdentitySettings
@@ -23,11 +31,13 @@ from lora_assets.identity.tracker_crops import TrackerCrop
 from lora_assets.models import ModelError, OpenWeights, resolve
 from lora_assets.models.opening import weights_path
 from lora_assets.models.registry import find
-from lora_assets.store import Store, digest
+from lora_assets.store import Shelf, Store, digest
 from lora_assets.tables import to_table
 from lora_assets.tables.curation import CropEmbedding
 
 FloatArray = npt.NDArray[np.floating]
+
+CODE_VERSION = "2"
 
 _CHUNK = 64
 _LOADERS = {CCIP: load_ccip, ARCFACE: load_arcface}
@@ -90,6 +100,17 @@ def choose_spaces(
     return spaces, tuple(notes)
 
 
+def weights_digests(settings: IdentitySettings, data: Path) -> dict[str, str]:
+    """The SHA-256 of the weights of each network that the settings may ask; why it cannot be opened where it cannot."""
+    found: dict[str, str] = {}
+    for network in _LOADERS if settings.embedding == AUTO else _LOADERS.keys() & {settings.embedding}:
+        try:
+            found[network] = resolve(getattr(settings, network), data).sha256
+        except ModelError as error:
+            found[network] = str(error)
+    return found
+
+
 def _is_there(name: str, data: Path) -> bool:
     known = find(name)
     try:
@@ -106,34 +127,46 @@ def open_space(name: str, weights: str, data: Path) -> Space:
 
 def embed_crops(store: Store, space: Space, crops: Sequence[TrackerCrop], described: Described) -> Descriptors:
     """The descriptors of crops in a space, in their order; `described` are the same crops. Networks are asked once for
-    each crop, in chunks that are kept at once."""
+    each crop and its heads, in chunks that are kept at once."""
     if space.embed is None:
         return described.figures
     size = _SIZES[space.name]
-    shelf = store.shelf("embeddings", digest("embeddings", space.version), CropEmbedding, key="crop_id")
+    shelf = _shelf(store, space)
     done = shelf.done()
-    missing = [crop for crop in {crop.crop_id: crop for crop in crops}.values() if crop.crop_id not in done]
+    names = [_kept_by(space, crop) for crop in crops]
+    missing = [crop for name, crop in dict(zip(names, crops, strict=True)).items() if name not in done]
     for start in range(0, len(missing), _CHUNK):
         part = missing[start : start + _CHUNK]
         shown = [(crop, *_cutout(store, crop)) for crop in part]
         seen = [(crop, cutout, head) for crop, cutout, head in shown if cutout is not None]
         vectors = space.embed([cutout for _, cutout, _ in seen], [head for _, _, head in seen])
         rows = [
-            CropEmbedding(crop.crop_id, vector.astype(np.float16).tobytes() if vector.any() else b"")
+            CropEmbedding(_kept_by(space, crop), vector.astype(np.float16).tobytes() if vector.any() else b"")
             for (crop, _, _), vector in zip(seen, vectors, strict=True)
         ]
         if rows:
-            shelf.append(to_table(rows, CropEmbedding), [row.crop_id for row in rows])
-    known = {
-        row["crop_id"]: row["vector"]
-        for _, table in shelf.read([crop.crop_id for crop in crops])
-        for row in table.to_pylist()
-    }
+            shelf.append(to_table(rows, CropEmbedding), [row.look_id for row in rows])
+    known = {row["look_id"]: row["vector"] for _, table in shelf.read(names) for row in table.to_pylist()}
     vectors = np.zeros((len(crops), 1, size), np.float32)
-    for place, crop in enumerate(crops):
-        if known.get(crop.crop_id):
-            vectors[place, 0] = np.frombuffer(known[crop.crop_id], np.float16)
+    for place, name in enumerate(names):
+        if known.get(name):
+            vectors[place, 0] = np.frombuffer(known[name], np.float16)
     return Descriptors(vectors, (np.linalg.norm(vectors, axis=2) > 0).astype(np.float32))
+
+
+def _shelf(store: Store, space: Space) -> Shelf:
+    return store.shelf("embeddings", digest("embeddings", CODE_VERSION, space.version), CropEmbedding, key="look_id")
+
+
+def _kept_by(space: Space, crop: TrackerCrop) -> str:
+    """The crop's key on the shelf. CCIP looks at the whole figure: other heads change nothing for it."""
+    return look_id(crop if space.name == ARCFACE else replace(crop, heads=()))
+
+
+def not_embedded(store: Store, space: Space, crops: Sequence[TrackerCrop]) -> list[str]:
+    """The ids of crops that a network could not be shown, since their pictures are gone: ask after embed_crops."""
+    done = _shelf(store, space).done() if space.embed is not None else None
+    return [] if done is None else sorted(crop.crop_id for crop in crops if _kept_by(space, crop) not in done)
 
 
 def _cutout(store: Store, crop: TrackerCrop) -> tuple[npt.NDArray[np.uint8] | None, Xyxy | None]:
@@ -149,7 +182,8 @@ def _cutout(store: Store, crop: TrackerCrop) -> tuple[npt.NDArray[np.uint8] | No
 def embed_cutouts(space: Space, cutouts: Sequence[npt.NDArray[np.uint8]], heads: Sequence[Xyxy | None]) -> Descriptors:
     """The descriptors of cut-outs that are no crops of a tracker (reference pictures), in their order."""
     if not cutouts:
-        return Descriptors(np.zeros((0, 1, 1), np.float32), np.zeros((0, 1), np.float32))
+        zones, size = (len(ZONES), ZONE_SIZE) if space.embed is None else (1, _SIZES[space.name])
+        return Descriptors(np.zeros((0, zones, size), np.float32), np.zeros((0, zones), np.float32))
     if space.embed is None:
         vectors, weights = zip(*(describe_figure(c, h) for c, h in zip(cutouts, heads, strict=True)), strict=True)
         return Descriptors(np.stack(vectors), np.stack(weights))

@@ -16,11 +16,18 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from lora_assets.identity import clusters, medium, registry, shots, tracks
-from lora_assets.identity.clusters import MOST_TRACKS, cluster_tracks, memberships
-from lora_assets.identity.descriptions import Described, describe_crops, find_shots
+from lora_assets.identity import clusters, descriptions, embedding, networks, registry, shots, tracks
+from lora_assets.identity.clusters import MOST_TRACKS, Limits, cluster_tracks, memberships
+from lora_assets.identity.descriptions import Described, describe_crops, find_shots, unseen_crops, unseen_frames
 from lora_assets.identity.descriptor import Descriptors, mean_descriptor
-from lora_assets.identity.embedding import Space, choose_spaces, embed_crops, embed_cutouts
+from lora_assets.identity.embedding import (
+    Space,
+    choose_spaces,
+    embed_crops,
+    embed_cutouts,
+    not_embedded,
+    weights_digests,
+)
 from lora_assets.identity.references import Cut, ReferencesRead, read_references, reference_folders, references_digest
 from lora_assets.identity.registry import NEW, SEEN, Prototype, Registry, prototype_json, read_registry, same_name
 from lora_assets.identity.settings import IdentitySettings
@@ -30,11 +37,13 @@ from lora_assets.store import PublishedTable, Store, digest
 from lora_assets.tables import CharacterCrop, from_table, to_table
 
 CODE_VERSION = ".".join(
-    ("1", clusters.CODE_VERSION, medium.CODE_VERSION, shots.CODE_VERSION, tracks.CODE_VERSION)
+    ("2", clusters.CODE_VERSION, descriptions.CODE_VERSION, embedding.CODE_VERSION, networks.CODE_VERSION,
+     shots.CODE_VERSION, tracks.CODE_VERSION)
 )  # fmt: skip
 FloatArray = npt.NDArray[np.floating]
 
 _LEAST_EVIDENCE = 0.12
+_AT_ONCE = 512
 _SAME_CROPS = 0.5
 _NEWLY_LOOKING = 0.9
 _NAMED_BONUS = 0.05
@@ -78,7 +87,8 @@ def make_characters(
         crops = read_crops(store, tracker)
         folders = reference_folders(store.data, settings.references)
         read = references_digest(folders)
-        wanted = _version(store, crops, settings, read)
+        weights = weights_digests(settings, store.data)
+        wanted = _version(store, crops, settings, read, weights)
         before = store.published(path)
         if before is not None and before.version == wanted:
             return _again(before)
@@ -92,6 +102,10 @@ def make_characters(
             _cluster(store, space, crops, described, spaces, track_of, references, known, settings)
             for space in {space.version: space for space in spaces.values()}.values()
         ]
+        unseen = {*unseen_crops(crops.crops, described), *unseen_frames(store, crops)}
+        for result in found:
+            own = [crop for crop in crops.crops if spaces[crop.dataset].version == result.space.version]
+            unseen.update(not_embedded(store, result.space, own))
         ids, events, told = _give_ids(found, crops, track_of, known, _before(before), settings)
         known = registry.append_events(store.data, events)
         rows = _rows(crops, described, found_shots, track_of, found, ids, known, settings)
@@ -101,8 +115,10 @@ def make_characters(
             "tracker": tracker, "notes": list(notes), "numbers": numbers, "settings": _plain(settings),
             "embeddings": {name: space.version for name, space in spaces.items()},
         }  # fmt: skip
-        wanted = _version(store, crops, settings, read)
-        table = store.publish(path, CharacterCrop, [to_table(rows, CharacterCrop)], wanted, facts)
+        wanted = _version(store, crops, settings, read, weights)
+        # What could not be seen now is looked at again: the version is then not the wanted one.
+        version = digest(wanted, "again", sorted(unseen)) if unseen else wanted
+        table = store.publish(path, CharacterCrop, [to_table(rows, CharacterCrop)], version, facts)
     return MadeCharacters(table, tuple(rows), numbers, notes)
 
 
@@ -111,12 +127,13 @@ def _plain(settings: IdentitySettings) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
 
 
-def _version(store: Store, crops: TrackerCrops, settings: IdentitySettings, references: str) -> str:
+def _version(
+    store: Store, crops: TrackerCrops, settings: IdentitySettings, references: str, weights: Mapping[str, str]
+) -> str:
     """The version of a table made of the registry as it is now."""
     path = registry.events_path(store.data)
     events = path.read_bytes().decode("utf-8", "replace") if path.exists() else ""
-    there = [(store.data / "models" / name).is_file() for name in (settings.ccip, settings.arcface)]
-    return digest("characters", CODE_VERSION, crops.version, _plain(settings), references, digest(events), there)
+    return digest("characters", CODE_VERSION, crops.version, _plain(settings), references, digest(events), weights)
 
 
 def _again(before: PublishedTable) -> MadeCharacters:
@@ -186,9 +203,10 @@ def _cluster(
         seen = weights if space.embed is not None else weights[:-1]
         if seen.max(initial=0.0) > 0.0:
             figures[track] = (vectors, weights)
+    apart = _apart(sorted(figures), members, crops, known)
     # The largest first: they make the cores where there are more tracks than can be compared with each other.
     order = sorted(figures, key=lambda track: (-len(members[track]), track))
-    core, rest = sorted(order[:MOST_TRACKS]), sorted(order[MOST_TRACKS:])
+    core, rest = sorted(order[:MOST_TRACKS]), order[MOST_TRACKS:]
     pictures = embed_cutouts(
         space, [picture.cutout for picture in references.pictures], [picture.head for picture in references.pictures]
     )
@@ -196,7 +214,7 @@ def _cluster(
     names = [picture.character for picture in references.pictures]
     likeness, evidence = space.likeness(nodes, nodes), space.evidence(nodes, nodes)
     limits = settings.limits(space.name)
-    barred = _barred(core, members, crops, known, names)
+    barred = _barred(core, apart, names)
     together = [
         [len(core) + place for place, name in enumerate(names) if name == character]
         for character in dict.fromkeys(names)
@@ -211,8 +229,9 @@ def _cluster(
     means = {
         label: mean_descriptor(nodes.take(np.flatnonzero(labels == label))) for label in sorted(set(labels.tolist()))
     }
-    if rest:
-        _join_rest(space, rest, figures, means, label_of, member, limits.join)
+    while rest:
+        rest = _join_known(space, rest, figures, means, apart, label_of, member, limits.join)
+        rest = _cluster_more(space, rest, figures, means, apart, label_of, member, limits)
     similarity = _similarity(space, places, all_figures, pictures, names)
     return _Found(space, label_of, means, member, held, similarity)
 
@@ -227,57 +246,108 @@ def _stack(tracks: Sequence[tuple[FloatArray, FloatArray]], pictures: Descriptor
     return Descriptors(np.concatenate([vectors, pictures.vectors]), np.concatenate([weights, pictures.weights]))
 
 
-def _barred(
-    core: Sequence[int], members: Mapping[int, list[int]], crops: TrackerCrops, known: Registry, names: Sequence[str]
-) -> npt.NDArray[np.bool_]:
-    """Pairs that can never be one character: seen in one frame, parted by a person, pictures of two references."""
-    count = len(core) + len(names)
-    barred = np.zeros((count, count), np.bool_)
-    frames: dict[str, set[int]] = defaultdict(set)
-    for place, track in enumerate(core):
-        for crop in members[track]:
-            frames[crops.crops[crop].frame_sha256].add(place)
-    for inside in frames.values():
-        for one in inside:
-            for other in inside:
-                barred[one, other] |= one != other
-    of_crop = {crops.crops[crop].crop_id: place for place, track in enumerate(core) for crop in members[track]}
-    for parting in known.partings:
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """Why tracks can never be one character: two may not meet when one shuns a mark that the other bears. Seen in one
+    frame, both bear and shun the frame's mark; a person's parting gives each side a mark that the other one shuns."""
+
+    bears: Mapping[int, set[str]]
+    shuns: Mapping[int, set[str]]
+
+
+def _apart(tracks: Sequence[int], members: Mapping[int, list[int]], crops: TrackerCrops, known: Registry) -> _Apart:
+    bears = {track: {crops.crops[crop].frame_sha256 for crop in members[track]} for track in tracks}
+    shuns = {track: set(marks) for track, marks in bears.items()}
+    of_crop = {crops.crops[crop].crop_id: track for track in tracks for crop in members[track]}
+    for number, parting in enumerate(known.partings):
         moved = {of_crop[crop] for crop in parting.crops if crop in of_crop}
         kept = {of_crop[crop] for crop in parting.kept if crop in of_crop} - moved
-        for one in moved:
-            for other in kept:
-                barred[one, other] = barred[other, one] = True
+        for side, own, others in ((moved, "moved", "kept"), (kept, "kept", "moved")):
+            for track in side:
+                bears[track].add(f"{own} {number}")
+                shuns[track].add(f"{others} {number}")
+    return _Apart(bears, shuns)
+
+
+def _barred(tracks: Sequence[int], apart: _Apart, names: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Pairs that can never be one character: tracks that are `apart`, pictures of two references."""
+    count = len(tracks) + len(names)
+    barred = np.zeros((count, count), np.bool_)
+    bearers: dict[str, list[int]] = defaultdict(list)
+    for place, track in enumerate(tracks):
+        for mark in apart.bears[track]:
+            bearers[mark].append(place)
+    for place, track in enumerate(tracks):
+        for mark in apart.shuns[track]:
+            barred[place, bearers.get(mark, [])] = True
+    np.fill_diagonal(barred, False)
     for one, name in enumerate(names):
         for other, another in enumerate(names):
-            barred[len(core) + one, len(core) + other] = name != another
+            barred[len(tracks) + one, len(tracks) + other] = name != another
     return barred
 
 
-def _join_rest(
+_NO_PICTURES = Descriptors(np.zeros((0, 1, 1), np.float32), np.zeros((0, 1), np.float32))
+
+
+def _join_known(
+    space: Space,
+    rest: Sequence[int],
+    figures: Mapping[int, tuple[FloatArray, FloatArray]],
+    means: Mapping[int, tuple[FloatArray, FloatArray]],
+    apart: _Apart,
+    label_of: dict[int, int],
+    member: dict[int, float],
+    limit: float,
+) -> list[int]:
+    """Tracks beyond the core join the character that they are most like and may meet, the most alike first; returns
+    those that join none, in their order."""
+    names = sorted(means)
+    known = _stack([means[name] for name in names], _NO_PICTURES)
+    borne: dict[int, set[str]] = defaultdict(set)
+    for track, label in label_of.items():
+        borne[label] |= apart.bears[track]
+    for start in range(0, len(rest), _AT_ONCE):
+        part = rest[start : start + _AT_ONCE]
+        own = _stack([figures[track] for track in part], _NO_PICTURES)
+        likeness = np.where(space.evidence(own, known) >= _LEAST_EVIDENCE, space.likeness(own, known), 0.0)
+        near = np.argwhere(likeness >= limit)
+        order = np.argsort(-likeness[near[:, 0], near[:, 1]], kind="stable")
+        for row, column in near[order].tolist():
+            track, label = part[row], names[column]
+            if track not in label_of and apart.shuns[track].isdisjoint(borne[label]):
+                label_of[track], member[track] = label, float(likeness[row, column])
+                borne[label] |= apart.bears[track]
+    return [track for track in rest if track not in label_of]
+
+
+def _cluster_more(
     space: Space,
     rest: Sequence[int],
     figures: Mapping[int, tuple[FloatArray, FloatArray]],
     means: dict[int, tuple[FloatArray, FloatArray]],
+    apart: _Apart,
     label_of: dict[int, int],
     member: dict[int, float],
-    limit: float,
-) -> None:
-    """Tracks beyond the core join the character that they are most like, or stand alone."""
-    names = sorted(means)
-    known = _stack([means[name] for name in names], Descriptors(np.zeros((0, 1, 1)), np.zeros((0, 1))))
-    free = max(names, default=-1) + 1
-    for start in range(0, len(rest), 512):
-        part = rest[start : start + 512]
-        own = _stack([figures[track] for track in part], Descriptors(np.zeros((0, 1, 1)), np.zeros((0, 1))))
-        likeness = np.where(space.evidence(own, known) >= _LEAST_EVIDENCE, space.likeness(own, known), 0.0)
-        for track, row in zip(part, likeness, strict=True):
-            best = int(np.argmax(row))
-            if row[best] >= limit:
-                label_of[track], member[track] = names[best], float(row[best])
-            else:
-                label_of[track], member[track], means[free] = free, 1.0, figures[track]
-                free += 1
+    limits: Limits,
+) -> list[int]:
+    """The first MOST_TRACKS of the tracks that are like no character become characters of their own, as the core did;
+    returns the others."""
+    if not rest:
+        return []
+    core = sorted(rest[:MOST_TRACKS])
+    nodes = _stack([figures[track] for track in core], _NO_PICTURES)
+    likeness = space.likeness(nodes, nodes)
+    labels = cluster_tracks(
+        likeness, space.evidence(nodes, nodes), _barred(core, apart, ()), (), limits, _LEAST_EVIDENCE
+    )
+    sure = memberships(likeness, labels)
+    free = max(means, default=-1) + 1
+    for place, track in enumerate(core):
+        label_of[track], member[track] = free + int(labels[place]), float(sure[place])
+    for label in sorted(set(labels.tolist())):
+        means[free + label] = mean_descriptor(nodes.take(np.flatnonzero(labels == label)))
+    return list(rest[MOST_TRACKS:])
 
 
 def _similarity(

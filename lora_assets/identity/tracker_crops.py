@@ -29,8 +29,8 @@ _FACE_SHARE_OF_HEAD = 0.75
 class TrackerCrop:
     """One crop. `number` is the place of its frame in the film (the dataset's frames by path, held twins each with a
     place of their own; the first one counts); `box` its detection's box and `window` its own, both xyxy pixels of the
-    frame; `heads` the head boxes in the window, the surest first, in pixels of the crop; `key_points` 17 x (x, y,
-    confidence) in pixels of the frame, or None."""
+    frame; `heads` the head boxes in the window, the surest first, in pixels of the crop to a tenth; `key_points` 17 x
+    (x, y, confidence) in pixels of the frame, or None."""
 
     crop_id: str
     frame_sha256: str
@@ -176,6 +176,7 @@ def _heads(boxes: list[dict[str, Any]], window: Xyxy) -> tuple[Xyxy, ...]:
         if label == "face":
             half, height = (x2 - x1) / _FACE_SHARE_OF_HEAD / 2, (y2 - y1) / _FACE_SHARE_OF_HEAD
             x1, x2, y1 = middle_x - half, middle_x + half, y2 - height
-        head = (x1 - window[0], y1 - window[1], x2 - window[0], y2 - window[1])
-        found.append((label != "head", -float(box["confidence"]), head))
+        x1, x2 = round(x1 - window[0], 1), round(x2 - window[0], 1)
+        y1, y2 = round(y1 - window[1], 1), round(y2 - window[1], 1)
+        found.append((label != "head", -float(box["confidence"]), (x1, y1, x2, y2)))
     return tuple(head for _, _, head in sorted(found))

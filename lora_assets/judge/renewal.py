@@ -1,6 +1,7 @@
 """When a tracker's judge, and what rests on it, is to be made anew: after so many new verdicts. Level-triggered.
 
-Nothing here remembers an event: the row of the log up to which the last judge was made is compared with the log. What a
+Nothing here remembers an event: the rows of the log up to which the last judge and the last curated dataset were made
+are compared with the log. What a
 judge learns is in learning and report; starting runs is in assets.automation.
 """
 
@@ -8,17 +9,20 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lora_assets.specs import SpecError
+from lora_assets.specs import SpecError, read_tracker
 from lora_assets.store import Store, atomic_write_json, digest
 from lora_assets.verdicts import Verdict, VerdictLog
 from lora_assets.verdicts.places import cell_datasets
+
+JUDGE, CURATED = "judge", "curated_dataset"
+"""What is made anew after verdicts; each notes the row of the log that it was made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +56,20 @@ def read_review_settings(data: Path) -> ReviewSettings:
         raise SpecError(f"{path}, section [verdicts]: {error}; it may hold rerun_after") from error
 
 
-def _row_path(store: Store, tracker: str) -> Path:
-    return store.data / "tables" / "judge" / tracker / "log_row.json"
+def _row_path(store: Store, tracker: str, asset: str) -> Path:
+    name = "log_row.json" if asset == JUDGE else f"{asset}_log_row.json"
+    return store.data / "tables" / "judge" / tracker / name
 
 
-def note_row(store: Store, tracker: str, row: int) -> None:
-    """Remember up to which row of the log the tracker's judge was made."""
-    atomic_write_json(_row_path(store, tracker), {"row": row})
+def note_row(store: Store, tracker: str, row: int, asset: str = JUDGE) -> None:
+    """Remember up to which row of the log the tracker's judge, or what else follows the verdicts, was made."""
+    atomic_write_json(_row_path(store, tracker, asset), {"row": row})
 
 
-def noted_row(store: Store, tracker: str) -> int:
-    """The row up to which the last judge was made; 0 when there is none."""
+def noted_row(store: Store, tracker: str, asset: str = JUDGE) -> int:
+    """The row up to which the judge, or another asset, was made last; 0 when it never was."""
     try:
-        return int(json.loads(_row_path(store, tracker).read_text(encoding="utf-8"))["row"])
+        return int(json.loads(_row_path(store, tracker, asset).read_text(encoding="utf-8"))["row"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0
 
@@ -78,16 +83,72 @@ def judge_due(tracker: str, row: int, verdicts: Iterable[Verdict], frames: set[s
     return JudgeDue(tracker, marked, digest(tracker, row, marked // after))
 
 
-def judges_due(store: Store, log: VerdictLog, trackers: Iterable[str], settings: ReviewSettings) -> list[JudgeDue]:
-    """The judges that are due, of trackers that have scored crops. Raises VerdictError when the log cannot be read."""
+@dataclass(frozen=True, slots=True)
+class Followers:
+    """What follows the verdicts on one tracker: up to which row all of it was made, and whether only verdicts of the
+    tracker's own pages count, as for a sealed one: trackers share frames, and one run for each of them would be many.
+
+    `told` tells the state from any other; it is negative when the log has not so many rows, since it was replaced.
+    """
+
+    tracker: str
+    row: int
+    told: int
+    sealed: bool
+
+
+def followers(store: Store, last_row: int, trackers: Iterable[str], assets: Collection[str]) -> list[Followers]:
+    """How far `assets` (the judge, the curated dataset; those that are loaded) are behind a log of so many rows. The
+    one that is furthest behind counts, so that one that failed is asked for again."""
     found = []
     for tracker in trackers:
-        row = noted_row(store, tracker)
-        _, verdicts = log.since(row)
+        try:
+            sealed = read_tracker(store.data, tracker).sealed
+        except SpecError:
+            # It cannot be run either; the sensor of the main line tells why.
+            continue
+        noted = [noted_row(store, tracker, asset) for asset in assets]
+        beyond = [row for row in noted if row > last_row]
+        row = min((0 if row > last_row else row for row in noted), default=last_row)
+        found.append(Followers(tracker, row, -max(beyond) if beyond else row, sealed))
+    return found
+
+
+def renewal_state(store: Store, last_row: int, known: Sequence[Followers], settings: ReviewSettings) -> str:
+    """A text that changes with whatever `judges_due` looks at, and costs no look into the log or a table."""
+    tables = [
+        [one.tracker, dataset, *_file_state(store.table_path("scored_crops", dataset, one.tracker))]
+        for one in known
+        for dataset in cell_datasets(store, one.tracker)
+    ]
+    return digest(
+        last_row, [[one.tracker, one.row, one.told, one.sealed] for one in known], settings.rerun_after, tables
+    )
+
+
+def _file_state(path: Path) -> tuple[int, int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def judges_due(store: Store, log: VerdictLog, known: Sequence[Followers], settings: ReviewSettings) -> list[JudgeDue]:
+    """What is due, of trackers that have scored crops. The log is read once, from the row of the one that is furthest
+    behind. Raises VerdictError when it cannot be read."""
+    rows = log.numbered_since(min((one.row for one in known), default=0)) if known else []
+    found = []
+    for one in known:
+        verdicts = [
+            verdict
+            for number, verdict in rows
+            if number > one.row and (not one.sealed or verdict.mark.tracker == one.tracker)
+        ]
         if len(verdicts) < settings.rerun_after:
             continue
-        frames = _frames(store, tracker, {verdict.mark.frame_sha256 for verdict in verdicts})
-        if due := judge_due(tracker, row, verdicts, frames, settings.rerun_after):
+        frames = _frames(store, one.tracker, {verdict.mark.frame_sha256 for verdict in verdicts})
+        if due := judge_due(one.tracker, one.told, verdicts, frames, settings.rerun_after):
             found.append(due)
     return found
 

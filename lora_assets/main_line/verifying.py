@@ -125,25 +125,40 @@ def verify_files(data: Path, workers: int = 2, listen: Callable[[int], None] = l
 
 
 def repair_files(store: Store, problems: tuple[FileProblem, ...]) -> tuple[FileProblem, ...]:
-    """Mend what can be mended now: damaged pictures and chunks are removed, and pictures are drawn again.
+    """Mend what can be mended now: damaged chunks are removed, and damaged and lost pictures are drawn again.
 
-    Published tables are left: a run makes them again, and that of a sealed tracker belongs to a person. Returns the
-    problems with what became of them.
+    A damaged picture that cannot be drawn stays: it may still be of use. Published tables are left: a run makes them
+    again, and that of a sealed tracker belongs to a person. Returns the problems with what became of them.
     """
-    data, told = store.data, {problem.path: problem for problem in problems}
-    for problem in problems:
-        if problem.kind == DAMAGED and problem.path.split("/")[0] == "store":
-            (data / problem.path).unlink(missing_ok=True)
+    data = store.data
+    mendable = [problem for problem in problems if problem.path.split("/")[0] == "store"]
+    for problem in mendable:
+        if problem.kind == DAMAGED:
+            (data / problem.path).rename(_aside(data / problem.path))
     draw_missing_pictures(store)
-    for path, problem in told.items():
-        place, kind = (*path.split("/"), "")[:2]
-        if place != "store":
-            continue
-        mended = kind not in _PICTURES or (data / path).exists()
-        told[path] = replace(problem, mended=mended, way_out=problem.way_out if mended else _NOT_DRAWN)
-    for folder in {(data / path).parent for path, problem in told.items() if problem.mended}:
-        rewrite_sums(folder, _look_at(data, folder)[4])
+    told = {problem.path: problem for problem in problems}
+    for problem in mendable:
+        path = data / problem.path
+        mended = problem.path.split("/")[1] not in _PICTURES or path.exists()
+        if problem.kind == DAMAGED and mended:
+            _aside(path).unlink()
+        elif problem.kind == DAMAGED:
+            _aside(path).rename(path)
+        told[problem.path] = replace(problem, mended=mended, way_out=problem.way_out if mended else _NOT_DRAWN)
+    for folder in {(data / problem.path).parent for problem in told.values() if problem.mended}:
+        _forget_mended(data, folder, {problem.path for problem in told.values() if problem.mended})
     return tuple(told.values())
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".damaged-{path.name}")
+
+
+def _forget_mended(data: Path, folder: Path, mended: set[str]) -> None:
+    """Leave only lines that hold, and those of files that are still damaged or missing: they are to be told again."""
+    before, held = read_sums(folder), _look_at(data, folder)[4]
+    unmended = {name for name in before if name not in held and str((folder / name).relative_to(data)) not in mended}
+    rewrite_sums(folder, {name: {sha256} for name, sha256 in held.items()} | {name: before[name] for name in unmended})
 
 
 def draw_missing_pictures(store: Store) -> Counter[str]:

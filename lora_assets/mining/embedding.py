@@ -144,7 +144,7 @@ def vector_shelf(store: Store, embedder: Embedder) -> Shelf:
     shelf = store.shelf("object_vectors", embedder.digest, ObjectVector, key="object_id")
     path = shelf.folder / "recipe.json"
     if not path.exists():
-        atomic_write_json(path, {"name": embedder.name, **embedder.recipe, "recipe": embedder.digest})
+        atomic_write_json(path, {"name": embedder.name, **embedder.recipe, "recipe": embedder.digest}, recorded=True)
     return shelf
 
 
@@ -218,7 +218,7 @@ def _fill(
             view = cut_object(frame, each.box, settings.margin, _VIEW_SIDE)
             path = object_picture(store, each.object_id)
             if not path.exists():
-                atomic_write_bytes(path, thumbnail_webp(view, _THUMB_SIDE), durable=False)
+                atomic_write_bytes(path, thumbnail_webp(view, _THUMB_SIDE), durable=False, recorded=True)
             views.append((each.object_id, view))
         return views
 

@@ -145,7 +145,7 @@ def make_tracker_map(data: Path, tracker: str, run_id: str = "") -> MadeTable:
         pictures: dict[str, str] = {}
         for language in LANGUAGES:
             png = draw_map(step.rows, language, step.said)
-            atomic_write_bytes(map_path(data, tracker, language), png, durable=False)
+            atomic_write_bytes(map_path(data, tracker, language), png, durable=False, recorded=True)
             # The pages find the pictures by this: they do not import what draws them.
             pictures[language] = str(map_path(data, tracker, language).relative_to(data))
         step.facts["pictures"] = pictures

@@ -138,7 +138,9 @@ def _box_shelf(store: Store, own: OwnDetector) -> Shelf:
     path = shelf.folder / "recipe.json"
     if not path.exists():
         told = {"weights": own.weights.name, "sha256": own.weights.sha256, "conf": own.settings.conf}
-        atomic_write_json(path, {**told, "iou": own.settings.iou, "keep": own.settings.keep, "recipe": own.recipe})
+        atomic_write_json(
+            path, {**told, "iou": own.settings.iou, "keep": own.settings.keep, "recipe": own.recipe}, recorded=True
+        )
     return shelf
 
 

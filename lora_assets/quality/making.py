@@ -351,15 +351,17 @@ class _Table:
         found = combine(self.values, settings.signal_metrics(), weights, settings.rank_unproven)
         # What could not be read now is tried again: the version is then not the wanted one.
         passing = {crop for crops in self.done.passing.values() for crop in crops}
-        again = sorted({*self.done.lost, *passing})
+        unmasked = {crop: why for crop, why in self.unmeasured.items() if why == NO_MASK}
+        lost = unmasked | self.done.lost
+        again = sorted({*lost, *passing})
         version = digest(wanted, "again", again) if again else wanted
         scored = np.isfinite(found.score)
         bands = [band_of(float(score), settings.bands) for score in found.score[scored]]
         facts = {
             "stage": TABLE, "run_id": run_id, "settings": _plain(settings), "wanted": wanted,
             "recipes": self.recipes,
-            "crops": len(self.ids), "scored": int(scored.sum()), "vetoed": len(self.unmeasured),
-            "lost": len(again), "lost_crops": dict(list(self.done.lost.items())[:_TOLD_LOST]),
+            "crops": len(self.ids), "scored": int(scored.sum()), "vetoed": len(self.unmeasured) - len(unmasked),
+            "lost": len(again), "lost_crops": dict(list(lost.items())[:_TOLD_LOST]),
             "taken": found.taken, "weights": found.weights, "absent": dict(sorted(self.absent.items())),
             "absent_signals": sorted({name for name, weight in weights.items() if weight > 0} - set(found.taken)),
             "bands": {name: bands.count(name) for name in BAND_NAMES},

@@ -89,7 +89,7 @@ def metric_shelf(store: Store, recipe: MetricRecipe) -> Shelf:
     shelf = store.shelf(f"quality/{recipe.metric}", recipe.digest, MetricValue, key="crop_id")
     path = shelf.folder / "recipe.json"
     if not path.exists():
-        atomic_write_json(path, {**asdict(recipe), "recipe": recipe.digest})
+        atomic_write_json(path, {**asdict(recipe), "recipe": recipe.digest}, recorded=True)
     return shelf
 
 

@@ -21,22 +21,23 @@ class FrameSignature:
 
 @dataclass(frozen=True, slots=True)
 class CropDescription:
-    """How a crop looks, without any weights. Of a shelf, by crop."""
+    """How a crop looks, without any weights. Of a shelf, by identity.descriptions.look_id."""
 
-    crop_id: Digest
+    look_id: Digest
     vectors: Annotated[bytes, Column("identity.descriptor.describe_figure: zones x bins as float16")]
     zone_weights: Annotated[list[float], Column("how much of each zone is seen", 0.0, 1.0)]
     tiny: Annotated[bytes, Column("identity.likeness.tiny_picture as uint8; empty: there was no picture")]
     phash: Annotated[str, Column("64-bit perceptual hash of the cut-out, hex; empty: there was no picture")]
     pixels: Annotated[str, Column("digest of the cut-out's size and pixels; empty: there was no picture")]
     medium: Annotated[str, Column("drawn, photograph or unsure")]
+    head: Annotated[list[float], Column("box of its own head in pixels of the crop, xyxy; empty: none was found")]
 
 
 @dataclass(frozen=True, slots=True)
 class CropEmbedding:
-    """A crop as a network of identity sees it. Of a shelf, by crop."""
+    """A crop as a network of identity sees it. Of a shelf, by identity.descriptions.look_id."""
 
-    crop_id: Digest
+    look_id: Digest
     vector: Annotated[bytes, Column("the network's answer, of length 1, as float16; empty: nothing to look at")]
 
 

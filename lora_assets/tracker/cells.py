@@ -56,25 +56,42 @@ def state_of(cells: Sequence[Cell]) -> str:
 
 
 class Memory:
-    """Keeps the last results by key, for the threads of a server. The oldest falls out when there are too many."""
+    """Keeps the last results by key, for the threads of a server. The oldest falls out when there are too many, and
+    the one before of the same `place` when another key takes it: a file in another state, say."""
 
     def __init__(self, most: int) -> None:
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._key_at: dict[Hashable, Hashable] = {}
+        self._place_of: dict[Hashable, Hashable] = {}
         self._lock = threading.Lock()
         self._most = most
 
-    def get(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
-        """The kept value of `key`, or the one that `make` gives now. Two threads may both make it; both are right."""
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: Hashable, make: Callable[[], Kept], place: Hashable = None) -> Kept:
+        """The kept value of `key`, or the one that `make` gives now. Two threads may both make it; the first one to be
+        through is what both get."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
         value = make()
         with self._lock:
+            if key in self._kept:
+                return self._kept[key]
+            if place is not None:
+                self._drop(self._key_at.get(place))
+                self._key_at[place], self._place_of[key] = key, place
             self._kept[key] = value
             while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
+                self._drop(next(iter(self._kept)))
         return value
+
+    def _drop(self, key: Hashable) -> None:
+        self._kept.pop(key, None)
+        if (place := self._place_of.pop(key, None)) is not None:
+            del self._key_at[place]
 
 
 def file_mark(path: Path) -> tuple[str, int, int, int]:
@@ -110,7 +127,9 @@ class Cells:
     def columns(self, table: PublishedTable, names: Sequence[str]) -> pa.Table:
         """The named columns. Raises StoreError for a damaged file."""
         key = (str(table.path), table.version, table.facts.get("published_at"), tuple(names), type(table))
-        return self._columns.get(key, lambda: table.read(names))
+        # The shelf of a stage that is under way is one folder for all cells; their facts tell whose rows these are.
+        whose = (table.facts.get("tracker"), table.facts.get("dataset")) if isinstance(table, UnfinishedTable) else ()
+        return self._columns.get(key, lambda: table.read(names), (str(table.path), *whose, tuple(names)))
 
     def rows(self, table: PublishedTable, row_type: type[Row], sha256: str, column: str = "frame_sha256") -> list[Row]:
         """The rows of one frame, whose hash stands in `column`. Raises StoreError for a damaged file."""
@@ -165,7 +184,7 @@ class Cells:
             usable = told.filter(pc.is_null(told.column("quarantine_reason")))  # pyright: ignore
             return crops_so_far(self.store, state, usable.column("sha256").to_pylist(), made)
 
-        return self._so_far.get(key, make)
+        return self._so_far.get(key, make, (dataset, tracker))
 
     def of(self, spec: TrackerSpec) -> tuple[Cell, ...]:
         """All cells of a tracker, also those without any table yet."""

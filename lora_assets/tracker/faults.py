@@ -12,7 +12,7 @@ from lora_assets.specs import SpecError, known_tracker_ids
 from lora_assets.store import StoreError
 from lora_assets.tracker.crop_page import CropMissing
 from lora_assets.tracker.headers import HEADERS, NOT_KEPT
-from lora_assets.tracker.marking import UnknownCrop
+from lora_assets.tracker.marking import DetectionsUnderWay, UnknownCrop
 from lora_assets.tracker.pictures import PictureMissing
 from lora_assets.tracker.site import Site
 from lora_assets.verdicts import VerdictError
@@ -50,11 +50,13 @@ def add_faults(app: FastAPI, site: Site) -> None:
     def log_unusable(request: Request, error: LogUnusable) -> Response:
         return fault(request, 507 if error.disk_full else 503, "fault.verdict", str(error))
 
+    @app.exception_handler(DetectionsUnderWay)
+    def detections_under_way(request: Request, error: DetectionsUnderWay) -> Response:
+        return fault(request, 503, "fault.verdict", str(error))
+
     @app.exception_handler(UnknownCrop)
-    def unknown_crop(request: Request, error: UnknownCrop) -> Response:
-        tracker = request.path_params.get("tracker", "")
-        told = f"tracker {tracker} has no crop {error} (any more): reload the page"
-        return fault(request, 404, "fault.no_crop", told)
+    def unknown_crop(_: Request, error: UnknownCrop) -> Response:
+        return JSONResponse({"error": str(error), "refused": error.refused}, 404)
 
     @app.exception_handler(CropMissing)
     def no_crop(request: Request, error: CropMissing) -> Response:

@@ -22,7 +22,7 @@ _NO_WORD = -1
 
 def list_tag(view: ReviewedView, choice: Choice) -> str:
     """A text that changes whenever the list of a choice does."""
-    judged = view.has_judge and view.judge.ready
+    judged = view.has_judge and (view.judge.ready, view.judge_problem)
     seen = view.marks.seq if choice.verdict else 0
     return digest(view.review_state, repr(replace(choice, unfolded=False)), seen, judged)
 
@@ -31,7 +31,7 @@ def crop_list(view: ReviewedView, choice: Choice) -> bytes:
     """The list. Per crop, in order: `crop` and `box` (ids), `dataset` (place in `datasets`), `tier` (place in `tiers`),
     `score` and `p_good` in thousandths (-1: none), `abstained` (1: the judge does), `flags` (places in `flag_names`),
     `group` (a number that alike crops share, -1: alone), `path` of the frame. `judge_coming`: the judge's words are not
-    there yet, ask again in a moment."""
+    there yet, ask again in a moment; `judge_fault`: why there will be none (empty otherwise)."""
     rows = view.order(choice)
     names = view.crops.take(rows)
     judged = view.judge_for(choice.sort)
@@ -50,7 +50,8 @@ def crop_list(view: ReviewedView, choice: Choice) -> bytes:
         "path": [view.path_of(frame) for frame in names.column("frame_sha256").to_pylist()],
         "group": view.groups[rows].tolist() if view.has_groups else None,
         "p_good": _thousandths(judged.p_good[rows]) if judged else None,
-        "judge_coming": view.has_judge and judged is None,
+        "judge_coming": view.has_judge and judged is None and not view.judge_problem,
+        "judge_fault": view.judge_problem,
         "abstained": judged.abstained[rows].tolist() if judged else None,
     }
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()

@@ -23,7 +23,7 @@ from lora_assets.tables import ScoredCrop, arrow_schema
 from lora_assets.tracker.cells import Cell, Cells, state_of
 from lora_assets.tracker.view import VERDICTS
 from lora_assets.verdicts import CropPlace, Mark, Verdict, VerdictError, VerdictLog, match_verdicts
-from lora_assets.verdicts.log import log_path
+from lora_assets.verdicts.log import LogUnusable, log_path
 from lora_assets.verdicts.record import CLEARED, GOOD, Box
 
 _BOX_COLUMNS = ("frame_sha256", "detection_id", "x1", "y1", "x2", "y2")
@@ -49,7 +49,15 @@ SAID_NOTHING = Said()
 
 
 class UnknownCrop(LookupError):
-    """A mark names a crop that the tracker does not have."""
+    """Every crop that a request names is one that the tracker does not have; `refused` says so of each, in words."""
+
+    def __init__(self, refused: dict[str, str]) -> None:
+        super().__init__(next(iter(refused.values())))
+        self.refused = refused
+
+
+class DetectionsUnderWay(VerdictError):
+    """The boxes of a crop are being published anew: the same mark works once the run is through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +72,22 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Verdicts by crop as they were before a request and as they are after it."""
+    """Verdicts by crop as they were before a request and as they are after it, up to row `seq` of the log; crops that
+    could not be marked are in `refused`, with the reason in words."""
 
     before: dict[str, Said]
     now: dict[str, Said]
+    seq: int
+    refused: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """The crops whose verdict changed after row `after` of the log, up to and with row `seq`; `after` 0: all."""
+
+    after: int
+    seq: int
+    crops: dict[str, Said]
 
 
 class VerdictBook:
@@ -80,25 +100,55 @@ class VerdictBook:
         self._latest: dict[str, tuple[int, Verdict]] = {}
         self._crops_of: dict[str, set[str]] = {}
         self._touched: list[tuple[int, str]] = []
+        self._file: tuple[int, int] | None = None
+        self._replaced: list[VerdictLog] = []
         self.seq = 0
+        """the log's last row that is taken in"""
+        self.edition = 0
+        """changes when the log is replaced by another, such as a backup"""
+        self.marking = threading.RLock()
+        """held while what stands is read and a mark is made of it: marks of one crop may come by several trackers"""
 
     def log(self) -> VerdictLog:
         """The log, opened when it is first written. Raises VerdictError when it cannot be used."""
         with self._lock:
             if self._log is None:
                 self._log = VerdictLog(self._path)
+                self._file = self._file_now()
             return self._log
+
+    def _file_now(self) -> tuple[int, int]:
+        try:
+            found = self._path.stat()
+        except OSError as error:
+            raise LogUnusable(
+                f"{self._path} is gone ({error}): put it or a backup of it back, or start this server again to begin a "
+                "new log"
+            ) from error
+        return found.st_dev, found.st_ino
 
     def follow(self) -> int:
         """Take in the rows that any process has added; the number of the last row. Raises VerdictError."""
         with self._lock:
             if self._log is None and not self._path.exists():
                 return 0
+            if self._log is not None and self._file_now() != self._file:
+                # Closing it would let SQLite delete the write-ahead log of the file that now has its name.
+                self._replaced.append(self._log)
+                self._log = None
+                self._forget()
+            elif self.log().last_row() < self.seq:
+                self._forget()
             number, rows = self.log().since(self.seq)
             for verdict in rows:
                 self._take_in(number, verdict)
             self.seq = number
             return number
+
+    def _forget(self) -> None:
+        self._latest, self._crops_of, self._touched = {}, {}, []
+        self.seq = 0
+        self.edition += 1
 
     def _take_in(self, number: int, verdict: Verdict) -> None:
         known = self._latest.get(verdict.crop_id)
@@ -152,6 +202,7 @@ class TrackerMarks:
         boxes = [cell.detections for cell, _ in made]
         self._boxes = [cells.columns(table, _BOX_COLUMNS) if table else None for table in boxes]
         self.book = book
+        self._edition = book.edition
         self._lock = threading.RLock()
         self._said: dict[str, Said] = {}
         self._changed_at: dict[str, int] = {}
@@ -160,9 +211,17 @@ class TrackerMarks:
 
     def follow(self) -> int:
         """Bring the verdicts up to the log's last row, whose number is returned. Raises VerdictError."""
-        last = self.book.follow()
+        self.book.follow()
         with self._lock:
-            if last > self.seq:
+            # In this order: of a log that is replaced meanwhile, the next call takes in all.
+            edition, last = self.book.edition, self.book.seq
+            if self._edition != edition:
+                codes = self.codes.copy()
+                self._match(set(self._crops.column("frame_sha256").to_pylist()), last, codes)
+                # All of them are told again: the numbers of the rows before mean nothing in this log.
+                self._changed_at = dict.fromkeys(self._said, last)
+                self.codes, self.seq, self._edition = codes, last, edition
+            elif last > self.seq:
                 codes = self.codes.copy()
                 self._match(self.book.frames(self.seq), last, codes)
                 self.codes, self.seq = codes, last
@@ -223,6 +282,12 @@ class TrackerMarks:
         with self._lock:
             return {crop: self._said[crop] for crop, at in self._changed_at.items() if at > number}
 
+    def news(self, number: int) -> News:
+        """What changed after row `number`, or all when the log has no such row."""
+        with self._lock:
+            after = number if 0 < number <= self.seq else 0
+            return News(after, self.seq, self.since(after))
+
     def counts(self) -> dict[str, int]:
         """How many crops there are of each of VERDICTS."""
         numbers = np.bincount(self.codes, minlength=len(VERDICTS))
@@ -233,40 +298,52 @@ class TrackerMarks:
     def mark(self, request_id: str, changes: Sequence[Change]) -> Answer:
         """Say something of crops; on disk when this returns. A request that was taken before changes nothing.
 
-        Raises UnknownCrop, and VerdictError when nothing was saved.
+        Crops that the tracker does not have are refused, and the others are marked. Raises UnknownCrop when it has none
+        of them, DetectionsUnderWay when the same may work later, and VerdictError when nothing was saved.
         """
-        with self._lock:
+        with self.book.marking, self._lock:
             self.follow()
             log = self.book.log()
             places = self._places_of_crops([change.crop_id for change in changes])
+            refused = {
+                change.crop_id: f"tracker {self.tracker} has no crop {change.crop_id} (any more): reload the page"
+                for change in changes
+                if change.crop_id not in places
+            }
+            if not places:
+                raise UnknownCrop(refused)
             before = {crop: self.said(crop) for crop in places}
             taken = log.taken(f"{request_id}:{crop}" for crop in places)
-            marks = [self._mark(f"{request_id}:{change.crop_id}", change, places[change.crop_id]) for change in changes]
+            marks = [
+                self._mark(f"{request_id}:{change.crop_id}", change, places[change.crop_id])
+                for change in changes
+                if change.crop_id in places
+            ]
             log.append(*(mark for mark in marks if mark.request_id not in taken))
-            return self._answer(before)
+            return self._answer(before, refused)
 
     def undo(self, request_id: str) -> Answer:
         """Take back the person's last action on this tracker. Raises VerdictError when none is left."""
-        with self._lock:
+        with self.book.marking, self._lock:
             self.follow()
             crops = [verdict.crop_id for verdict in self.book.log().undo_last(request_id, self.tracker)]
-            return self._answer({crop: self.said(crop) for crop in crops})
+            return self._answer({crop: self.said(crop) for crop in crops}, {})
 
-    def _answer(self, before: dict[str, Said]) -> Answer:
+    def _answer(self, before: dict[str, Said], refused: dict[str, str]) -> Answer:
         """With the crops that the new rows changed beside those asked for: a frame's verdicts share its boxes out."""
         seq = self.seq
         self.follow()
-        return Answer(before, {crop: self.said(crop) for crop in before} | self.since(seq))
+        now = {crop: self.said(crop) for crop in before} | self.since(seq)
+        return Answer(before, now, self.seq, refused)
 
     def _places_of_crops(self, crop_ids: Sequence[str]) -> dict[str, CropPlace]:
+        """Where those of the crops lie that the tracker has. Raises DetectionsUnderWay."""
         rows, crops = self._rows("crop_id", crop_ids)
         found = {crop["crop_id"] for crop in crops}
-        if unknown := [crop for crop in crop_ids if crop not in found]:
-            raise UnknownCrop(unknown[0])
         # Two boxes with the same pixels share their crop and its verdict: the first one names the place.
         places = {place.crop_id: place for place in reversed(self._places(rows, crops)) if place}
         if unplaced := found - places.keys():
-            raise VerdictError(
+            raise DetectionsUnderWay(
                 f"the detections of crop {min(unplaced)} are being made anew: wait for the run, then mark again"
             )
         return places

@@ -308,7 +308,7 @@ def tracker_page(cells: Cells, view: ReviewedView, query: Mapping[str, str], dag
         list_url=f"/api{tracker_url(tracker)}/crops?{urlencode(choice_query(replace(choice, unfolded=False)))}",
         query=urlencode(choice_query(choice)),
         verdict_fault=view.marks.fault,
-        judge_fault=view.judge_fault,
+        judge_fault=view.judge_problem,
         clear_url=tracker_url(tracker) if choice_query(replace(choice, sort="best")) else "",
         matching=len(order),
         crops=_crop_tiles(view, choice, tiles[here], alike[here]) if show == "crops" else (),

@@ -92,7 +92,7 @@ def check_pictures(pictures: Sequence[NamedPicture], record: Path) -> list[Pictu
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         faults = list(pool.map(fault, unique, chunksize=64))
     if right != known:
-        atomic_write_json(record, right)
+        atomic_write_json(record, right, recorded=True)
     return [
         PictureProblem(picture.dataset, picture.kind, picture.name, told)
         for picture, told in zip(unique, faults, strict=True)

@@ -6,8 +6,9 @@ None of it changes a result of the tracker. The tables themselves are in view, w
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -20,7 +21,7 @@ import pyarrow.compute as pc
 
 from lora_assets.specs import TrackerSpec
 from lora_assets.store import PublishedTable, StoreError, digest
-from lora_assets.tracker.cells import Cells, Memory, file_mark, state_of
+from lora_assets.tracker.cells import Cell, Cells, Memory, file_mark, state_of
 from lora_assets.tracker.marking import Said, TrackerMarks, VerdictBook
 from lora_assets.tracker.view import SORTS, UNMARKED, VERDICTS, Choice, TrackerView
 
@@ -30,20 +31,30 @@ if TYPE_CHECKING:
 JUDGE_SORTS = ("p_good", "queue")
 BASELINE_SORT = "changed"
 Made = TypeVar("Made")
+_LOG = logging.getLogger(__name__)
 
 
 class Once(Generic[Made]):
-    """A value that is made when it is first asked for, by one thread; the others wait for it."""
+    """A value that is made when it is first asked for, by one thread; the others wait for it. A failure is kept too:
+    what it would be made of does not change."""
 
     def __init__(self, make: Callable[[], Made]) -> None:
         self._make = make
         self._lock = threading.Lock()
         self._made: list[Made] = []
+        self._failure: Exception | None = None
 
     def __call__(self) -> Made:
         with self._lock:
+            if self._failure is not None:
+                raise self._failure.with_traceback(None)
             if not self._made:
-                self._made.append(self._make())
+                try:
+                    self._made.append(self._make())
+                except Exception as error:
+                    _LOG.exception("what a page shows beside the tables cannot be made")
+                    self._failure = error
+                    raise
             return self._made[0]
 
     @property
@@ -51,14 +62,22 @@ class Once(Generic[Made]):
         """True when the value is there."""
         return bool(self._made)
 
-    def begin(self) -> None:
-        """Make the value in a thread, unless it is there or being made. A failure is told to who asks for it."""
-        if not self.ready and not self._lock.locked():
-            threading.Thread(target=self._make_quietly, daemon=True).start()
+    @property
+    def fault(self) -> str:
+        """Why the value cannot be made; empty when it can, or when nobody has asked for it yet."""
+        failure = self._failure
+        return "" if failure is None else str(failure) or type(failure).__name__
 
-    def _make_quietly(self) -> None:
-        with suppress(StoreError):
-            self()
+    def begin(self) -> None:
+        """Make the value in a thread, unless it is there, being made, or cannot be made."""
+        if not self.ready and self._failure is None and not self._lock.locked():
+            threading.Thread(target=self.value, daemon=True).start()
+
+    def value(self) -> Made | None:
+        """The value, or None when it cannot be made, which `fault` tells."""
+        with suppress(Exception):
+            return self()
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +110,7 @@ class ReviewedView(TrackerView):
     @property
     def sorts(self) -> tuple[str, ...]:
         """The orders that this tracker's crops can be shown in."""
-        judge = JUDGE_SORTS if self.has_judge else ()
+        judge = JUDGE_SORTS if self.has_judge and not self.judge.fault else ()
         return (*SORTS, *judge, *((BASELINE_SORT,) if self.spec.baseline else ()))
 
     @property
@@ -104,18 +123,25 @@ class ReviewedView(TrackerView):
         return self.marks.said(crop_id)
 
     def judged(self, crop_id: str) -> CropJudgement | None:
-        """What the judge says of a crop; None where there is no judge."""
-        return self.judge().words.get(crop_id) if self.has_judge else None
+        """What the judge says of a crop; None where there is no judge, or none that can be asked."""
+        said = self.judge.value() if self.has_judge else None
+        return said.words.get(crop_id) if said else None
+
+    @property
+    def judge_problem(self) -> str:
+        """Why there are no words of the judge although there should be; empty when there are, or may still come."""
+        return self.judge_fault or self.judge.fault
 
     def judge_for(self, sort: str) -> Judged | None:
-        """The judge's words when they are there, or when an order needs them; else None, and they are begun.
+        """The judge's words when they are there, or when an order needs them; else None, and they are begun unless
+        they cannot be had (`judge_problem`).
 
         Judging 15,000 crops takes about two seconds, once for each judge: a page does not wait for it.
         """
         if not self.has_judge:
             return None
         if self.judge.ready or sort in JUDGE_SORTS:
-            return self.judge()
+            return self.judge.value()
         self.judge.begin()
         return None
 
@@ -135,10 +161,12 @@ class ReviewedView(TrackerView):
 
     def sort_keys(self, sort: str) -> npt.NDArray[np.float64]:
         """A number of each crop, small first, for one of `sorts`; ties stand by path, crops without a number last."""
-        if sort == "p_good":
-            return np.nan_to_num(-self.judge().p_good, nan=1.0)
-        if sort == "queue":
-            return self.judge().places
+        if sort in JUDGE_SORTS:
+            said = self.judge.value()
+            if said is None:
+                # Its failure was not known yet when the order was chosen.
+                return TrackerView.sort_keys(self, SORTS[0])
+            return np.nan_to_num(-said.p_good, nan=1.0) if sort == "p_good" else said.places
         if sort == BASELINE_SORT:
             return np.nan_to_num(-self.changes(), nan=1.0)
         return TrackerView.sort_keys(self, sort)
@@ -169,11 +197,13 @@ class Reviews:
 
     def marks(self, spec: TrackerSpec) -> TrackerMarks:
         """The verdicts on a tracker's crops, as far as the log can be read."""
-        found = self._cells.of(spec)
-        make = lambda: TrackerMarks(self._cells, spec.id, found, self._book)  # noqa: E731
-        marks = self._marks.get((spec.id, state_of(found)), make)
+        marks = self._marks_of(spec.id, self._cells.of(spec))
         marks.try_follow()
         return marks
+
+    def _marks_of(self, tracker: str, found: Sequence[Cell]) -> TrackerMarks:
+        make = lambda: TrackerMarks(self._cells, tracker, found, self._book)  # noqa: E731
+        return self._marks.get((tracker, state_of(found)), make, tracker)
 
     def of(self, view: TrackerView) -> ReviewedView:
         """The tracker with all that is said of it now. What cannot be read is left out and told by its `fault`."""
@@ -183,7 +213,7 @@ class Reviews:
         told = groups and (groups.version, groups.facts.get("published_at"))
         key = (tracker, repr(view.spec), view.state, judge, told, self._baseline_state(view))
         make = lambda: self._reviewed(view, digest(key), groups)  # noqa: E731
-        reviewed = self._views.get(key, make)
+        reviewed = self._views.get(key, make, tracker)
         reviewed.marks.try_follow()
         return reviewed
 
@@ -215,7 +245,7 @@ class Reviews:
             **told,
             orders=Memory(32),
             review_state=state,
-            marks=TrackerMarks(self._cells, view.spec.id, view.cells, self._book),
+            marks=self._marks_of(view.spec.id, view.cells),
             has_judge=has_judge,
             judge_fault=fault,
             judge=Once(lambda: self._judged(view)),

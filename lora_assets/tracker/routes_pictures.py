@@ -1,4 +1,5 @@
-"""Routes of every picture. A picture is known by a digest of its content, so that a browser may keep it for good."""
+"""Routes of every picture. A picture is known by a digest of its content, so that a browser may keep it for good; but
+what lay before refinement is read from a shelf, which can be cleared and filled again, and is not kept."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from lora_assets.tracker.headers import NOT_KEPT
 from lora_assets.tracker.pictures import (
     FRAME_SIDE,
     NEIGHBOUR_COLOUR,
@@ -38,9 +40,11 @@ def digest_in_address(text: str) -> str:
 def add_routes(app: FastAPI, site: Site) -> None:
     """Register the routes of this module."""
 
-    def picture(tracker: str, name: str, suffix: str, make: Callable[[TrackerView, str], bytes]) -> Response:
+    def picture(
+        tracker: str, name: str, suffix: str, make: Callable[[TrackerView, str], bytes], kept: str = KEPT_FOR_GOOD
+    ) -> Response:
         content = make(site.tables_view(tracker), digest_in_address(name))
-        return Response(content, media_type=_PICTURE_TYPES[suffix], headers={"Cache-Control": KEPT_FOR_GOOD})
+        return Response(content, media_type=_PICTURE_TYPES[suffix], headers={"Cache-Control": kept})
 
     def known_crop(view: TrackerView, name: str) -> str:
         if name not in view.rows_of:
@@ -87,15 +91,17 @@ def add_routes(app: FastAPI, site: Site) -> None:
 
     @app.get("/tracker/{tracker}/mask-before/{name}.png")
     def mask_before(tracker: str, name: str) -> Response:
-        return picture(
-            tracker, name, ".png", lambda view, name: before_mask_png(site.cells, view, known_crop(view, name))
-        )
+        def make(view: TrackerView, name: str) -> bytes:
+            return before_mask_png(site.cells, view, known_crop(view, name))
+
+        return picture(tracker, name, ".png", make, NOT_KEPT)
 
     @app.get("/tracker/{tracker}/before/{name}.png")
     def before(tracker: str, name: str) -> Response:
-        return picture(
-            tracker, name, ".png", lambda view, name: before_cutout_png(site.cells, view, known_crop(view, name))
-        )
+        def make(view: TrackerView, name: str) -> bytes:
+            return before_cutout_png(site.cells, view, known_crop(view, name))
+
+        return picture(tracker, name, ".png", make, NOT_KEPT)
 
     def whole_frame(tracker: str, name: str, side: int | None) -> Response:
         def make(view: TrackerView, name: str) -> bytes:

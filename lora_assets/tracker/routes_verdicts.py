@@ -1,7 +1,9 @@
 """Routes by which verdicts are said, undone, followed by other tabs, exported and imported.
 
-A mark is answered only after the log has it on disk. That a request comes from a page of this server is seen to by the
-guard; what a verdict is, and how it finds its crop, is in verdicts and marking.
+A mark is answered only after the log has it on disk. Marks of crops that the tracker does not have are `refused`, each
+with the reason in words, and the others of the request are saved; 503 and 507 mean that the same may work later.
+That a request comes from a page of this server is seen to by the guard; what a verdict is, and how it finds its crop,
+is in verdicts and marking.
 """
 
 from __future__ import annotations
@@ -38,9 +40,9 @@ def add_routes(app: FastAPI, site: Site) -> None:
         marks = site.reviews.marks(site.cells.spec(tracker))
         if marks.fault:
             return JSONResponse({"error": marks.fault}, 503)
-        known = since if epoch == marks.epoch and since <= marks.seq else 0
-        changed = as_json(marks.since(known))
-        return JSONResponse({"seq": marks.seq, "epoch": marks.epoch, "all": not known, "crops": changed})
+        news = marks.news(since if epoch == marks.epoch else 0)
+        told = {"seq": news.seq, "epoch": marks.epoch, "all": not news.after, "crops": as_json(news.crops)}
+        return JSONResponse(told)
 
     @app.post("/api/tracker/{tracker}/verdicts")
     async def mark(request: Request, tracker: str) -> Response:
@@ -82,8 +84,9 @@ def add_routes(app: FastAPI, site: Site) -> None:
             raise VerdictError("this file is not UTF-8 text: choose one that was exported here") from error
 
         def save() -> Response:
+            followed = site.reviews.book.follow()
             log = site.reviews.book.log()
-            if site.reviews.book.follow():
+            if followed:
                 keep_backup(log)
             count = log.import_lines(lines)
             return JSONResponse({"added": count.added, "known": count.known})
@@ -109,7 +112,7 @@ async def _body(request: Request, most: int) -> bytes:
 def _told(body: bytes) -> dict[str, Any]:
     try:
         told = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise VerdictError(f"this is not JSON: {error}") from error
     if not isinstance(told, dict):
         raise VerdictError('this is no JSON object: send {"request_id": ..., "marks": [...]}')
@@ -152,5 +155,11 @@ def _change(mark: Any) -> Change:
 
 
 def _answer(marks: TrackerMarks, answer: Answer) -> Response:
-    told = {"seq": marks.seq, "epoch": marks.epoch, "crops": as_json(answer.now), "previous": as_json(answer.before)}
+    told = {
+        "seq": answer.seq,
+        "epoch": marks.epoch,
+        "crops": as_json(answer.now),
+        "previous": as_json(answer.before),
+        "refused": answer.refused,
+    }
     return JSONResponse(told)

@@ -85,7 +85,8 @@ def crops_so_far(
     if not chunks:
         return made
     version = digest("unfinished", [[path.name, len(here)] for path, here in chunks])
-    facts = {**_recipe(shelf), "recipe": state.recipe, "run_id": state.run_id, "unfinished": True}
+    told = {"recipe": state.recipe, "run_id": state.run_id, "tracker": state.tracker, "dataset": state.dataset}
+    facts = {**_recipe(shelf), **told, "unfinished": True}
     return UnfinishedTable(shelf.folder, version, facts, ScoredCrop, tuple(chunks))
 
 

@@ -136,7 +136,7 @@ def read_view(cells: Cells, spec: TrackerSpec, memory: Memory) -> TrackerView:
     """The view of a tracker as its tables are now, from `memory` when nothing changed. Raises StoreError."""
     found = cells.of(spec)
     key = (spec.id, repr(spec), tuple((cell.versions, str(cell.folder), cell.name) for cell in found))
-    return memory.get(key, lambda: _make_view(cells, spec, found))
+    return memory.get(key, lambda: _make_view(cells, spec, found), spec.id)
 
 
 def _make_view(cells: Cells, spec: TrackerSpec, found: tuple[Cell, ...]) -> TrackerView:

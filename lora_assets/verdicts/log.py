@@ -251,7 +251,8 @@ class VerdictLog:
 
     def undo_last(self, request_id: str, tracker: str) -> list[Verdict]:
         """Take back the last action that a person made on a tracker's pages and that still stands: one mark, or all
-        marks of one request (`request_of`). Crops that were marked otherwise since are left as they are.
+        marks of one request (`request_of`). Crops that were marked otherwise since are left as they are; an action of
+        which no crop is left is passed over.
 
         Raises VerdictError when nothing is left to undo.
         """
@@ -273,11 +274,16 @@ class VerdictLog:
             ]
 
     def _last_standing(self, tracker: str) -> Verdict | None:
+        """The last mark of a tracker that stands and that no later one stands over. Trackers share crops, so that an
+        earlier mark may be the one to take back."""
         undone = "SELECT undoes FROM verdict WHERE undoes NOTNULL"
-        where = f"WHERE tracker = ? AND undoes IS NULL AND request_id NOT IN ({undone})"
+        later = f"""SELECT 1 FROM verdict AS later WHERE later.crop_id = one.crop_id
+            AND (later.at, later.seq) > (one.at, one.seq)
+            AND later.undoes IS NULL AND later.request_id NOT IN ({undone})"""
+        where = f"one.tracker = ? AND one.undoes IS NULL AND one.request_id NOT IN ({undone}) AND NOT EXISTS ({later})"
         try:
             row = self._db.execute(
-                f"SELECT {_ALL} FROM verdict {where} ORDER BY at DESC, seq DESC LIMIT 1", (tracker,)
+                f"SELECT {_ALL} FROM verdict AS one WHERE {where} ORDER BY at DESC, seq DESC LIMIT 1", (tracker,)
             ).fetchone()
         except apsw.Error as error:
             raise _unusable(f"cannot read the verdicts in {self.path}", error) from error
@@ -324,12 +330,17 @@ class VerdictLog:
 
     def since(self, number: int) -> tuple[int, list[Verdict]]:
         """The rows that were taken after row `number` (0: all), oldest row first, and the number of the last row."""
+        rows = self.numbered_since(number)
+        return (rows[-1][0] if rows else number), [verdict for _, verdict in rows]
+
+    def numbered_since(self, number: int) -> list[tuple[int, Verdict]]:
+        """The rows that were taken after row `number` (0: all) with their numbers, oldest row first."""
         with self._lock:
             try:
                 rows = list(self._db.execute(f"SELECT seq, {_ALL} FROM verdict WHERE seq > ? ORDER BY seq", (number,)))
             except apsw.Error as error:
                 raise _unusable(f"cannot read the verdicts in {self.path}", error) from error
-        return (rows[-1][0] if rows else number), [_verdict(row[1:]) for row in rows]
+        return [(row[0], _verdict(row[1:])) for row in rows]
 
     def standing_marks(self) -> list[Verdict]:
         """The current verdicts that say something: good, bad or exclude, in the order of time."""

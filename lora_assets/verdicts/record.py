@@ -124,7 +124,7 @@ def from_line(line: str) -> Verdict:
     """The verdict of a line that `to_line` wrote. Raises VerdictError naming the part that does not fit."""
     try:
         told = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise VerdictError(f"not a line of JSON: {error}") from error
     if not isinstance(told, dict):
         raise VerdictError("not a JSON object")

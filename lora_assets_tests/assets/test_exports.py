@@ -4,7 +4,10 @@ import dagster as dg
 import pytest
 
 from lora_assets.assets.exports import crop_captions, exports, exports_read_back
-from lora_assets.resources import DataFolder
+from lora_assets.exports.making import default_place, make_exports
+from lora_assets.exports.settings import CaptionSettings, ExportSettings
+from lora_assets.resources import DataFolder, trackers
+from lora_assets.store import Store
 from lora_assets_tests.exports.drawn_cell import TRACKER, make_drawn_cell, publish_curated
 
 SETTINGS = {"export": {"resolution": 512, "trigger": "mio", "formats": ["kohya", "kohya-masks"]}}
@@ -56,3 +59,35 @@ def test_a_loss_fails_the_check_of_its_format(data, materialize):
     (made,) = result.asset_materializations_for_node("exports")
     assert made.metadata["images"].value == 0.0
     assert made.metadata["preview"].value == "nothing to show"
+
+
+def test_the_checks_read_what_lies_there_now(data, materialize, instance):
+    make_drawn_cell(data, settings=SETTINGS)
+    materialize()
+    settings = ExportSettings(formats=("coco",), trigger="mio", resolution=512)
+    make_exports(Store(data), TRACKER, settings, CaptionSettings(tagger=""))  # as on the command line
+    place = default_place(data, TRACKER)
+    next((place / "kohya" / "train").rglob("*.txt")).write_text("")
+    (place / "kohya-masks" / "manifest.json").unlink()
+
+    @dg.asset(name="exports", partitions_def=trackers)
+    def unchanged() -> None:
+        """The checks alone, since a run of a partition needs an asset."""
+
+    def check():
+        result = dg.materialize(
+            [unchanged, exports_read_back],
+            partition_key=TRACKER,
+            instance=instance,
+            resources={"data_folder": DataFolder(path=str(data))},
+        )
+        return {one.check_name: one for one in result.get_asset_check_evaluations()}
+
+    found = check()
+    assert not found["read_back_kohya"].passed
+    assert not found["read_back_kohya_masks"].passed
+    assert "not there any more" in (found["read_back_kohya_masks"].description or "")
+    assert found["read_back_coco"].description == "4 pictures, nothing is lost"
+    assert "not exported in this format" in (found["read_back_yolo"].description or "")
+    (place / "coco" / "manifest.json").write_text("{}")
+    assert "cannot be understood" in (check()["read_back_coco"].description or "")

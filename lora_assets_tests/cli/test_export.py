@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from lora_assets.specs import TrackerSpec, write_tracker
+from lora_assets.specs import TrackerSpec, tracker_path, write_tracker
+from lora_assets.store import Store
 from lora_assets_tests.exports.drawn_cell import TRACKER, make_drawn_cell, publish_curated
 
 
@@ -110,3 +111,33 @@ def test_a_wrong_setting_of_the_file_is_named(run, project):
     code, _, err = run("export", "T9")
     assert code == 3
     assert "section [export]: unknown setting colour" in err
+
+
+def test_an_import_by_frame_names_its_dataset_where_two_have_the_frame(run, crops, project):
+    data = project / "data"
+    (second,) = make_drawn_cell(data, [(90, 61)], dataset="film2")
+    tracker_path(data, TRACKER).unlink()
+    write_tracker(data, TrackerSpec(TRACKER, ("film", "film2"), settings={"caption": {"tagger": ""}}))
+    (project / "mine.csv").write_text("frame,caption\nf0000.png,whose\n")
+    code, _, err = run("caption", "import", "mine.csv")
+    assert code == 3
+    assert "f0000.png (in film, film2)" in err
+    assert "0 crops have a caption" in run("caption", "list", TRACKER)[1]
+    (project / "mine.csv").write_text("dataset,frame,caption\nfilm2,f0000.png,of the second\n,f0001.png,of one\n")
+    assert run("caption", "import", "mine.csv")[1].strip() == "2 captions taken"
+    listed = run("caption", "list", TRACKER)[1]
+    assert second in listed
+    assert crops[1] in listed
+    assert crops[0] not in listed
+
+
+def test_an_export_of_one_character_keeps_the_captions_of_the_others(run, crops, project):
+    data = project / "data"
+    publish_curated(data, crops, character_name={0: "Mia"}, character_id={0: "c9"})
+    assert run("caption", "make", TRACKER)[0] == 0
+    assert run("export", TRACKER, "--format", "coco", "--character", "mia", "--trigger", "ann")[0] == 0
+    store = Store(data)
+    table = store.published(store.table_path("captions", TRACKER))
+    assert table is not None
+    assert table.rows == 4
+    assert set(table.read(["caption"]).column("caption").to_pylist()) == {"mio, character, full body"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from lora_assets.curation.readiness import WORDS
 from lora_assets.curation.reasons import FUNNEL, REASONS, in_words
 from lora_assets.curation.settings import CurateSettings
 from lora_assets.curation.splitting import TRAIN, VALIDATION, split_parts
+from lora_assets.identity.descriptions import describe_crops
 from lora_assets.identity.making import make_characters
 from lora_assets.identity.registry import rename_character
 from lora_assets.identity.tracker_crops import read_crops
@@ -165,6 +167,59 @@ def test_without_groups_and_characters_it_says_so(tmp_path):
     assert not parts_share_nothing(Store(tmp_path), "OTHER").passed
 
 
+def test_a_frame_is_never_parted_though_the_groups_are_older(tmp_path):
+    """A detector that finds more figures gives a frame crops that the groups do not know."""
+    store = Store(tmp_path)
+    film = [Shown([Doll("red", 90, arms=shot / 8)], place=shot, noise=shot) for shot in range(8)]
+    write_dolls(tmp_path, film)
+    _made(store)
+    written = write_dolls(tmp_path, [replace(shown, dolls=[*shown.dolls, Doll("green", 220)]) for shown in film])
+    assert any(len(crops) == 2 for crops in written.frames)
+    for seed in range(20):
+        told = CurateSettings(least_pictures=2, validation=0.3, seed=seed, per_group=9)
+        made = make_curated(store, TRACKER, told)
+        assert "stale_groups" in {one["code"] for one in made.report["findings"]}
+        assert parts_share_nothing(store, TRACKER).passed
+    assert "stale_groups" not in {one["code"] for one in _made(store).report["findings"]}
+
+
+def test_crops_are_grouped_anew_when_their_pictures_are_back(tmp_path):
+    store = Store(tmp_path)
+    written = write_dolls(tmp_path, little_film()[:20])
+    paths = [store.picture("thumbs", crop, ".webp") for crop in written.dolls]
+    paths += [store.picture("frame_thumbs", frame, ".webp") for frame in {c.frame_sha256 for c in _crops(store)}]
+    kept = {path: path.read_bytes() for path in paths}
+    for path in kept:
+        path.unlink()
+    blind, chosen = make_groups(store, TRACKER), make_curated(store, TRACKER)
+    assert blind.numbers["groups"] == len(written.dolls)
+    assert make_groups(store, TRACKER).table.version == blind.table.version
+    for path, content in kept.items():
+        path.write_bytes(content)
+    seen = make_groups(store, TRACKER)
+    assert seen.table.version != blind.table.version
+    assert seen.numbers["groups"] < blind.numbers["groups"]
+    assert seen.numbers["shots"] > blind.numbers["shots"]
+    assert make_curated(store, TRACKER).table.version != chosen.table.version
+    assert make_groups(store, TRACKER).table.version == seen.table.version
+
+
+def _crops(store: Store):
+    return read_crops(store, TRACKER).crops
+
+
+def test_the_framing_is_by_the_crops_own_head(tmp_path):
+    """The surest head of the window is that of a figure beside, which the mask leaves out."""
+    write_dolls(tmp_path, [Shown([Doll("red", top=10, head=24)])])
+    store = Store(tmp_path)
+    (crop,) = _crops(store)
+    beside = (0.0, 100.0, 20.0, 120.0)
+    assert describe_crops(store, [replace(crop, heads=(beside,))]).heads == (None,)
+    two = replace(crop, heads=(beside, *crop.heads))
+    assert framing_of(two, describe_crops(store, [two]).heads[0]) == "full"
+    assert describe_crops(store, [two]).heads == (crop.heads[0],)
+
+
 def test_coverage_says_what_is_not_measured(filmed):
     report = _made(filmed[0], target=12).report
     assert sum(cell["crops"] for cell in report["coverage"]) == 12
@@ -191,7 +246,7 @@ def _points(*sure: int, nose_x: float = 50.0) -> tuple[float, ...]:
 def test_framing_and_view_by_key_points(tmp_path, sure, framing, view):
     write_dolls(tmp_path, [Shown([Doll("red", key_points=_points(*sure))])])
     (crop,) = read_crops(Store(tmp_path), TRACKER).crops
-    assert (framing_of(crop), view_of(crop)) == (framing, view)
+    assert (framing_of(crop, None), view_of(crop)) == (framing, view)
 
 
 @pytest.mark.parametrize(
@@ -204,24 +259,30 @@ def test_framing_and_view_by_key_points(tmp_path, sure, framing, view):
 )  # fmt: skip
 def test_framing_by_heads(tmp_path, doll, framing):
     write_dolls(tmp_path, [Shown([doll])])
-    (crop,) = read_crops(Store(tmp_path), TRACKER).crops
-    assert framing_of(crop) == framing
+    store = Store(tmp_path)
+    (crop,) = read_crops(store, TRACKER).crops
+    (head,) = describe_crops(store, [crop]).heads
+    assert framing_of(crop, head) == framing
     assert view_of(crop) == ""
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 12)), max_size=40), st.floats(0, 0.5), st.integers(0, 5))
-def test_a_split_never_parts_a_shot_or_a_group(places, share, seed):
-    shots, groups = [f"s{shot}" for shot, _ in places], [f"g{group}" for _, group in places]
-    parts = split_parts(shots, groups, share, seed)
-    for names in (shots, groups):
+@given(
+    st.lists(st.tuples(st.integers(0, 8), st.integers(0, 12), st.integers(0, 30)), max_size=40),
+    st.floats(0, 0.5),
+    st.integers(0, 5),
+)
+def test_a_split_never_parts_a_shot_a_group_or_a_frame(places, share, seed):
+    shots, groups, frames = ([f"{name}{place[at]}" for place in places] for at, name in enumerate("sgf"))
+    parts = split_parts(shots, groups, share, seed, frames)
+    for names in (shots, groups, frames):
         sides: dict[str, set[str]] = {}
         for name, part in zip(names, parts, strict=True):
             sides.setdefault(name, set()).add(part)
         assert all(len(side) == 1 for side in sides.values())
     assert parts.count(VALIDATION) <= max(1, round(share * len(places)))
     assert not parts or TRAIN in parts
-    assert split_parts(shots, groups, share, seed) == parts
+    assert split_parts(shots, groups, share, seed, frames) == parts
 
 
 def test_every_code_has_words_in_every_language():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -87,7 +87,7 @@ def make_drawn_cell(
     return ids
 
 
-def publish_curated(data: Path, ids: Sequence[str], tracker: str = TRACKER, **changes: dict[int, object]) -> None:
+def publish_curated(data: Path, ids: Sequence[str], tracker: str = TRACKER, **changes: Mapping[int, object]) -> None:
     """A curated dataset in which all crops are chosen for training; `changes` name other values by crop number."""
     rows = []
     for number, crop in enumerate(ids):

@@ -114,3 +114,24 @@ def test_masks_are_cut_out_of_windows_beyond_the_frame(data):
     wide = window_pixels(row, (-10, -5, 60, 70))
     assert (wide[5:65, 10:50] == mask).all()
     assert wide.sum() == mask.sum()
+
+
+@given(
+    st.integers(128, 8192),
+    st.integers(8, 1024),
+    st.integers(0, 8192),
+    st.integers(0, 16384),
+    st.integers(8, 128),
+    SIDES,
+    SIDES,
+)
+def test_every_setting_that_is_taken_has_a_bucket_for_every_picture(resolution, step, least, largest, divisor, w, h):
+    try:
+        settings = ExportSettings(
+            resolution=resolution, bucket_step=step, least_bucket=least, largest_bucket=largest, divisor=divisor
+        )
+    except ValueError as error:
+        assert step > resolution
+        assert "bucket_step" in str(error)
+        return
+    assert all(min(rule(w, h)) > 0 for rule in trainers_rules(settings))

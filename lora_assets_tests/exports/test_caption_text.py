@@ -65,7 +65,7 @@ def test_the_lists_are_plain_tags():
 def test_a_template_puts_the_trigger_first_and_leaves_out_what_is_empty():
     values = {"class_word": "girl", "tags": "smile, standing, girl", "framing": ""}
     assert render_caption("{framing}, {class_word}, {tags}, {trigger}", values, "mio") == "mio, girl, smile, standing"
-    assert render_caption("a photo of {trigger} standing", values, "mio") == "a photo of mio standing"
+    assert render_caption("{class_word}, {tags}", {"tags": "hatsune mio"}, "mio") == "mio, hatsune mio"
     assert render_caption("{tags}", {}, "") == ""
 
 
@@ -73,7 +73,7 @@ def test_a_template_puts_the_trigger_first_and_leaves_out_what_is_empty():
 def test_a_caption_is_one_line_that_names_the_trigger_and_says_nothing_twice(parts, trigger):
     trigger = trigger.replace(",", "").strip() or "t"
     caption = render_caption("{class_word}, {tags}, {framing}", {"tags": ", ".join(parts)}, trigger)
-    assert trigger in caption
+    assert caption.split(",")[0] == trigger
     assert not fault_of_line(caption)
     own = [part.strip() for part in caption.split(",")]
     assert len(set(own)) == len(own)
@@ -108,7 +108,22 @@ def test_what_no_caption_file_can_hold_is_told(text):
     assert not fault_of_line("one line, two parts")
 
 
-@pytest.mark.parametrize("template", ["", "  ", "a\nb", "{hair}", "{", "{trigger} {}", 3])
+@pytest.mark.parametrize(
+    "template",
+    [
+        "",
+        "  ",
+        "a\nb",
+        "{hair}",
+        "{",
+        "{trigger} {}",
+        3,
+        "a photo of {trigger} standing",
+        "{trigger} {tags}",
+        "{class_word}{trigger}, x",
+        "{tags}, {trigger}.",
+    ],
+)
 def test_templates_that_do_not_fit_are_refused(template):
     with pytest.raises(ValueError, match="template"):
         check_template(template)
@@ -117,6 +132,10 @@ def test_templates_that_do_not_fit_are_refused(template):
 
 
 def test_every_place_of_a_template_can_be_named():
-    check_template(" ".join(f"{{{place}}}" for place in PLACES))
+    check_template(", ".join(f"{{{place}}}" for place in PLACES))
+    for template in (" {trigger} ", "{tags} ,{trigger}", "{class_word}, {trigger} , {tags}"):
+        check_template(template)
+    with pytest.raises(ValueError, match="write it as a part of its own"):
+        check_template("a photo of {trigger}")
     with pytest.raises(ValueError, match="unknown group hat; known: hair"):
         CaptionSettings(prune=("hat",))

@@ -12,6 +12,7 @@ from lora_assets.exports.pool import export_pool
 from lora_assets.exports.settings import CaptionSettings, ExportSettings
 from lora_assets.exports.tagging import named_tagger
 from lora_assets.models import ModelError
+from lora_assets.specs import TrackerSpec, tracker_path, write_tracker
 from lora_assets.store import Store
 from lora_assets.tables import CropCaption, from_table
 from lora_assets.verdicts import tracker_places
@@ -149,8 +150,10 @@ def test_another_trigger_and_the_facts_of_the_curated_dataset(store, data):
     settings = CaptionSettings(template="{trigger}, {framing}, {view}, {expression}, {dataset}, {tier}, {tags}")
     captioned(store, settings, CountingTagger().named())
     pool = export_pool(store, TRACKER, EXPORT)
-    texts, version = captions_for(store, TRACKER, pool.crops, settings, ExportSettings(trigger="ann"))
-    assert version
+    found = captions_for(store, TRACKER, pool.crops, settings, ExportSettings(trigger="ann"))
+    texts = found.texts
+    assert found.version
+    assert found.notes == ()
     assert texts[ids[0]] == "ann, portrait, front, open mouth, film, high, smile"
     assert texts[ids[1]].startswith("ann, full body, front, film")
 
@@ -179,3 +182,81 @@ def test_a_tagger_of_ones_own_is_found_by_its_path(store, data, tmp_path: Path):
         named_tagger(data, CaptionSettings(tagger="nonesuch"))
     with pytest.raises(ModelError, match="is no tagger"):
         named_tagger(data, CaptionSettings(tagger="u2netp"))
+
+
+def test_a_persons_words_are_exported_though_the_table_is_older_than_they_are(store, data):
+    captioned(store, tagger=CountingTagger().named())
+    crops = export_pool(store, TRACKER, EXPORT).crops
+    places = {place.crop_id: place for place in tracker_places(store, TRACKER)}
+
+    def texts():
+        return captions_for(store, TRACKER, crops, CaptionSettings(), EXPORT).texts
+
+    write_captions(data, [(places[crops[0].crop_id], "by hand")])
+    (crops[1].folder / crops[1].files[0]).with_suffix(".txt").write_text("beside the frame")
+    assert [texts()[crop.crop_id] for crop in crops[:3]] == [
+        "mio, by hand", "mio, beside the frame", "mio, character, smile"
+    ]  # fmt: skip
+    captioned(store, tagger=CountingTagger().named())
+    write_captions(data, [(places[crops[0].crop_id], "")])
+    assert texts()[crops[0].crop_id] == "mio, character, smile"
+    found = captions_for(store, TRACKER, crops, CaptionSettings(), ExportSettings(trigger="ann"))
+    assert found.texts[crops[1].crop_id] == "ann, beside the frame"
+
+
+def test_crops_that_are_not_in_the_table_and_changed_settings_are_told(store, data):
+    crops = export_pool(store, TRACKER, EXPORT).crops
+    found = captions_for(store, TRACKER, crops, CaptionSettings(), EXPORT)
+    assert "there is no table of captions yet" in found.notes[0]
+    captioned(store, tagger=CountingTagger().named())
+    make_drawn_cell(data, [(320, 200), (200, 320), (257, 131), (64, 300), (120, 90)])
+    crops = export_pool(store, TRACKER, EXPORT).crops
+    found = captions_for(store, TRACKER, crops, CaptionSettings(most_tags=3, template="{tags}"), EXPORT)
+    assert "1 crops (" in found.notes[0]
+    assert "are not in the table of captions" in found.notes[0]
+    assert "[caption] most_tags changed after" in found.notes[1]
+
+
+def test_a_part_of_the_crops_does_not_shrink_the_table(store, data):
+    ids = [crop.crop_id for crop in export_pool(store, TRACKER, EXPORT).crops]
+    publish_curated(data, ids, character_name={0: "Mia"}, character_id={0: "c9"})
+    one = ExportSettings(trigger="mio", character="mia")
+    whole = ExportSettings(trigger="mio", character="c1")
+    captioned(store, tagger=CountingTagger().named(), export=whole)
+    pool = export_pool(store, TRACKER, one)
+    made = make_captions(store, TRACKER, pool, CaptionSettings(), one, CountingTagger().named("d2"), keep_others=True)
+    assert made.sources["tags"] == 1
+    rows = from_table(made.table.read(), CropCaption)
+    assert sorted(row.crop_id for row in rows) == sorted(ids)
+    assert all(row.tags == ["smile"] for row in rows)
+
+
+def test_a_frame_of_two_datasets_needs_its_dataset(store, data):
+    make_drawn_cell(data, [(90, 61)], dataset="film2")
+    tracker_path(data, TRACKER).unlink()
+    write_tracker(data, TrackerSpec(TRACKER, (DATASET, "film2")))
+    (data / "captions").mkdir()
+    file = data / "captions" / "mine.jsonl"
+    settings = CaptionSettings(own="mine.jsonl", tagger="")
+    file.write_text(json.dumps({"frame": "f0000.png", "caption": "whose"}) + "\n")
+    with pytest.raises(CaptionError, match=r"f0000.png \(in film, film2\)\): add \"dataset\""):
+        captioned(store, settings)
+    row = {"frame": "f0000.png", "caption": "of the second", "dataset": "film2"}
+    file.write_text(json.dumps(row) + "\n" + json.dumps({"frame": "f0001.png", "caption": "only one has it"}) + "\n")
+    _, found = captioned(store, settings)
+    by_place = {(row.dataset, row.caption) for row in found.values()}
+    assert by_place == {(DATASET, "mio, character"), (DATASET, "mio, only one has it"), ("film2", "mio, of the second")}
+
+
+@pytest.mark.parametrize("labels", ["0 0.5 0.5 0.2 0.3\n", "0 0.5 0.5 0.2 0.3\n1 .1 1e-3 0.2 0.3 0.4 0.5\n"])
+def test_labels_of_a_detector_beside_frames_are_no_captions(store, labels):
+    crop = export_pool(store, TRACKER, EXPORT).crops[0]
+    beside = (crop.folder / crop.files[0]).with_suffix(".txt")
+    beside.write_text(labels)
+    made, rows = captioned(store)
+    assert made.sources["file"] == 0
+    assert rows[crop.crop_id].caption == "mio, character"
+    beside.write_text("person 0.5 0.5\nperson 0.1 0.1\n")
+    with pytest.raises(CaptionError, match=r"set \[caption\] beside = false"):
+        captioned(store)
+    assert captioned(store, CaptionSettings(beside=False))[0].sources["file"] == 0

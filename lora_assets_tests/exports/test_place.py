@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lora_assets.exports import place
-from lora_assets.exports.making import default_place, make_exports
+from lora_assets.exports import making, place
+from lora_assets.exports.making import default_place, make_exports, read_again
 from lora_assets.exports.place import check_place, files_in, replaced_whole, scratch_beside
 from lora_assets.exports.records import ExportRefused, faults_of_names, picture_name, whole_repeats
 from lora_assets.exports.settings import CaptionSettings, ExportSettings
-from lora_assets.store import Store, StoreError
+from lora_assets.store import Store, StoreError, digest
 from lora_assets_tests.exports.drawn_cell import TRACKER, make_drawn_cell
 
 SETTINGS = ExportSettings(formats=("kohya", "onetrainer"), trigger="mio", resolution=512)
@@ -114,6 +114,37 @@ def test_a_folder_that_holds_other_things_is_refused(data, tmp_path):
     assert not list(out.rglob("*.npz"))
 
 
+def test_files_of_file_managers_are_no_loss_and_block_nothing(data):
+    make_drawn_cell(data)
+    store = Store(data)
+    make_exports(store, TRACKER, SETTINGS, CAPTIONS)
+    folder = default_place(data, TRACKER)
+    for path in (folder / "kohya" / ".DS_Store", folder / "kohya" / "train" / "Thumbs.db"):
+        path.write_bytes(b"x")
+    assert read_again(folder / "kohya").losses == 0
+    assert make_exports(store, TRACKER, SETTINGS, CAPTIONS).reused == SETTINGS.formats
+    other = ExportSettings(formats=("kohya",), trigger="ann", resolution=512)
+    assert make_exports(store, TRACKER, other, CAPTIONS).losses == 0
+
+
+def test_two_exports_to_one_root_wait_for_each_other_whatever_their_formats(data, monkeypatch):
+    make_drawn_cell(data, [(90, 61)])
+    store = Store(data)
+    really, seen = making.make_records, []
+
+    def other_starts_now(*told):
+        name = f"export-{digest(str(default_place(data, TRACKER)))}"
+        with pytest.raises(StoreError, match="is being made by another process"), store.lock(name, wait=False):
+            pass
+        seen.append(name)
+        return really(*told)
+
+    monkeypatch.setattr(making, "make_records", other_starts_now)
+    for name in ("kohya", "coco"):
+        make_exports(store, TRACKER, ExportSettings(formats=(name,), resolution=512), CAPTIONS)
+    assert len(seen) == 2
+
+
 def test_what_is_no_folder_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to(tmp_path)
@@ -170,6 +201,8 @@ def test_repeats_are_whole_and_at_least_one():
         ({"class_word": "a, b"}, "class_word"),
         ({"picture": "cut"}, "picture must be one of"),
         ({"ground": "white"}, "ground must be a colour"),
+        ({"resolution": 64}, "resolution must be a number from 128"),
+        ({"resolution": 512, "bucket_step": 1024}, "bucket_step 1024 is larger than the resolution 512"),
         ({"resolution": 512.5}, "resolution must be a whole number"),
         ({"batch_size": 0}, "batch_size must be a number from 1"),
         ({"mask_dilation": float("nan")}, "mask_dilation"),

@@ -195,6 +195,7 @@ def test_without_a_crop_nothing_is_written_and_the_report_says_why(data, curated
     for reading in made.readings:
         assert (reading.images, reading.losses) == (0, 1)
         assert "nothing was exported: none of the 4 crops" in reading.problems[0]
+    assert made.table is not None
     assert made.table.rows == 2
 
 
@@ -225,8 +226,37 @@ def test_a_trigger_that_another_tracker_uses_is_told(data):
     make_drawn_cell(data, [(90, 61)])
     make_drawn_cell(data, [(90, 62)], tracker="T2", dataset="other")
     written(data, formats=("kohya",))
+    before = all_files(default_place(data, TRACKER))
     made = make_exports(Store(data), "T2", small(formats=("kohya",)), CAPTIONS)
     assert any("'mio' is used by exports of T1 too" in note for note in made.notes)
+    shutil.rmtree(default_place(data, TRACKER))
+    made = written(data, formats=("kohya",))
+    assert any("'mio' is used by exports of T2 too" in note for note in made.notes)
+    assert all_files(default_place(data, TRACKER)) == before
+
+
+def test_an_export_of_one_format_or_elsewhere_leaves_the_others_in_the_table(data, tmp_path):
+    make_drawn_cell(data, [(90, 61)])
+    store = Store(data)
+    written(data, formats=("kohya", "coco"))
+    written(data, formats=("coco",))
+    assert [reading.format for reading in read_exports(store, TRACKER)] == ["kohya", "coco"]
+    made = make_exports(store, TRACKER, small(formats=("yolo",)), CAPTIONS, tmp_path / "sets")
+    assert made.table is None
+    assert [reading.format for reading in read_exports(store, TRACKER)] == ["kohya", "coco"]
+    shutil.rmtree(default_place(data, TRACKER) / "kohya")
+    written(data, formats=("coco",))
+    assert [reading.format for reading in read_exports(store, TRACKER)] == ["coco"]
+
+
+def test_masks_of_files_have_no_validation_in_the_configuration(data, curated):
+    written(data, formats=("kohya-masks",))
+    folder = default_place(data, TRACKER) / "kohya-masks"
+    told = (folder / "dataset.toml").read_text()
+    assert "validation" not in told
+    assert len(list((folder / "images" / "validation").glob("*.png"))) == 1
+    assert len(list((folder / "masks" / "validation").glob("*.png"))) == 1
+    assert any("the validation part lies apart" in note for note in read_again(folder).warnings)
 
 
 def test_outlines_instead_of_run_lengths(data, curated):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import hashlib
+from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lora_assets.identity.descriptions import describe_crops
+from lora_assets.identity.embedding import embed_crops, open_space
 from lora_assets.identity.making import make_characters
 from lora_assets.identity.registry import (
     events_path,
@@ -16,6 +20,7 @@ from lora_assets.identity.registry import (
     split_character,
 )
 from lora_assets.identity.settings import IdentitySettings
+from lora_assets.identity.tracker_crops import read_crops
 from lora_assets.models import ModelError
 from lora_assets.specs import SpecError
 from lora_assets.store import Store, atomic_write_bytes
@@ -159,3 +164,84 @@ def test_a_lost_thumbnail_is_no_trouble(cell):
     rows = {row.crop_id: row for row in make_characters(store, TRACKER).rows}
     assert len(rows) == len(written.dolls)
     assert rows[crop].character_id  # its track tells it
+
+
+def test_pulled_and_swapped_weights_are_seen(cell, monkeypatch):
+    store, _ = cell
+    drawn = IdentitySettings(medium="drawn")
+    first = make_characters(store, TRACKER, drawn)
+    assert {row.embedding for row in first.rows} == {"starter"}
+    (store.data / "models").mkdir(exist_ok=True)
+    path = tiny_network(store.data / "models" / "ccip_caformer_24_randaug_pruned.onnx", 384, 768)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    monkeypatch.setattr("lora_assets.models.opening.pinned_sha256", lambda weights: sha256)
+    pulled = make_characters(store, TRACKER, drawn)
+    assert {row.embedding for row in pulled.rows} == {"ccip"}
+    assert not any("models pull ccip" in note for note in pulled.notes)
+    named = IdentitySettings(embedding="ccip", ccip=str(tiny_network(store.data / "own.onnx", 384, 768)))
+    one = make_characters(store, TRACKER, named)
+    tiny_network(store.data / "own.onnx", 384, 768, batch=4)
+    other = make_characters(store, TRACKER, named)
+    assert one.table.facts["embeddings"] != other.table.facts["embeddings"]
+    assert make_characters(store, TRACKER, named).table.version == other.table.version
+    (store.data / "own.onnx").unlink()
+    with pytest.raises(ModelError, match=r"own\.onnx"):
+        make_characters(store, TRACKER, named)
+
+
+def test_crops_are_looked_at_anew_when_their_heads_are_found(cell):
+    store, _ = cell
+    crops = read_crops(store, TRACKER).crops
+    bare = [replace(crop, heads=()) for crop in crops]
+    without, headed = describe_crops(store, bare), describe_crops(store, crops)
+    assert not without.figures.weights[:, :-1].any()
+    assert without.heads == (None,) * len(crops)
+    assert (headed.figures.weights[:, 0] > 0).all()
+    assert headed.heads == tuple(crop.heads[0] for crop in crops)
+    # The other tracker, whose detector knows no heads, still reads its own.
+    np.testing.assert_array_equal(describe_crops(store, bare).figures.weights, without.figures.weights)
+    space = open_space("arcface", str(tiny_network(store.data / "arcface.onnx", 112, 512)), store.data)
+    assert not embed_crops(store, space, bare, without).weights.any()
+    assert embed_crops(store, space, crops, headed).weights.all()
+
+
+def test_crops_are_seen_again_when_their_pictures_are_back(cell):
+    store, written = cell
+    lost = {store.picture("thumbs", crop, ".webp"): crop for crop in written.dolls}
+    kept = {Path(path): Path(path).read_bytes() for path in lost}
+    for path in kept:
+        path.unlink()
+    blind = make_characters(store, TRACKER)
+    assert {row.character_id for row in blind.rows} == {""}
+    assert make_characters(store, TRACKER).table.version == blind.table.version
+    for path, content in kept.items():
+        path.write_bytes(content)
+    assert len({row.character_id for row in make_characters(store, TRACKER).rows}) == 3
+
+
+@pytest.mark.parametrize("limit", [1, 2, 4])
+def test_more_tracks_than_can_be_compared_at_once(cell, monkeypatch, limit):
+    """The largest tracks are clustered, the others join or become characters of their own; the figures of one frame
+    never become one."""
+    store, written = cell
+    monkeypatch.setattr("lora_assets.identity.making.MOST_TRACKS", limit)
+    made = make_characters(store, TRACKER)
+    assert sorted(map(sorted, _whose(made.rows, written).values())) == [["green"], ["red"], ["violet"]]
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_two_of_one_frame_stay_two_among_many_tracks(tmp_path, monkeypatch, limit):
+    film = [
+        Shown([Doll("red", 90 + step), Doll("red", 220 + step)] if shot else [Doll("red", 150)], shot, 10 * shot + step)
+        for shot in range(4)
+        for step in range(10 - shot)
+    ]
+    store = Store(tmp_path)
+    write_dolls(tmp_path, film)
+    monkeypatch.setattr("lora_assets.identity.making.MOST_TRACKS", limit)
+    seen: dict[str, list[str]] = defaultdict(list)
+    for row in make_characters(store, TRACKER).rows:
+        seen[row.frame_sha256].append(row.character_id)
+    assert all(len(set(ids)) == len(ids) and all(ids) for ids in seen.values())
+    # The second figure of the three later shots is one character too, though it joined none of the core.
+    assert len({id for ids in seen.values() for id in ids}) == 2

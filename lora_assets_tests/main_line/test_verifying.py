@@ -76,11 +76,15 @@ def test_pictures_are_drawn_again_byte_for_byte(made: Path):
 def test_a_picture_without_its_frame_stays_lost_and_says_so(made: Path):
     for path in (made / "input" / "film").iterdir():
         path.unlink()
-    lost = next(path for path in _results(made) if path.parts[-3] == "thumbs")
+    lost, hurt = [path for path in _results(made) if path.relative_to(made).parts[1] == "thumbs"][:2]
     lost.unlink()
-    found = verify_files(made)
-    (problem,) = repair_files(Store(made), found.problems)
-    assert not problem.mended and "its original is gone" in problem.way_out
+    _flip(hurt, random.Random(1))
+    damaged = hurt.read_bytes()
+    for _ in range(2):
+        problems = repair_files(Store(made), verify_files(made).problems)
+        assert [problem.mended for problem in problems] == [False, False], "told again the second time"
+        assert all("its original is gone" in problem.way_out for problem in problems)
+    assert hurt.read_bytes() == damaged, "a damaged picture is better than none"
 
 
 def test_a_damaged_chunk_is_removed_and_its_frames_are_made_again(made: Path, line):

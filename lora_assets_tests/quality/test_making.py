@@ -184,6 +184,19 @@ def test_without_original_and_cutout_a_crop_is_lost_with_the_reason(made_data: P
     assert made.facts["scored"] == sum(row.score is not None for row in _rows(made_data))
 
 
+def test_crops_without_masks_are_measured_once_the_masks_are_back(made_data: Path) -> None:
+    folder = made_data / "tables" / "masks"
+    folder.rename(folder.with_name("elsewhere"))
+    blind = make_quality(made_data, TRACKER)
+    assert blind.facts["scored"] == 0 and blind.facts["lost"] > 0
+    assert blind.facts["vetoed"] + blind.facts["lost"] == blind.facts["crops"]
+    assert all("materialize the masks" in why for why in blind.facts["lost_crops"].values())
+    folder.with_name("elsewhere").rename(folder)
+    repaired = make_quality(made_data, TRACKER)
+    assert not repaired.reused and repaired.facts["scored"] == blind.facts["lost"] and repaired.facts["lost"] == 0
+    assert make_quality(made_data, TRACKER).reused
+
+
 def test_likeness_to_the_references_is_read_from_the_table_of_characters(made_data: Path) -> None:
     make_quality(made_data, TRACKER)
     rows = [row for row in _rows(made_data) if row.score is not None]

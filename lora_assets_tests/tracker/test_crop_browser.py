@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lora_assets.verdicts import open_log
+from lora_assets.verdicts.record import NOTE_LIMIT
 from lora_assets_tests.tracker.drawn_data import TRACKER
 from lora_assets_tests.tracker.test_browser import ARGUMENTS, CHROMIUM, serving
 
@@ -162,3 +163,71 @@ def test_two_tabs_agree(page: Any):
     page.keyboard.press("b")
     other.wait_for_selector(".mark-bad[aria-pressed=true]")
     assert crop_of(page) == crop_of(other), "going on was switched off"
+
+
+def test_a_second_key_clears_the_word_and_keeps_stars_and_note(page: Any, own: Path):
+    crop = crop_of(page)
+    page.keyboard.press("a")
+    page.keyboard.press("4")
+    page.fill("[data-note]", "seam at the left sleeve")
+    page.press("[data-note]", "Enter")
+    page.keyboard.press("g")
+    page.wait_for_selector(".mark-good[aria-pressed=true]")
+    page.keyboard.press("g")
+    page.wait_for_selector(".mark-good[aria-pressed=false]")
+    saved(page)
+    with open_log(own) as log:
+        last = log.history(crop)[-1]
+    assert (last.value, last.mark.stars, last.mark.note) == ("cleared", 4, "seam at the left sleeve")
+    page.keyboard.press("0")
+    saved(page)
+    with open_log(own) as log:
+        last = log.history(crop)[-1]
+    assert (last.value, last.mark.stars, last.mark.note) == ("cleared", None, "")
+
+
+def test_a_zoomed_picture_is_moved_by_arrows(page: Any):
+    first = crop_of(page)
+    stage = page.locator("[data-stage=frame]")
+    assert stage.get_attribute("tabindex") == "-1"
+    page.keyboard.press("z")
+    assert stage.get_attribute("tabindex") == "0"
+    stage.focus()
+    # The drawn frames are smaller than a stage.
+    stage.evaluate("stage => { stage.style.width = stage.style.height = '60px'; stage.scrollTo(0, 0); }")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function(
+        "() => { const s = document.querySelector('[data-stage=frame]'); return s.scrollLeft + s.scrollTop > 0; }"
+    )
+    assert crop_of(page) == first
+    page.keyboard.press("z")
+    page.keyboard.press("ArrowRight")
+    went_from(page, first)
+
+
+def test_no_word_of_a_note_is_lost(page: Any, own: Path):
+    first = crop_of(page)
+    note = page.locator("[data-note]")
+    assert note.get_attribute("data-limit") == str(NOTE_LIMIT)
+    page.keyboard.press("t")
+    note.fill("手" * (NOTE_LIMIT + 1))
+    page.wait_for_selector("[data-note-count] >> text=4,001 of at most 4,000")
+    page.keyboard.press("Enter")
+    page.keyboard.press("j")
+    second = went_from(page, first)
+    assert words_of(own) == {}
+    page.keyboard.press("t")
+    page.keyboard.type("half a th")
+    page.go_back()
+    assert went_from(page, second) == first
+    assert len(note.input_value()) == NOTE_LIMIT + 1
+    page.go_forward()
+    went_from(page, first)
+    assert note.input_value() == "half a th"
+    page.keyboard.press("t")
+    page.keyboard.press("Enter")
+    saved(page)
+    with open_log(own) as log:
+        assert [verdict.mark.note for verdict in log.history(second)] == ["half a th"]
+    assert page.evaluate("Object.keys(sessionStorage).filter(key => key.startsWith('lora_assets.note')).length") == 1

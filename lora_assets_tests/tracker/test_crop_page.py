@@ -245,6 +245,9 @@ def test_the_mask_before_refinement_is_shown_against_the_one_after(own: Path, cl
     assert f"{PAGE}/mask-before/{crop.crop_id}.png" in text
     assert "9.8.7" in text
     cut = picture(client, f"{PAGE}/before/{crop.crop_id}.png")
+    for kind in ("before", "mask-before"):  # the shelf may be cleared
+        kept = client.get(f"{PAGE}/{kind}/{crop.crop_id}.png").headers["cache-control"]
+        assert kept == "private, no-store"
     after = picture(client, f"{PAGE}/cutout/{crop.crop_id}.png")
     assert cut.shape == after.shape, "the two lie over each other"
     assert np.count_nonzero(cut[..., 3]) == before.area

@@ -231,7 +231,13 @@ def test_what_waits_is_sent_after_the_page_was_closed(own: Path, server: Server,
     assert said(again)[0] == "exclude"
 
 
-def test_a_refused_mark_is_told_and_taken_off_the_tile(own: Path, open_page: Callable[..., Any]):
+def parked(page: Any) -> list[dict[str, Any]]:
+    """The marks that the server refused, as the browser keeps them."""
+    return page.evaluate("""() => Object.keys(localStorage).filter(key => key.startsWith("lora_assets.refused"))
+        .flatMap(key => JSON.parse(localStorage.getItem(key)).marks)""")
+
+
+def test_a_refused_mark_is_told_taken_off_the_tile_and_kept(own: Path, open_page: Callable[..., Any]):
     page = open_page()
     page.route("**/verdicts", lambda route: route.fulfill(status=422, body=json.dumps({"error": "too <b>long</b>"})))
     page.keyboard.press("j")
@@ -239,6 +245,146 @@ def test_a_refused_mark_is_told_and_taken_off_the_tile(own: Path, open_page: Cal
     page.wait_for_selector(".message.warn >> text=too <b>long</b>")
     page.wait_for_function("() => !document.querySelector('[data-verdict=good]')")
     assert not page.evaluate("Object.keys(localStorage).filter(k => /waiting/.test(k)).length")
+    page.unroute("**/verdicts")
+    page.keyboard.press("b")
+    saved(page, own, 1)
+    page.reload()
+    page.wait_for_selector(".message.warn >> text=1 not taken: too <b>long</b>")
+    page.click("text=Send again")
+    saved(page, own, 2)
+    page.wait_for_selector(".message.warn", state="detached")
+    assert parked(page) == []
+    assert said(page)[:2] == ["good", "bad"]
+
+
+def test_one_vanished_crop_costs_the_others_nothing(own: Path, open_page: Callable[..., Any]):
+    page = open_page()
+    gone = page.locator(".tile").nth(2).get_attribute("data-crop")
+
+    def without_the_gone(route: Any) -> None:
+        if route.request.method != "POST":
+            return route.continue_()
+        told = route.request.post_data_json
+        kept = [mark for mark in told["marks"] if mark["crop"] != gone]
+        answer = route.fetch(post_data=json.dumps({**told, "marks": kept}))
+        refused = {gone: "this tracker has no such crop"} if len(kept) < len(told["marks"]) else {}
+        return route.fulfill(response=answer, json={**answer.json(), "refused": refused})
+
+    page.route("**/verdicts*", without_the_gone)
+    page.keyboard.press("a")
+    page.keyboard.press("g")
+    saved(page, own, 11)
+    page.wait_for_selector(".message.warn >> text=this tracker has no such crop")
+    assert said(page) == ["good", "good", "", *["good"] * 9]
+    assert parked(page) == [{"crop": gone, "value": "good"}]
+    page.click("text=Drop")
+    page.wait_for_selector(".message.warn", state="detached")
+    assert parked(page) == []
+
+
+def test_what_is_too_large_is_sent_in_halves_and_undone_as_one(own: Path, open_page: Callable[..., Any]):
+    page = open_page()
+    sizes: list[int] = []
+
+    def small_ones_only(route: Any) -> None:
+        if route.request.method != "POST":
+            return route.continue_()
+        sizes.append(len(route.request.post_data_json["marks"]))
+        return route.fulfill(status=413, json={"error": "too large"}) if sizes[-1] > 3 else route.continue_()
+
+    page.route("**/verdicts", small_ones_only)
+    page.keyboard.press("a")
+    page.keyboard.press("x")
+    saved(page, own, 12)
+    assert sizes == [12, 6, 3, 3, 6, 3, 3]
+    assert parked(page) == []
+    page.keyboard.press("u")
+    saved(page, own, 24)
+    page.wait_for_function("() => !document.querySelector('[data-verdict=exclude]')")
+
+
+def test_what_is_not_saved_yet_looks_so(own: Path, open_page: Callable[..., Any]):
+    page = open_page()
+    held: list[Any] = []
+    page.route("**/verdicts", lambda route: held.append(route))
+    page.keyboard.press("j")
+    page.keyboard.press("g")
+    page.wait_for_selector(".verdict.pending[title='not saved yet']")
+    page.wait_for_selector(".message.warn >> text=the server has not answered yet")
+    held[0].continue_()
+    saved(page, own, 1)
+    page.wait_for_selector(".verdict.pending", state="detached")
+    page.wait_for_selector(".message.warn", state="detached")
+    assert said(page)[0] == "good"
+
+
+def test_what_one_tab_takes_back_another_does_not_send(own: Path, server: Server, open_page: Callable[..., Any]):
+    first = open_page()
+    server_away = lambda route: route.abort()  # noqa: E731
+    first.context.route("**/verdicts", server_away)
+    first.keyboard.press("j")
+    for key in "gb":
+        first.keyboard.press(key)
+    first.wait_for_selector(".message.warn >> text=not saved yet")
+    second = open_page()
+    second.wait_for_selector(".tile[data-verdict=bad]")
+    first.bring_to_front()
+    first.keyboard.press("u")
+    first.wait_for_function("() => Object.keys(localStorage).filter(k => /waiting/.test(k)).length === 1")
+    first.context.unroute("**/verdicts", server_away)
+    second.bring_to_front()
+    second.click(".message.warn button")
+    saved(second, own, 1)
+    second.wait_for_function("() => !document.querySelector('.tile[data-verdict=bad]')")
+    assert rows_of(own) == ["good"]
+
+
+def test_the_grid_takes_new_results_in_and_keeps_the_place(own: Path, open_page: Callable[..., Any]):
+    page = open_page()
+    for key in ("j", "j", "j"):
+        page.keyboard.press(key)
+    crop = page.evaluate("document.activeElement.dataset.crop")
+    lists: list[int] = []
+
+    def changed_list(route: Any) -> None:
+        lists.append(1)
+        if len(lists) == 1:
+            return route.abort()
+        answer = route.fetch(headers={})
+        columns = answer.json()
+        rows = len(columns["crop"])
+        for name, column in columns.items():
+            if isinstance(column, list) and len(column) == rows and name not in ("datasets", "tiers", "flag_names"):
+                columns[name] = column[1:]
+        fault = {"tag": "new", "judge_coming": False, "judge_fault": "its file is torn"}
+        return route.fulfill(response=answer, json={**columns, **fault})
+
+    page.route("**/api/tracker/*/crops*", changed_list)
+    taken = page.evaluate("!document.dispatchEvent(new CustomEvent('tracker:changed', {cancelable: true}))")
+    assert taken
+    page.wait_for_function("() => document.querySelectorAll('[role=grid] .tile').length === 11")
+    assert len(lists) == 2, "a list that could not be read is read again"
+    assert page.evaluate("document.activeElement.dataset.crop") == crop
+    assert page.locator(".tile.current").get_attribute("data-place") == "1"
+    page.wait_for_selector(".message.warn >> text=its file is torn")
+
+
+def test_new_crops_of_a_run_are_announced_to_the_grid(own: Path, open_page: Callable[..., Any]):
+    page = open_page()
+    told: list[str] = []
+
+    def further(route: Any) -> None:
+        answer = route.fetch()
+        told.append(f"state {len(told)}")
+        route.fulfill(response=answer, json={**answer.json(), "state": told[-1], "under_way": len(told) < 3})
+
+    page.add_init_script("document.addEventListener('tracker:changed', () => (window.announced = true))")
+    page.route("**/progress", further)
+    page.reload()
+    page.wait_for_selector("[role=grid] .tile")
+    page.wait_for_function("() => window.announced")
+    page.wait_for_function("() => document.querySelector('.notice.fresh').dataset.state.startsWith('state')")
+    assert page.locator(".notice.fresh").is_hidden()
 
 
 def test_alike_crops_unfold_and_only_what_is_seen_is_marked(own: Path, server: Server, open_page: Callable[..., Any]):

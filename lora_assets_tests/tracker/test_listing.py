@@ -181,6 +181,49 @@ def test_the_judges_word_is_shown_and_sorts(data):
     assert tile.p_good == words[tile.thumb_url.rpartition("/")[2].removesuffix(".webp")].p_good
 
 
+def test_a_judge_that_fails_is_asked_once_and_told(data, monkeypatch, caplog):
+    from lora_assets.judge import making
+    from lora_assets.verdicts import open_log
+    from lora_assets_tests.judge.cells import TRACKER, make_cell, mark_crops
+
+    reviewed = make_cell(data)
+    with open_log(data) as log:
+        mark_crops(log, reviewed[:80])
+        making.make_judge(Store(data), log, TRACKER)
+    asked = []
+
+    def fails(*_: object) -> None:
+        asked.append(1)
+        raise ValueError("no such feature")
+
+    monkeypatch.setattr(making, "judge_tracker", fails)
+    site = Site(data, DAGSTER)
+    view = site.view(TRACKER)
+    tag = list_tag(view, Choice())
+    assert told(view, Choice(sort="p_good"))["crop"] == told(view, Choice(sort="best"))["crop"]
+    for _ in range(3):
+        found = told(site.view(TRACKER), Choice())
+        assert (found["judge_coming"], found["judge_fault"], found["p_good"]) == (False, "no such feature", None)
+    assert (len(asked), len(caplog.records)) == (1, 1)
+    assert list_tag(view, Choice()) != tag
+    assert "p_good" not in view.sorts
+    assert view.judged(told(view, Choice())["crop"][0]) is None
+    assert tracker_page(site.cells, view, {}, DAGSTER).judge_fault == "no such feature"
+
+
+def test_a_state_of_the_tables_takes_the_place_of_the_one_before(site: Site):
+    held = set()
+    for number in range(4):
+        publish(site.cells.store, "T", [0.5 + number / 10] * 40)
+        site.view("T").marks.try_follow()
+        site.view("BEFORE")
+        held.add(len(site.cells._columns))
+    assert len(held) == 1
+    reviews = site.reviews
+    assert (len(reviews._marks), len(reviews._views), len(site._views)) == (2, 2, 2)
+    assert site.view("T").marks is reviews.marks(site.cells.spec("T"))
+
+
 def test_a_damaged_judge_is_told_and_the_page_stays(data):
     from lora_assets.judge.making import judge_path
     from lora_assets_tests.judge.cells import TRACKER, make_cell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from lora_assets.tables import Detection, Mask, RawFrame, ScoredCrop, to_table
 from lora_assets.tracker.cells import Cells
 from lora_assets.tracker.marking import Change, Said, TrackerMarks, UnknownCrop, VerdictBook
 from lora_assets.tracker.view import VERDICTS
-from lora_assets.verdicts import match_verdicts, open_log, tracker_places
+from lora_assets.verdicts import VerdictLog, match_verdicts, open_log, tracker_places
+from lora_assets.verdicts.log import LogUnusable, NothingToUndo, log_path
 from lora_assets_tests.tracker.drawn_data import scored
 
 TRACKERS = {"OLD": 0.0, "NEAR": 2.0, "FAR": 60.0}
@@ -183,11 +185,106 @@ def test_changes_are_told_from_a_number_on(data: Path):
     assert marks.since(3) == {crop: Said(at=marks.said(crop).at) for crop in crops[3:5]}
 
 
-def test_an_unknown_crop_is_refused_and_nothing_is_saved(data: Path):
+def test_an_unknown_crop_is_refused_and_the_others_are_marked(data: Path):
     marks = marks_of(data, "OLD")
     with pytest.raises(UnknownCrop, match="f" * 32):
-        marks.mark("request-1", [Change(crops_of(data, "OLD")[0], "good"), Change("f" * 32, "good")])
+        marks.mark("request-1", [Change("f" * 32, "good")])
     assert marks.follow() == 0
+    known = crops_of(data, "OLD")[0]
+    answer = marks.mark("request-2", [Change(known, "good"), Change("f" * 32, "good")])
+    assert (set(answer.now), set(answer.refused), marks.follow()) == ({known}, {"f" * 32}, 1)
+    assert "reload the page" in answer.refused["f" * 32]
+
+
+def test_an_undo_in_one_tracker_gets_past_a_crop_that_another_one_marked(data: Path):
+    shared = TrackerSpec("TWIN", ("ep",))
+    write_tracker(data, shared)
+    for stage in ("frames", "detections", "scored_crops"):
+        table = Store(data).table_path(stage, "ep", "TWIN")
+        table.parent.mkdir(parents=True)
+        shutil.copy(Store(data).table_path(stage, "ep", "OLD"), table)
+    book = VerdictBook(data)
+    old, twin = marks_of(data, "OLD", book), marks_of(data, "TWIN", book)
+    first, second = crops_of(data, "OLD")[:2]
+    old.mark("request-1", [Change(first, "good")])
+    old.mark("request-2", [Change(second, "good")])
+    twin.mark("request-3", [Change(second, "bad")])
+    assert set(old.undo("undo-0001").now) == {first}
+    assert (old.said(first).value, old.said(second).value) == ("", "bad")
+    with pytest.raises(NothingToUndo):
+        old.undo("undo-0002")
+
+
+def test_what_two_views_of_a_crop_change_at_once_is_merged(data: Path, monkeypatch: pytest.MonkeyPatch):
+    book = VerdictBook(data)
+    one, other = marks_of(data, "OLD", book), marks_of(data, "OLD", book)
+    crop = crops_of(data, "OLD")[0]
+    one.mark("request-0", [Change(crop, "good")])
+    began, second = threading.Event(), []
+    taken = VerdictLog.taken
+
+    def meanwhile(log: VerdictLog, ids):
+        if not second:
+            thread = threading.Thread(
+                target=lambda: (began.set(), other.mark("request-2", [Change(crop, note="cape")]))
+            )
+            second.append(thread)
+            thread.start()
+            began.wait()
+            thread.join(0.05)  # it waits for this mark to be through
+        return taken(log, ids)
+
+    monkeypatch.setattr(VerdictLog, "taken", meanwhile)
+    one.mark("request-1", [Change(crop, stars=4)])
+    second[0].join()
+    one.follow()
+    assert (one.said(crop).value, one.said(crop).stars, one.said(crop).note) == ("good", 4, "cape")
+
+
+def test_another_tab_is_told_a_mark_and_its_number_together(data: Path, monkeypatch: pytest.MonkeyPatch):
+    marks = marks_of(data, "OLD")
+    first, second = crops_of(data, "OLD")[:2]
+    marks.mark("request-1", [Change(first, "good")])
+    since, begun = TrackerMarks.since, []
+
+    def and_then_a_mark(self: TrackerMarks, number: int):
+        found = since(self, number)
+        if not begun:
+            begun.append(threading.Thread(target=lambda: marks.mark("request-2", [Change(second, "bad")])))
+            begun[0].start()
+            begun[0].join(0.05)
+        return found
+
+    monkeypatch.setattr(TrackerMarks, "since", and_then_a_mark)
+    news = marks.news(0)
+    begun[0].join()
+    assert (news.seq, set(news.crops)) == (1, {first})
+    assert set(marks.news(news.seq).crops) == {second}
+
+
+def test_a_restored_log_is_followed_by_a_server_that_stays_up(data: Path):
+    book = VerdictBook(data)
+    marks = marks_of(data, "OLD", book)
+    crops = crops_of(data, "OLD")
+    marks.mark("request-1", [Change(crops[0], "good")])
+    with open_log(data) as log:
+        backup = log.backup(data / "backup.sqlite")
+    marks.mark("request-2", [Change(crops[1], "bad")])
+    marks.mark("request-3", [Change(crops[2], "bad")])
+    path = log_path(data)
+    for end in ("", "-wal", "-shm"):
+        path.with_name(path.name + end).rename(data / f"old{end}")
+    with pytest.raises(LogUnusable, match="put it or a backup of it back"):
+        marks.mark("request-4", [Change(crops[3], "good")])
+    shutil.copy(backup, path)
+    marks.follow()
+    assert [marks.said(crop).value for crop in crops[:4]] == ["good", "", "", ""]
+    assert marks.counts() == {"": 11, "good": 1, "bad": 0, "exclude": 0}
+    news = marks.news(3)
+    assert (news.after, news.seq, set(news.crops)) == (0, 1, set(crops[:3]))
+    marks.mark("request-4", [Change(crops[3], "good")])
+    with open_log(data) as log:
+        assert log.last_row() == 2
 
 
 def test_without_a_log_nothing_is_written_by_looking(data: Path):

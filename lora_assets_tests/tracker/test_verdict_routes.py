@@ -78,6 +78,7 @@ def test_another_tab_asks_from_a_number_on_and_a_new_table_begins_anew(client: C
         (b"{", 422, "not JSON"),
         (b"\xff", 422, "not JSON"),
         (b"[]", 422, "no JSON object"),
+        (b"[" * 100_000, 422, "not JSON"),
         ({"marks": []}, 422, "request_id"),
         (body(), 422, "1 to 2,000"),
         (body("x"), 422, "a mark holds"),
@@ -102,6 +103,25 @@ def test_what_does_not_fit_is_refused_in_words_and_nothing_is_saved(
     assert answer.status_code == status
     assert words in answer.json()["error"]
     assert not log_path(own).exists() or not open_log(own).history()
+
+
+def test_of_many_marks_those_of_unknown_crops_are_refused_and_the_others_saved(client: Client, crops: list[str]):
+    marks = [{"crop": crop, "value": "bad"} for crop in crops]
+    answer = client.post(URL, body(*marks, {"crop": "aa" * 16, "value": "bad"}))
+    assert (answer.status_code, set(answer.json()["crops"])) == (200, set(crops))
+    assert {crop: "has no crop" in words for crop, words in answer.json()["refused"].items()} == {"aa" * 16: True}
+    alone = client.post(URL, body({"crop": "aa" * 16, "value": "bad"}, request_id="request-2"))
+    assert (alone.status_code, set(alone.json()["refused"])) == (404, {"aa" * 16})
+
+
+def test_a_mark_while_detections_are_made_anew_works_later(own: Path, client: Client, crops: list[str]):
+    table = own / "tables" / "detections" / TRACKER
+    told = body({"crop": crops[0], "value": "good"})
+    table.rename(table.with_name("AWAY"))
+    answer = client.post(URL, told)
+    assert (answer.status_code, "wait for the run" in answer.json()["error"]) == (503, True)
+    table.with_name("AWAY").rename(table)
+    assert client.post(URL, told).status_code == 200
 
 
 def test_a_note_of_a_hundred_kilobytes_is_refused_with_its_limit(client: Client, crops: list[str]):
@@ -177,6 +197,7 @@ def test_verdicts_are_carried_away_and_back(own: Path, client: Client, crops: li
     refused = other.post("/api/verdicts/import", exported.content + b'{"x": 1}')
     assert (refused.status_code, "line 7" in refused.json()["error"]) == (422, True)
     assert other.post("/api/verdicts/import", b"\xff\xfe").status_code == 422
+    assert other.post("/api/verdicts/import", b"[" * 100_000).status_code == 422
 
 
 def test_what_a_command_writes_meanwhile_is_followed(own: Path, client: Client, crops: list[str]):

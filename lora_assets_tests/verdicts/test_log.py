@@ -81,6 +81,17 @@ def test_the_last_action_of_a_tracker_is_undone_whole_and_then_the_one_before(lo
     assert [verdict.mark.undoes for verdict in again] == ["r1:c1", "r1:c2"]
 
 
+def test_an_action_that_another_tracker_overruled_is_passed_over(log):
+    log.append(a_mark("good", "d", request_id="r0:d"))
+    log.append(*(a_mark("bad", crop, request_id=f"r1:{crop}") for crop in ("c", "e")))
+    log.append(*(a_mark("good", crop, tracker="T2", request_id=f"r2:{crop}") for crop in ("c", "e")))
+    assert [verdict.crop_id for verdict in log.undo_last("u1", "T1")] == ["d"]
+    with pytest.raises(NothingToUndo, match="T1"):
+        log.undo_last("u2", "T1")
+    assert [verdict.crop_id for verdict in log.undo_last("u3", "T2")] == ["c", "e"]
+    assert [verdict.value for verdict in log.undo_last("u4", "T1")] == ["cleared", "cleared"]
+
+
 def test_marks_without_a_request_of_many_are_undone_one_by_one(log):
     log.append(a_mark("good", "c1", request_id="r1"), a_mark("good", "c2", request_id="r10"))
     assert [verdict.crop_id for verdict in log.undo_last("u1", "T1")] == ["c2"]

@@ -235,23 +235,39 @@ def read_kohya_masks(export: Export) -> Seen:
     for facts, part, rule in _subsets_of(export, seen, _MASKED_KEYS, masked=True):
         if "conditioning_data_dir" not in facts:
             seen.faults.append("dataset.toml: every subset needs conditioning_data_dir, or none is masked: add it")
+        if part == VALIDATION:
+            # https://github.com/kohya-ss/sd-scripts config_util.py makes a training instance of every [[datasets]].
+            seen.faults.append(
+                "dataset.toml: validation_split = 1.0 beside conditioning_data_dir leaves the masks without pictures "
+                "in training, and sd-scripts stops: take this [[datasets]] out"
+            )
         folder = _folder_of(export, seen, facts, "image_dir")
         masks = _folder_of(export, seen, facts, "conditioning_data_dir")
         if folder is None or masks is None:
             continue
-        files = {path.stem: path for path in pictures_in(masks, ENDINGS)}
-        pictures = pictures_in(folder, ENDINGS)
-        ending = str(facts.get("caption_extension", ".caption"))
         before = len(seen.pictures)
-        _add(seen, pictures, part, int(facts.get("num_repeats", 1)), ending, "", rule, False)
-        for index in range(before, len(seen.pictures)):
-            one = seen.pictures[index]
-            seen.pictures[index] = SeenPicture(
-                one.path, one.part, one.repeats, one.caption, files.pop(one.name, None), one.bucket
-            )
-        seen.extra_masks += files.values()
+        ending = str(facts.get("caption_extension", ".caption"))
+        _add(seen, pictures_in(folder, ENDINGS), part, int(facts.get("num_repeats", 1)), ending, "", rule, False)
+        _pair_masks(seen, before, masks)
+    images, masks = (export.folder / name / VALIDATION for name in ("images", "masks"))
+    if images.is_dir() and not any(picture.path.parent == images for picture in seen.pictures):
+        before = len(seen.pictures)
+        for path in pictures_in(images, ENDINGS):
+            seen.pictures.append(SeenPicture(path, VALIDATION, 1, caption_text(path.with_suffix(".txt")), None, None))
+        _pair_masks(seen, before, masks)
+        seen.remarks.append("the validation part lies apart: sd-scripts takes no masks of files in validation")
     _prefix_faults(seen)
     return seen
+
+
+def _pair_masks(seen: Seen, start: int, masks: Path) -> None:
+    """Give the pictures from `start` on their masks of the folder by stem; masks that are left are extra."""
+    files = {path.stem: path for path in pictures_in(masks, ENDINGS)} if masks.is_dir() else {}
+    for index in range(start, len(seen.pictures)):
+        one = seen.pictures[index]
+        mask = files.pop(one.name, None)
+        seen.pictures[index] = SeenPicture(one.path, one.part, one.repeats, one.caption, mask, one.bucket)
+    seen.extra_masks += files.values()
 
 
 def read_kohya_alpha(export: Export) -> Seen:

@@ -3,7 +3,8 @@
 Its rules: masks lie in another folder under the same stem and need --masked_loss; every subset of a [[datasets]] with
 masks names conditioning_data_dir, and then no class_tokens; a TOML reads no repeats from folder names, and pictures lie
 directly in image_dir; captions end in .caption unless .txt is asked for. Validation is a [[datasets]] of its own with
-validation_split = 1.0, since the key is the dataset's.
+validation_split = 1.0, since the key is the dataset's; not so with masks in another folder: sd-scripts also makes that
+dataset's training instance, which then has masks and no pictures, and extra masks stop it.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def _grouped(words: Sequence[str]) -> list[list[str]]:
 
 
 def _dataset_toml(target: Target, subsets: dict[str, list[dict[str, Any]]]) -> str:
-    """A dataset_config with one [[datasets]] for training and one for validation."""
+    """A dataset_config with one [[datasets]] for each part that has subsets."""
     document = tomlkit.document()
     general = tomlkit.table()
     general.add("keep_tokens", 1)
@@ -113,13 +114,16 @@ def _named_folder(part: str, repeats: int) -> str:
 
 
 def write_kohya_masks(target: Target, records: Sequence[ExportRecord]) -> None:
-    """dataset.toml with `images/` and `masks/`, one subset per number of repeats; arguments.txt has --masked_loss."""
+    """dataset.toml with `images/` and `masks/`, one subset per number of repeats; arguments.txt has --masked_loss. The
+    validation part lies apart, in `images/validation` and `masks/validation`, and dataset.toml does not name it."""
     subsets: dict[str, list[dict[str, Any]]] = {}
     for part, repeats, own in _subsets(records):
         name = _named_folder(part, repeats)
         write_pictures(target.folder / "images" / name, own)
         write_captions(target.folder / "images" / name, own)
         write_masks(target.folder / "masks" / name, own)
+        if part == VALIDATION:
+            continue
         facts = {
             "image_dir": target.seen_as(f"images/{name}"),
             "conditioning_data_dir": target.seen_as(f"masks/{name}"),

@@ -144,17 +144,38 @@ function mark(change) {
 }
 
 function toggleValue(value) {
-  mark({ value: verdicts.get(cropId()).value === value ? "cleared" : value });
+  const said = verdicts.get(cropId());
+  // Cleared alone would take stars and note away too.
+  mark(said.value === value ? { value: "cleared", stars: said.stars } : { value });
 }
 
 function giveStars(count) {
   mark({ stars: verdicts.get(cropId()).stars === count ? null : count });
 }
 
+const draftName = () => `lora_assets.note.${one("[data-verdicts-url]").dataset.tracker}.${cropId()}`;
+
+/** Tell what is not saved of a note, and keep it over steps of the browser. */
+function showDraft(field) {
+  const limit = Number(field.dataset.limit);
+  const count = [...field.value.trim()].length;
+  const unsaved = field.value.trim() !== verdicts.get(cropId()).note;
+  if (unsaved) sessionStorage.setItem(draftName(), field.value);
+  else sessionStorage.removeItem(draftName());
+  field.classList.toggle("unsaved", unsaved);
+  field.setAttribute("aria-invalid", String(count > limit));
+  const told = one("[data-note-count]");
+  told.hidden = count <= limit;
+  told.textContent = count > limit ? word("note_long", { count, limit }) : "";
+  return unsaved && count <= limit;
+}
+
 function saveNote(field) {
-  const note = field.value.trim();
-  if (note === verdicts.get(cropId()).note) return;
-  verdicts.mark([cropId()], { note });
+  // A field that a step has taken away keeps its words as a draft of its own crop.
+  if (!field.isConnected || !showDraft(field)) return;
+  sessionStorage.removeItem(draftName());
+  verdicts.mark([cropId()], { note: field.value.trim() });
+  showDraft(field);
   showToast(word("note_saved"));
 }
 
@@ -168,7 +189,9 @@ function showSaid() {
     button.setAttribute("aria-pressed", String(Number(button.dataset.star) <= (said.stars ?? 0)));
   }
   const field = one("[data-note]");
-  if (document.activeElement !== field) field.value = said.note;
+  if (document.activeElement === field) return;
+  field.value = sessionStorage.getItem(draftName()) ?? verdicts.refusedNote(cropId()) ?? said.note;
+  showDraft(field);
 }
 
 let refreshing = 0;
@@ -244,6 +267,7 @@ function showBefore(on) {
 function showZoom(on) {
   const viewer = one("#viewer");
   viewer.classList.toggle("zoomed", on);
+  for (const stage of all("[data-stage]")) stage.tabIndex = on ? 0 : -1;
   one("[data-zoom]")?.setAttribute("aria-pressed", String(on));
   for (const picture of all("[data-stage=cutout] img, .overlay")) {
     const width = Number(picture.dataset.width ?? picture.getAttribute("width"));
@@ -263,6 +287,9 @@ function centre(stage) {
   const [x, y] = overlay ? overlay.dataset.at.split(",").map((n) => n / devicePixelRatio) : [stage.scrollWidth / 2, stage.scrollHeight / 2];
   stage.scrollTo(x - stage.clientWidth / 2, y - stage.clientHeight / 2);
 }
+
+/** True when arrows move a zoomed picture, which the browser does by itself. */
+const pans = (event) => one("#viewer").classList.contains("zoomed") && event.target.matches("[data-stage]");
 
 function toggleZoom() {
   const on = kept("zoom", "off") !== "on";
@@ -325,8 +352,9 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("change", (event) => {
   if (event.target.matches?.("[data-advance]")) localStorage.setItem(ADVANCE_KEY, event.target.checked ? "on" : "off");
-  if (event.target.matches?.("[data-note]")) saveNote(event.target);
 });
+document.addEventListener("input", (event) => event.target.matches?.("[data-note]") && showDraft(event.target));
+document.addEventListener("focusout", (event) => event.target.matches?.("[data-note]") && saveNote(event.target));
 document.addEventListener("keydown", (event) => {
   if (!event.target.matches?.("[data-note]") || event.isComposing || event.keyCode === 229) return;
   if (event.key === "Enter" && !event.shiftKey) {
@@ -357,9 +385,9 @@ onKeys({
   u: () => void verdicts.undo(),
   ...Object.fromEntries([1, 2, 3, 4, 5].map((count) => [String(count), () => giveStars(count)])),
   j: () => step("next"),
-  ArrowRight: () => step("next"),
+  ArrowRight: (event) => !pans(event) && step("next"),
   k: () => step("previous"),
-  ArrowLeft: () => step("previous"),
+  ArrowLeft: (event) => !pans(event) && step("previous"),
   n: () => void stepToUnmarked(),
   t: () => one("[data-note]").focus(),
   a: () => {

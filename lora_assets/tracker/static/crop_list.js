@@ -28,6 +28,11 @@ export class CropList {
     return this.#columns.crop;
   }
 
+  /** Why the judge's words are not shown; empty when nothing is wrong. */
+  get judgeFault() {
+    return this.#columns.judge_fault ?? "";
+  }
+
   #show() {
     const seen = new Set();
     this.shown = [];

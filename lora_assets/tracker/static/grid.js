@@ -3,7 +3,7 @@
 
 import { CropList } from "./crop_list.js";
 import { onKeys } from "./keys.js";
-import { showToast, speak } from "./messages.js";
+import { showNotice, showToast, speak } from "./messages.js";
 import { Tiles } from "./tiles.js";
 import { Verdicts } from "./verdicts.js";
 import { word } from "./words.js";
@@ -11,6 +11,9 @@ import { word } from "./words.js";
 const PAGE_SIZE = 200;
 const SPARE_ROWS = 2;
 const JUDGE_MS = 1500;
+const BETWEEN_LISTS_MS = 2000;
+const AFTER_A_FAULT_MS = 3000;
+const ANSWER_MS = 30_000;
 const ADVANCE_KEY = "lora_assets.advance";
 
 class Grid {
@@ -110,7 +113,7 @@ class Grid {
   }
 
   /** Draw the rows in sight, and the row of the focused tile, so that the focus survives scrolling. */
-  #draw() {
+  #draw(also = -1) {
     this.#drawing = 0;
     const top = -this.#box.getBoundingClientRect().top;
     const first = Math.max(0, Math.floor(top / this.#pitch) - SPARE_ROWS);
@@ -119,7 +122,8 @@ class Grid {
     const wanted = new Set();
     for (let row = first; row < Math.min(last, rows); row += 1) wanted.add(row);
     const focused = document.activeElement?.closest?.("[data-place]");
-    if (focused) wanted.add(Math.floor(Number(focused.dataset.place) / this.#columns));
+    const kept = focused ? Number(focused.dataset.place) : also;
+    if (kept >= 0) wanted.add(Math.floor(kept / this.#columns));
     for (const row of [...this.#rows.keys()]) {
       if (!wanted.has(row)) this.#remove(row);
     }
@@ -233,14 +237,19 @@ class Grid {
     const here = this.#here >= 0 ? this.#list.key(this.#list.shown[this.#here]) : "";
     const top = this.#list.shown.length ? this.#list.key(this.#list.shown[this.#firstInSight()]) : "";
     const before = this.#box.getBoundingClientRect().top + Math.floor(this.#list.place(top) / this.#columns) * this.#pitch;
+    const focused = this.#box.contains(document.activeElement);
+    const stood = this.#here;
     this.#list = list;
     this.#here = list.place(here);
+    // The focused crop may be in the choice no more: its neighbour takes the focus.
+    if (focused && this.#here < 0) this.#here = Math.min(stood, list.shown.length - 1);
     this.#anchor = -1;
     this.#selected = new Set([...this.#selected].filter((key) => list.place(key) >= 0));
     this.#measure();
     const place = list.place(top);
     if (place >= 0) scrollBy(0, this.#box.getBoundingClientRect().top + Math.floor(place / this.#columns) * this.#pitch - before);
-    this.#draw();
+    this.#draw(focused ? this.#here : -1);
+    if (focused) this.#tileAt(this.#here)?.focus({ preventScroll: true });
     this.#told();
     this.#tellCounts();
   }
@@ -292,7 +301,10 @@ class Grid {
 
   #mark(change) {
     const targets = this.#targets();
-    if (!targets.length) return this.#go(this.#firstInSight());
+    if (!targets.length) {
+      showToast(word("press_again"));
+      return this.#go(this.#firstInSight());
+    }
     this.#verdicts.mark(targets, change);
     const advances = document.querySelector("[data-advance]")?.checked;
     if (change.value && change.value !== "cleared" && !this.#selected.size && advances) this.#step(1);
@@ -460,26 +472,56 @@ class Grid {
 }
 
 async function readList(place, tag = "") {
-  const answer = await fetch(place.dataset.listUrl, { headers: tag ? { "If-None-Match": `"${tag}"` } : {} });
+  const headers = tag ? { "If-None-Match": `"${tag}"` } : {};
+  const answer = await fetch(place.dataset.listUrl, { headers, signal: AbortSignal.timeout(ANSWER_MS) });
   if (answer.status === 304) return null;
   if (!answer.ok) throw new Error(`${answer.status}`);
   return new CropList(await answer.json(), place.dataset.folds === "true");
+}
+
+/** Read the list anew while the judge is still asked, and when results come of a run that goes on. */
+function keepFresh(place, grid, list) {
+  let timer = 0;
+  let reading = false;
+  let changed = false;
+  const later = (pause) => {
+    clearTimeout(timer);
+    timer = setTimeout(renew, pause);
+  };
+  const plan = (pause) => {
+    if (changed || list.judgeComing) later(pause);
+    if (!document.querySelector("[data-judge-fault]")) {
+      showNotice("judge", list.judgeFault && word("judge_fault", { reason: list.judgeFault }), { warn: true });
+    }
+  };
+  const renew = async () => {
+    reading = true;
+    changed = false;
+    try {
+      const fresh = await readList(place, list.tag);
+      if (fresh) grid.replace((list = fresh));
+      plan(changed ? BETWEEN_LISTS_MS : JUDGE_MS);
+    } catch {
+      // The server is being restarted.
+      later(AFTER_A_FAULT_MS);
+    } finally {
+      reading = false;
+    }
+  };
+  document.addEventListener("tracker:changed", (event) => {
+    event.preventDefault();
+    changed = true;
+    if (!reading) later(0);
+  });
+  plan(JUDGE_MS);
 }
 
 const place = document.querySelector("[data-list-url]");
 if (place) {
   const verdicts = Verdicts.of(document.querySelector("[data-verdicts-url]"));
   try {
-    let list = await readList(place);
-    const grid = new Grid(place, list, verdicts);
-    const renew = async () => {
-      const fresh = await readList(place, list.tag);
-      if (fresh) grid.replace((list = fresh));
-      if (list.judgeComing) setTimeout(renew, JUDGE_MS);
-    };
-    if (list.judgeComing) setTimeout(renew, JUDGE_MS);
-    // New results of a run that goes on.
-    document.addEventListener("tracker:changed", renew);
+    const list = await readList(place);
+    keepFresh(place, new Grid(place, list, verdicts), list);
   } catch (error) {
     // The pages of 200 that the server drew stay as they are.
     showToast(word("list_failed", { reason: error.message }), { warn: true });

@@ -17,16 +17,16 @@ function region(id, className, role) {
 
 const board = () => region("messages", "messages", "status");
 
-function messageLine(text, { warn = false, action = null } = {}) {
+function messageLine(text, { warn = false, actions = [] } = {}) {
   const line = document.createElement("p");
   line.className = warn ? "message warn" : "message";
   line.append(document.createElement("bdi"));
   line.firstChild.append(text);
-  if (action) {
+  for (const [label, act] of actions) {
     const button = line.appendChild(document.createElement("button"));
     button.type = "button";
-    button.append(action[0]);
-    button.addEventListener("click", action[1]);
+    button.append(label);
+    button.addEventListener("click", act);
   }
   return line;
 }
