@@ -26,12 +26,14 @@ def test_a_noop_costs_less_than_the_first_run():
     assert cost[1] < cost[0]
 
 
+@pytest.mark.slow
 def test_new_frames_cost_a_share():
     told = re.fullmatch(r"1 new frames \(10\.0%\): ([\d.]+) s = ([\d.]+)% of the full cost", measure_increment(10)[1])
     assert told
     assert 0 < float(told[2]) < 80
 
 
+@pytest.mark.slow
 def test_memory_is_told_for_each_count():
     lines = measure_memory((4, 6))
     assert [line.split(":")[0] for line in lines] == [

@@ -94,7 +94,8 @@ def run(
 ) -> None:
     """Make the crops of one folder under a tracker, in this process, and print what came out.
 
-    The tracker is made when it does not exist yet. Run it again after adding frames: only new frames are computed.
+    The tracker is made when it does not exist yet. Run it again after adding frames, a sealed one after reopening it:
+    only new frames are computed.
     """
     folder = given_folder(input_folder)
     settings = given_settings(detector or [], segmenter, preset, set_ or [])

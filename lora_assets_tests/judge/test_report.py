@@ -100,6 +100,7 @@ def test_a_few_verdicts_give_a_model_that_does_not_take_part():
     assert "15 of each are needed" in judge.report.reason
 
 
+@pytest.mark.slow
 def test_a_reviewer_who_throws_dice_makes_no_active_judge():
     rows, _, groups = drawn_rows(150)
     active = []

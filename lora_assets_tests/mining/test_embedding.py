@@ -97,6 +97,7 @@ def test_only_what_is_new_is_computed(street):
     assert object_picture(Store(street), first.rows[0].object_id).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [tiny_clip, tiny_siglip], ids=["clip", "siglip"])
 def test_a_checkpoint_makes_the_vectors_that_transformers_makes(street, make):
     folder = make(street / "models" / "my-clip")

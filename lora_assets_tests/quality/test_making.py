@@ -111,6 +111,7 @@ def test_a_second_run_measures_nothing_and_a_new_metric_only_itself(made_data: P
     assert weighed.facts["computed"] == {} and "anime_aesthetic" in weighed.facts["taken"]
 
 
+@pytest.mark.slow
 def test_one_model_at_a_time_gives_the_same_table(made_data: Path, tmp_path: Path) -> None:
     points = np.full((17, 2), 40.0)
     models = {
@@ -243,6 +244,7 @@ def test_a_tracker_without_crops_gives_an_empty_table(data: Path) -> None:
 # --- CLIP folders and real weights -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not (TEST_MODELS / "sa_0_4_vit_b_32_linear.pth").is_file(), reason="no real weights (LORA_ASSETS_TEST_MODELS)"
 )
