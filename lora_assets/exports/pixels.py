@@ -24,7 +24,7 @@ from lora_assets.store import Store
 from lora_assets.vision import images
 from lora_assets.vision.crops import crop_window, cut_crop
 from lora_assets.vision.cutout import HEAD_LABELS, Xyxy, find_heads
-from lora_assets.vision.images import ImageRefused, ReadSettings, RgbImage
+from lora_assets.vision.images import ImageRefused, ReadSettings, RgbImage, over_ground
 from lora_assets.vision.masks import BoolMask, Window, mask_bounds, window_pixels
 
 CODE_VERSION = "1"
@@ -159,13 +159,6 @@ def _cutout_picture(
         return canvas
     part[..., :3] = over_ground(rgba, ground)
     return np.ascontiguousarray(canvas[..., :3])
-
-
-def over_ground(rgba: npt.NDArray[np.uint8], ground: npt.NDArray[np.uint8]) -> RgbImage:
-    """An RGBA picture laid over one colour, HxWx3."""
-    alpha = rgba[..., 3:].astype(np.uint16)
-    blended = rgba[..., :3] * alpha + ground.astype(np.uint16) * (255 - alpha)
-    return ((blended + 127) // 255).astype(np.uint8)
 
 
 def stored_cutout(store: Store, crop: ExportCrop, window: Window) -> npt.NDArray[np.uint8] | None:

@@ -18,11 +18,11 @@ from lora_assets.models import ModelError
 from lora_assets.quality.answers import NO_WINDOW, Answer, MeasureCrops, checked
 from lora_assets.quality.batches import Batches
 from lora_assets.quality.pictures import QualityCrop
-from lora_assets.vision.clip_embedding import TOKENIZER_FILES, WEIGHT_FILES, ClipModel, clip_pixels
+from lora_assets.vision.clip_embedding import TOKENIZER_FILES, ClipModel, clip_pixels
 from lora_assets.vision.images import RgbImage
 
 __all__ = [
-    "TOKENIZER_FILES", "WEIGHT_FILES", "ClipModel", "clip_measure", "clip_pixels", "head_scores", "load_head",
+    "TOKENIZER_FILES", "ClipModel", "clip_measure", "clip_pixels", "head_scores", "load_head",
     "opposite_scores",
 ]  # fmt: skip
 

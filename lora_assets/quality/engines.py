@@ -18,7 +18,6 @@ from typing import Any
 import cv2
 
 from lora_assets.models import ModelError, OpenWeights, resolve
-from lora_assets.models.digests import remembered_sha256
 from lora_assets.models.opening import weights_path
 from lora_assets.models.records import read_pins
 from lora_assets.models.registry import find
@@ -30,6 +29,7 @@ from lora_assets.quality.pictures import QualityCrop
 from lora_assets.quality.settings import QualitySettings
 from lora_assets.store import digest
 from lora_assets.vision import device as machine
+from lora_assets.vision.clip_embedding import find_checkpoint
 from lora_assets.vision.images import CODE_VERSION as READ_VERSION
 
 NO_CHARACTERS = "there is no table of characters yet: materialize the asset characters, with references"
@@ -256,41 +256,17 @@ def _add_musiq(plan: _Plan) -> None:
 # --- CLIP ------------------------------------------------------------------------------------------------------------
 
 
-def clip_folder(name: str, data: Path) -> Path:
-    """Where a CLIP folder lies: a path of its own, or a folder of that name under `data/models/`."""
-    own = Path(name).expanduser()
-    return own.absolute() if own.is_absolute() or own.is_dir() else (data / "models" / name).absolute()
-
-
-def _clip_weights(folder: Path, data: Path) -> tuple[str, ...] | str:
-    """The digests of a CLIP folder's weights and settings; in words, why it cannot be used."""
-    file = next((folder / name for name in clip.WEIGHT_FILES if (folder / name).is_file()), None)
-    if file is None:
-        return (
-            f"there is no CLIP model in {folder}: put a folder in the format of transformers there (config.json, "
-            f"{' or '.join(clip.WEIGHT_FILES)}, {', '.join(clip.TOKENIZER_FILES)}), or name one in section [quality]"
-        )
-    if not (folder / "config.json").is_file():
-        return f"{folder} has no config.json: copy it from where the weights come from"
-    known = find(str(Path(folder.name) / file.name))
-    if known is not None and weights_path(known, data) == file:
-        resolve(known.name, data)
-    told = hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()
-    return remembered_sha256(file, data), told
-
-
 def _add_clip(plan: _Plan) -> None:
     """Both CLIP models with their heads; CLIP-IQA runs beside the larger one that has a tokenizer."""
     places = {"clip_l14": plan.settings.clip_l14, "clip_b32": plan.settings.clip_b32}
     usable: dict[str, tuple[Path, tuple[str, ...]]] = {}
     reasons: dict[str, str] = {}
     for engine, name in places.items():
-        folder = clip_folder(name, plan.data)
-        found = _clip_weights(folder, plan.data)
+        found = find_checkpoint(name, plan.data)
         if isinstance(found, str):
-            reasons[engine] = found
+            reasons[engine] = f"{found}, or name one in section [quality]"
         else:
-            usable[engine] = folder, found
+            usable[engine] = found.folder, found.sha256
     talks = next(
         (engine for engine, (folder, _) in usable.items()
          if all((folder / name).is_file() for name in clip.TOKENIZER_FILES)), None,

@@ -62,7 +62,7 @@ def find_checkpoint(name: str, data: Path) -> Checkpoint | str:
     file = next((folder / known for known in WEIGHT_FILES if (folder / known).is_file()), None)
     if file is None:
         return (
-            f"there is no checkpoint in {folder}: put a folder in the format of transformers there (config.json, "
+            f"there is no CLIP model in {folder}: put a folder in the format of transformers there (config.json, "
             f"{' or '.join(WEIGHT_FILES)})"
         )
     if not (folder / "config.json").is_file():

@@ -312,13 +312,14 @@ def _band_to_rgb(band: Any, top_level: float) -> RgbImage:
             levels = np.where(grey == hidden, np.uint8(255), levels)
         return np.repeat(levels[..., None], 3, axis=2)
     if band.has_transparency_data:
-        return _over_white(np.asarray(band.convert("RGBA")))
+        return over_ground(np.asarray(band.convert("RGBA")), np.full(3, 255, np.uint8))
     return np.asarray(band if band.mode == "RGB" else band.convert("RGB"))
 
 
-def _over_white(rgba: npt.NDArray[np.uint8]) -> RgbImage:
+def over_ground(rgba: npt.NDArray[np.uint8], ground: npt.NDArray[np.uint8]) -> RgbImage:
+    """An RGBA picture HxWx4 laid over one colour (3,), HxWx3."""
     alpha = rgba[..., 3:].astype(np.uint16)
-    blended = rgba[..., :3] * alpha + 255 * (255 - alpha)
+    blended = rgba[..., :3] * alpha + ground.astype(np.uint16) * (255 - alpha)
     return ((blended + 127) // 255).astype(np.uint8)
 
 

@@ -128,7 +128,7 @@ def test_other_weights_are_another_shelf(street):
 
 
 def test_a_named_checkpoint_that_is_not_there_or_is_none_is_an_error(street, tmp_path):
-    with pytest.raises(ModelError, match=r"clip_model 'nowhere': there is no checkpoint in .*config.json"):
+    with pytest.raises(ModelError, match=r"clip_model 'nowhere': there is no CLIP model in .*config.json"):
         plan_embedder(MiningSettings(clip_model="nowhere"), street)
     folder = tiny_clip(tmp_path / "broken")
     (folder / "model.safetensors").write_bytes(b"nonsense")
