@@ -1,0 +1,1 @@
+"""Prompted segmenters tuned on annotated sets, judged against their untouched base."""
