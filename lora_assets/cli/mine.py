@@ -156,10 +156,13 @@ def _frames(store: Store, dataset: DatasetSpec) -> FrameSource:
 def _tell(mined: Mined, counts: dict[str, int], place: Path, as_json: bool) -> None:
     captions = {each.object_id: each for each in mined.captions.rows}
     kept = oddest_first(mined.rare.rows)
+    files = {(source.dataset, sha256): paths[0] for source in mined.sources for sha256, paths in source.frames.items()}
     if as_json:
         rows = [
             {
-                "object_id": each.object_id, "label": each.label, "reasons": each.reasons, "novelty": each.novelty,
+                "object_id": each.object_id, "dataset": each.dataset,
+                "file": files.get((each.dataset, each.frame_sha256)), "label": each.label, "reasons": each.reasons,
+                "novelty": each.novelty,
                 "caption": captions[each.object_id].caption, "caption_source": captions[each.object_id].source,
                 "is_target": captions[each.object_id].is_target,
             }
@@ -181,13 +184,14 @@ def _tell(mined: Mined, counts: dict[str, int], place: Path, as_json: bool) -> N
     if kept:
         shown = [
             [
-                captions[each.object_id].caption, "+".join(each.reasons),
+                files.get((each.dataset, each.frame_sha256), ""), captions[each.object_id].caption,
+                "+".join(each.reasons),
                 "" if each.isolation_score is None else each.isolation_score,
                 "" if each.lof_score is None else each.lof_score, "" if each.novelty is None else each.novelty,
             ]
             for each in kept[:_SHOWN]
         ]  # fmt: skip
-        print_table(["object", "kept for", "forest", "LOF", "novelty"], shown, f"the {len(shown)} oddest")
+        print_table(["file", "object", "kept for", "forest", "LOF", "novelty"], shown, f"the {len(shown)} oddest")
     for words in mined.said:
         typer.echo(f"- {words}")
     typer.echo(f"result: {place}")

@@ -21,6 +21,7 @@ def test_a_tracker_is_mined_into_a_folder_and_again_in_its_place(run, project):
     assert code == 0
     assert told["folder"] == str(place)
     assert {row["label"] for row in told["kept"]} >= {"excavator"}
+    assert all(row["file"] and row["dataset"] for row in told["kept"])
     (place / "mine.txt").write_text("a person's own")
     code, _, err = run("mine", "--tracker", "STREET-1")
     assert code == 3
