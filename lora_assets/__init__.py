@@ -15,8 +15,11 @@ The graph, as Dagster loads it (lora_assets_tests/assets/test_graph.py holds it 
     embeddings -> captions
     embeddings -> embedding_map
     rare_objects -> embedding_map
+    masks -> refinement_sweep
+    masks -> layers
     scored_crops -> judge
     verdicts -> judge
+    coco_annotations -> finetuned_segmenter -> segmenter_report
 
     raw_frames         by dataset             every file of a folder, with its facts or why it is quarantined
     detections         by dataset|tracker     boxes of faces, heads and persons
@@ -33,8 +36,13 @@ The graph, as Dagster loads it (lora_assets_tests/assets/test_graph.py holds it 
     embeddings         by tracker             objects of sampled frames, each with its CLIP vector
     rare_objects       by tracker             outliers, rare classes, novelty; why each is kept
     captions           by tracker             one line about each kept object, by a service that is named
+    refinement_sweep   by tracker             presets compared on hard masks: /tracker/<ID>/lab
+    layers             by tracker             characters as RGBA, background painted where they were
     embedding_map      by tracker             t-SNE map with named clusters: /tracker/<ID>/map
+    coco_annotations   by segmenter           annotated comic pages, every picture, mask and box checked
     judge              by tracker             P(good) learned from verdicts, compared with the rules
+    finetuned_segmenter by segmenter          SAM or SAM 2 tuned on annotated pages
+    segmenter_report   by segmenter           the tune against its base; who is offered
 
 Where to change what:
 
@@ -44,12 +52,14 @@ Where to change what:
     what a tracker's file may say               specs.py
     how a picture is decoded, what is refused   vision/images.py
     which detectors there are, body boxes       vision/detect.py, models/registry.py
-    masks and their refinement presets          vision/segment.py, vision/refine.py
+    masks and their refinement presets          vision/segment.py, vision/refine.py, vision/refine_presets.py
     scores, flags, vetoes, tiers                vision/checks.py, vision/score.py
     what makes a result stale                   recipes.py, planning.py
     how a stage runs over many frames           main_line/
     the sample film and the drawn scenes        scenes/
     the starter models and how they are made    training/, starter/
+    tuning a segmenter, its report, what learns finetuning/
+    SAM 2, tuned models by their names          vision/sam2.py, models/tuned.py
     assets, checks, sensors, schedules, jobs    assets/, definitions.py
     verdicts: kept, matched to crops            verdicts/
     two trackers compared, causes of changes    comparing/
@@ -60,8 +70,11 @@ Where to change what:
     groups of alike crops, choice, split        curation/
     captions, formats of trainers, read-back    exports/
     rare and odd objects, captions, the map     mining/
+    presets compared, frames taken into layers  mask_lab/
     the pages; a page is one routes_*.py        tracker/
     the grid, keys, saving of marks (scripts)   tracker/static/
+    annotated comic pages: COCO, splits         annotations/
+    drawn comic pages                           scenes/comic.py
     the commands                                cli/
     measurements                                benchmarks/
 """

@@ -7,6 +7,7 @@ import dagster as dg
 # Partitioned asset checks are a preview in Dagster 1.13 and say so at import, once for each check.
 warnings.filterwarnings("ignore", message=r".*partitions_def.*", category=dg.PreviewWarning)
 
+from lora_assets.assets.annotations import annotations_sound, coco_annotations, segmenter_files  # noqa: E402
 from lora_assets.assets.automation import (  # noqa: E402
     cells_job,
     dashboard_job,
@@ -25,8 +26,15 @@ from lora_assets.assets.exports import CHECKS as EXPORT_CHECKS  # noqa: E402
 from lora_assets.assets.exports import crop_captions, exports  # noqa: E402
 from lora_assets.assets.judge import judge, verdicts  # noqa: E402
 from lora_assets.assets.main_line import detections, masks, raw_frames, scored_crops, tracker_dashboard  # noqa: E402
+from lora_assets.assets.mask_lab import layers, refinement_sweep  # noqa: E402
 from lora_assets.assets.mining import captions, embedding_map, embeddings, rare_objects  # noqa: E402
 from lora_assets.assets.quality import image_quality  # noqa: E402
+from lora_assets.assets.segmenters import (  # noqa: E402
+    better_than_base,
+    finetuned_segmenter,
+    segmenter_job,
+    segmenter_report,
+)
 from lora_assets.resources import DataFolder, ModelOpener  # noqa: E402
 
 # One table from group to assets: a new branch is one line here and one file in assets/.
@@ -36,13 +44,22 @@ GROUPS: dict[str, list[dg.AssetsDefinition]] = {
     "curation": [image_quality, crop_groups, characters, curated_dataset],
     "exports": [crop_captions, exports],
     "mining": [embeddings, rare_objects, captions, embedding_map],
+    "mask_lab": [refinement_sweep, layers],
+    "segmenters": [coco_annotations, finetuned_segmenter, segmenter_report],
 }
 
 defs = dg.Definitions(
     assets=[*(asset for group in GROUPS.values() for asset in group), verdicts],
-    asset_checks=[*CHECKS, *CURATION_CHECKS, *EXPORT_CHECKS, not_worse_than_baseline],
-    jobs=[frames_job, cells_job, dashboard_job, review_job],
-    sensors=[input_folders, live_trackers, new_verdicts],
+    asset_checks=[
+        *CHECKS,
+        *CURATION_CHECKS,
+        *EXPORT_CHECKS,
+        not_worse_than_baseline,
+        annotations_sound,
+        better_than_base,
+    ],
+    jobs=[frames_job, cells_job, dashboard_job, review_job, segmenter_job],
+    sensors=[input_folders, live_trackers, new_verdicts, segmenter_files],
     schedules=[nightly_recheck],
     resources={"data_folder": DataFolder(), "models": ModelOpener()},
     # One process per run: models are loaded once and torch is imported once, not once per step.

@@ -28,11 +28,12 @@ _MOST_DOUBLINGS = 6  # 60 s doubled six times is past the hour
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What is listed of a dataset on disk: the folder's fingerprint, how many files were left out because they were
-    still changing, and whether a run is listing it right now."""
+    still changing, whether a run is listing it right now, and whether the last one died with its process."""
 
     fingerprint: str = ""
     unsettled: int = 0
     running: bool = False
+    died: bool = False
 
 
 Listed = Callable[[str], Listing]
@@ -91,13 +92,20 @@ def write_state(state: dict[str, Watched]) -> str:
     return json.dumps({slug: asdict(watched) for slug, watched in state.items()})
 
 
-def _is_lost(watched: Watched, listed: Listed, slug: str, now: float) -> bool:
-    """True when the run that was asked for ended without listing this state; told once per waiting time."""
+def _asked_again(watched: Watched, listed: Listed, slug: str, now: float) -> Watched:
+    """The state after a look at a folder that was asked for as it is: asked for again when its run ended without
+    listing it. A run that died is replaced at once; others wait, longer each time."""
+    listing = listed(slug)
+    missing = not listing.running and (listing.fingerprint != watched.seen or listing.unsettled > 0)
+    if not missing:
+        return watched
+    again = replace(watched, asked_at=now, generation=watched.generation + 1)
+    if listing.died:
+        return again
     wait_s = min(RETRY_SECONDS * 2 ** min(watched.retries, _MOST_DOUBLINGS), _MOST_RETRY_SECONDS)
     if 0 <= now - watched.asked_at < wait_s:
-        return False
-    listing = listed(slug)
-    return not listing.running and (listing.fingerprint != watched.seen or listing.unsettled > 0)
+        return watched
+    return replace(again, retries=watched.retries + 1)
 
 
 def _judge(watched: Watched, scan: FolderScan, listed: Listed, slug: str, now: float, settle_s: float) -> Watched:
@@ -108,9 +116,7 @@ def _judge(watched: Watched, scan: FolderScan, listed: Listed, slug: str, now: f
     if watched.seen == watched.asked:
         watched = replace(watched, restless_since=None)
         # A folder that lost all its files is refused for a reason that trying again does not mend.
-        if not scan.files or not _is_lost(watched, listed, slug, now):
-            return watched
-        return replace(watched, asked_at=now, generation=watched.generation + 1, retries=watched.retries + 1)
+        return _asked_again(watched, listed, slug, now) if scan.files else watched
     if not watched.asked and not scan.files:
         return replace(watched, restless_since=None)
     began = now if watched.restless_since is None else watched.restless_since
@@ -135,7 +141,7 @@ def look_at_folders(
 ) -> Watch:
     """Scan folders, the restless first and then the one not scanned for longest, until the budget is spent.
 
-    `listed` tells what is listed of a dataset on disk; it is asked only for folders that should be listed by now.
+    `listed` tells what is listed of a dataset on disk; it is asked only for folders that were asked for.
     """
     began = clock()
     new_state = dict(state)

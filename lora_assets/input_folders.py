@@ -61,10 +61,12 @@ class FileStat:
 
 @dataclass(frozen=True, slots=True)
 class FolderScan:
-    """All files of a folder in order of their names, and the digest that changes when any of them does."""
+    """All files of a folder in order of their names, the digest that changes when any of them does, and the subfolders
+    whose files are not known because they cannot be read."""
 
     files: tuple[FileStat, ...]
     fingerprint: str
+    unreadable: tuple[str, ...] = ()
 
 
 def _entry_problem(name: str, mode: int) -> str | None:
@@ -105,7 +107,7 @@ def _file(entry: os.DirEntry[str], path: str) -> FileStat | None:
     return FileStat(shown, told.st_size, _time(told.st_mtime_ns), _time(told.st_ctime_ns), inode, problem)
 
 
-def _walk(root: str, inside: str) -> Iterator[FileStat]:
+def _walk(root: str, inside: str, unreadable: list[str]) -> Iterator[FileStat]:
     try:
         with os.scandir(os.path.join(root, inside)) as entries:  # noqa: PTH118 (strings: a Path per file costs 4x)
             listed = sorted(entries, key=lambda entry: entry.name)
@@ -113,6 +115,7 @@ def _walk(root: str, inside: str) -> Iterator[FileStat]:
         if not inside:
             raise
         if not isinstance(error, FileNotFoundError):
+            unreadable.append(inside)
             yield _unreadable(inside, "folder", error)
         return
     for entry in listed:
@@ -120,7 +123,7 @@ def _walk(root: str, inside: str) -> Iterator[FileStat]:
             continue
         path = f"{inside}/{entry.name}" if inside else entry.name
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(root, path)
+            yield from _walk(root, path, unreadable)
         elif os.path.splitext(entry.name)[1].lower() not in _BESIDE_FRAMES:  # noqa: PTH122
             file = _file(entry, path)
             if file is not None:
@@ -133,8 +136,9 @@ def scan_folder(folder: Path) -> FolderScan:
     A subfolder that cannot be read is one file with a problem. Raises FolderGone when the folder itself is not there or
     cannot be read.
     """
+    unreadable: list[str] = []
     try:
-        files = tuple(_walk(str(folder), ""))
+        files = tuple(_walk(str(folder), "", unreadable))
         folder.stat()  # a folder that went away while it was listed is gone, and not one with fewer files
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FolderGone(
@@ -148,7 +152,17 @@ def scan_folder(folder: Path) -> FolderScan:
     print_of = hashlib.sha256()
     for file in files:
         print_of.update(f"{file.path}\0{file.size}\0{file.mtime_ns}\0{file.inode}\n".encode())
-    return FolderScan(files, print_of.hexdigest()[:16])
+    return FolderScan(files, print_of.hexdigest()[:16], tuple(unreadable))
+
+
+def is_unchanged(folder: Path, file: FileStat) -> bool:
+    """True when the file is, by size, times and inode, as it was when it was listed."""
+    try:
+        told = os.stat(folder / file.path, follow_symlinks=False)  # noqa: PTH116
+    except OSError:
+        return False
+    now = (told.st_size, _time(told.st_mtime_ns), _time(told.st_ctime_ns), told.st_ino & _LARGEST)
+    return now == (file.size, file.mtime_ns, file.ctime_ns, file.inode)
 
 
 def is_settled(file: FileStat, now_ns: int, settle_s: float) -> bool:

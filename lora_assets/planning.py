@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from lora_assets.main_line.corrections import cell_recipes
 from lora_assets.models import ModelError
 from lora_assets.recipes import TrackerRecipes, tracker_recipes
 from lora_assets.specs import (
@@ -84,7 +85,8 @@ def _cell_due(
     frames = store.frames_of(dataset)
     if frames is None or not frames.facts.get("files"):
         return None
-    wanted = {name: getattr(recipes, name).version_for(frames.version) for name in _CELL_TABLES}
+    corrected = cell_recipes(recipes, store, dataset)
+    wanted = {name: getattr(corrected, name).version_for(frames.version) for name in _CELL_TABLES}
     published = {name: store.cell_table(name, dataset, spec.id) for name in _CELL_TABLES}
     version = wanted["scored_crops"]
     edited = tracker_path(store.data, spec.id).stat().st_mtime_ns

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from lora_assets.models import OpenWeights, resolve
-from lora_assets.models.registry import SALIENCY_ONNX, YOLO_ONNX
+from lora_assets.models.registry import SALIENCY_ONNX, SAM2, YOLO_ONNX
 from lora_assets.specs import SpecError, TrackerSpec, section_settings
 from lora_assets.store import Store, StoreError, atomic_write_json, digest
+from lora_assets.verdicts.corrections import Kept
 from lora_assets.vision import (
     checks,
     crops,
@@ -33,6 +34,7 @@ from lora_assets.vision import (
     neighbours,
     refine,
     saliency_onnx,
+    sam2,
     score,
     second_opinion,
     segment,
@@ -40,6 +42,7 @@ from lora_assets.vision import (
 )
 from lora_assets.vision.body_box import DETECTED, FrameBoxes, Proportions, fit_proportions
 from lora_assets.vision.detect import DetectSettings
+from lora_assets.vision.detect_settings import looks_of
 from lora_assets.vision.device import device
 from lora_assets.vision.images import ReadSettings
 from lora_assets.vision.last_resort import EDGES
@@ -112,6 +115,17 @@ class TrackerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CorrectedFrames:
+    """What a person corrected in a dataset: standing corrections by frame hash, up to row `seq` of their log, and the
+    recipes without them, which all other frames keep."""
+
+    by_frame: Mapping[str, tuple[Kept, ...]]
+    seq: int
+    masks: Recipe
+    scored_crops: Recipe
+
+
+@dataclass(frozen=True, slots=True)
 class TrackerRecipes:
     """The recipes of a tracker's stages. `segments` are the masks before refinement: a new preset re-uses them.
 
@@ -129,6 +143,8 @@ class TrackerRecipes:
     scored_crops: Recipe
     references: References | None = None
     second_opinion: OpenWeights | None = None
+    corrected: CorrectedFrames | None = None
+    """of a cell's recipes: `masks` and `scored_crops` then hold corrections; None where the dataset has none"""
 
 
 def read_settings(data: Path) -> ReadSettings:
@@ -178,11 +194,16 @@ def _json_settings(settings: Any, leave_out: tuple[str, ...] = ()) -> dict[str, 
     return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
 
 
-def _detect_facts(settings: DetectSettings, references: References | None) -> dict[str, Any]:
+def _detect_facts(
+    settings: DetectSettings, references: References | None, detectors: Sequence[OpenWeights]
+) -> dict[str, Any]:
     """The settings of detections as the recipe keeps them: pictures and measured numbers by content, not by name."""
-    facts = _json_settings(settings, ("weights", "references", "proportions_from"))
+    facts = _json_settings(settings, ("weights", "references", "proportions_from", "looks"))
     edges = settings.weights.index(EDGES) if EDGES in settings.weights else None
-    return {**facts, "edges_place": edges, "references": references.sha256 if references else None}
+    looks = [list(looks_of(settings, weights.sha256)) for weights in detectors]
+    # Named only where there are several: the results of all other trackers stay what they are.
+    told = {"looks": looks} if any(looks) else {}
+    return {**facts, **told, "edges_place": edges, "references": references.sha256 if references else None}
 
 
 def _segment_facts(settings: SegmentSettings) -> dict[str, Any]:
@@ -282,20 +303,23 @@ def tracker_recipes(spec: TrackerSpec, data: Path) -> TrackerRecipes:
     detections = Recipe(
         "detections",
         CODE_VERSIONS["detections"],
-        _detect_facts(settings.detect, references),
+        _detect_facts(settings.detect, references, detectors),
         tuple(_used(weights) for weights in detectors),
         _model_runtime(detectors),
         read,
     )
     segments = Recipe(
         "segments",
-        CODE_VERSIONS["segments"],
+        # Its own code counts only where it is used: other trackers' results stay what they are.
+        CODE_VERSIONS["segments"] + (f".sam2-{sam2.CODE_VERSION}" if segmenter.family == SAM2 else ""),
         _segment_facts(settings.segment),
         (_used(segmenter),) if opinion is None else (_used(segmenter), _used(opinion)),
         _model_runtime([segmenter] if opinion is None else [segmenter, opinion]),
         detections.digest,
     )
-    refined = Recipe("masks", CODE_VERSIONS["masks"], _json_settings(settings.refine), (), "opencv", segments.digest)
+    refined = Recipe(
+        "masks", CODE_VERSIONS["masks"], refine.recipe_facts(settings.refine), (), "opencv", segments.digest
+    )
     scored = Recipe(
         "scored_crops", CODE_VERSIONS["scored_crops"], _json_settings(settings.score), (), "opencv", refined.digest
     )

@@ -10,8 +10,11 @@ from pathlib import Path
 import dagster as dg
 
 from lora_assets.main_line.cells import Cell
+from lora_assets.main_line.corrections import cell_recipes
 from lora_assets.main_line.progress import Listener
+from lora_assets.process_identity import this_process
 from lora_assets.recipes import TrackerRecipes, tracker_recipes
+from lora_assets.run_launcher import PROCESS_TAG
 from lora_assets.specs import DatasetSpec, SpecError, list_datasets, read_tracker
 from lora_assets.store import Store
 from lora_assets.vision.detect import Detector, load_detector
@@ -21,6 +24,7 @@ from lora_assets.vision.threads import one_thread_per_call
 
 datasets = dg.DynamicPartitionsDefinition(name="dataset")
 trackers = dg.DynamicPartitionsDefinition(name="tracker")
+segmenters = dg.DynamicPartitionsDefinition(name="segmenter")
 cells = dg.MultiPartitionsDefinition({"dataset": datasets, "tracker": trackers})
 
 # Weights stay open for the life of a run's process, whichever cells it makes; two sets, so that a comparison of two
@@ -49,6 +53,12 @@ class DataFolder(dg.ConfigurableResource):
     """The project's `data/` folder."""
 
     path: str = "data"
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Let the run name its process, so that its death is noticed."""
+        run = context.run
+        if context.instance is not None and run is not None and run.run_id and PROCESS_TAG not in run.tags:
+            context.instance.add_run_tags(run.run_id, {PROCESS_TAG: this_process()})
 
     @property
     def root(self) -> Path:
@@ -80,5 +90,5 @@ class DataFolder(dg.ConfigurableResource):
         spec = read_tracker(self.root, tracker)
         if spec.sealed or not spec.covers(dataset):
             return None
-        recipes = tracker_recipes(spec, self.root)
+        recipes = cell_recipes(tracker_recipes(spec, self.root), self.store, dataset)
         return Cell(self.store, self.dataset(dataset), tracker, recipes, run_id, worker_count(), listen)

@@ -4,26 +4,22 @@ The default launcher cannot tell a dead run from a long one (dagster#4319); a de
 Uses private parts of Dagster: the version is pinned to one minor line.
 """
 
-import os
-
 from dagster import DagsterRun, DefaultRunLauncher
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
 from dagster._serdes import deserialize_value
 
+from lora_assets.process_identity import is_alive
+
 _ANSWER_SECONDS = 10
-# A run outside a code server (the command line) names its process here.
-PID_TAG = "lora_assets/pid"
+# A run names its process here: one of the command line from its beginning, another once its resources are open.
+PROCESS_TAG = "lora_assets/process"
 
 
-def _health_of_process(pid: str) -> CheckRunHealthResult:
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError, OverflowError):
-        return CheckRunHealthResult(WorkerStatus.FAILED, f"the process {pid} that ran it is gone")
-    except PermissionError:  # it lives and is another user's
+def _health_of_process(process: str) -> CheckRunHealthResult:
+    if is_alive(process):
         return CheckRunHealthResult(WorkerStatus.RUNNING)
-    return CheckRunHealthResult(WorkerStatus.RUNNING)
+    return CheckRunHealthResult(WorkerStatus.FAILED, f"the process {process} that ran it is gone")
 
 
 def _is_slow(error: Exception) -> bool:
@@ -35,8 +31,7 @@ def _is_slow(error: Exception) -> bool:
 
 
 class CheckedRunLauncher(DefaultRunLauncher):
-    """Asks the code server that started a run, or the system for a run of the command line, whether its process is
-    alive."""
+    """Looks whether a run's process is alive; asks the code server that started it while it names none yet."""
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -44,11 +39,11 @@ class CheckedRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """RUNNING when the run's process is alive or its code server too slow to tell, FAILED when either is gone."""
+        """RUNNING when the run's process is alive or its code server too slow to tell, FAILED when it is gone."""
+        if PROCESS_TAG in run.tags:
+            return _health_of_process(run.tags[PROCESS_TAG])
         client = self._get_grpc_client_for_termination(run.run_id)
         if client is None:
-            if PID_TAG in run.tags:
-                return _health_of_process(run.tags[PID_TAG])
             return CheckRunHealthResult(WorkerStatus.UNKNOWN, "the run does not name a code server")
         request = CanCancelExecutionRequest(run_id=run.run_id)
         try:

@@ -1,10 +1,11 @@
-"""Files under `data/`: atomic writes, the content-addressed shelves of stage results, and published tables.
+"""Files under `data/`: the content-addressed shelves of stage results, and published tables.
 
 A stage's result for a frame is known by (frame hash, recipe). Results are appended in chunks: one Parquet file holds
 the rows of a few hundred frames and, in its footer, the hashes of the frames that it answers, so that a frame without
 any row is known to be done as well. A chunk appears whole or not at all, thus a run killed at any moment resumes where
 it was. Published tables are what a tracker shows for a dataset; they name the version that they hold. What belongs
-elsewhere: what the rows mean (tables), what is to be computed (planning).
+elsewhere: what the rows mean (tables), what is to be computed (planning), how a file
+is written (atomic; its names are given on here).
 """
 
 from __future__ import annotations
@@ -12,11 +13,9 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
-import secrets
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,74 +25,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lora_assets.sums import file_sha256, note_sum
+from lora_assets.atomic import StoreError as StoreError
+from lora_assets.atomic import atomic_write as atomic_write
+from lora_assets.atomic import atomic_write_bytes as atomic_write_bytes
+from lora_assets.atomic import atomic_write_json as atomic_write_json
+from lora_assets.atomic import put_in_place as put_in_place
+from lora_assets.atomic import sweep_folder
+from lora_assets.sums import SUMS
 from lora_assets.tables import arrow_schema, check_table
 
 _FRAMES_KEY = b"lora_assets.frames"
 _FACTS_KEY = b"lora_assets.facts"
-_TEMPORARY = ".tmp-"
-_STALE_TEMPORARY_S = 24 * 3600.0
+# Where files are written by `atomic_write`. Verdicts and exports sweep their own places.
+_SWEPT = ("store", "tables", "pages", "progress", "trackers", "datasets", "characters", "models", "dagster/home")
 _BATCH_ROWS = 4096
-
-
-class StoreError(RuntimeError):
-    """A file of the store is missing, damaged or cannot be written; the text names it and the way out."""
 
 
 def digest(*parts: Any) -> str:
     """A 16-digit hex digest of JSON values; equal values give equal digests whatever the order of their keys."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def atomic_write(
-    path: Path, write: Callable[[BinaryIO], object], *, durable: bool = True, recorded: bool = False
-) -> None:
-    """Replace `path` with what `write` puts into the handle: whole or not at all, and on disk when this returns.
-
-    The helper owns the handle, so that a full disk raises here and not in a garbage collector. `durable=False` leaves
-    out the wait for the disk: for pictures, which a power cut may cost and which can be drawn again from the tables.
-    With `recorded` the hash of what is on disk is remembered beside the file, for `lora-assets verify`.
-    Raises StoreError when the file cannot be written; the old file is then still there.
-    """
-    temporary = path.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as handle:
-            write(handle)
-            handle.flush()
-            if durable:
-                os.fsync(handle.fileno())
-        if recorded:
-            note_sum(path, file_sha256(temporary), durable=durable)
-        temporary.replace(path)
-        if durable:
-            _sync_folder(path.parent)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {path}: {error.strerror or error}; free space or rights, then run again"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def atomic_write_bytes(path: Path, content: bytes, *, durable: bool = True, recorded: bool = False) -> None:
-    """Replace `path` with `content`, as `atomic_write`."""
-    atomic_write(path, lambda handle: handle.write(content), durable=durable, recorded=recorded)
-
-
-def atomic_write_json(path: Path, value: Any, *, recorded: bool = False) -> None:
-    """Replace `path` with `value` as readable JSON, as `atomic_write`."""
-    content = (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
-    atomic_write_bytes(path, content, recorded=recorded)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager
@@ -106,6 +57,13 @@ def exclusive(path: Path, *, wait: bool = True) -> Iterator[None]:
         except BlockingIOError as error:
             raise StoreError(f"{path.stem} is being made by another process: wait for it, then run again") from error
         yield
+
+
+def rewrite_sums(folder: Path, held: Mapping[str, set[str]]) -> None:
+    """Replace the remembered hashes of `folder` by those of `held` by name: names that are gone and versions that are
+    over fall away. Only while nobody writes into the folder."""
+    lines = "".join(f"{sha256}  {name}\n" for name in sorted(held) for sha256 in sorted(held[name]))
+    atomic_write_bytes(folder / SUMS, lines.encode("utf-8", "surrogateescape"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,15 +229,5 @@ class Store:
         return exclusive(self.data / "store" / "locks" / f"{name}.lock", wait=wait)
 
     def sweep(self) -> int:
-        """Remove temporary files that a killed process left more than a day ago; returns how many."""
-        count = 0
-        for folder in (self.data / name for name in ("store", "tables", "pages", "progress")):
-            for path in folder.rglob(f"{_TEMPORARY}*"):
-                try:
-                    age = time.time() - path.stat().st_mtime
-                except FileNotFoundError:
-                    continue  # another process has just put it in its place
-                if age > _STALE_TEMPORARY_S:
-                    path.unlink(missing_ok=True)
-                    count += 1
-        return count
+        """Remove the temporary files that killed processes left, however young; returns how many."""
+        return sum(sweep_folder(self.data / name) for name in _SWEPT)

@@ -1,16 +1,16 @@
 """SHA-256 of written files, kept beside them in `.sha256sums`, so that a byte that changed by itself is found.
 
 One line per write in the form of `sha256sum`, appended before the file appears under its name. A file is right when it
-holds the bytes of any of its lines: after a kill in between it is still the version before. Who writes is store; what
+holds the bytes of any of its lines: after a kill in between it is still the version before. Who writes is atomic; what
 is done about a damaged file belongs to main_line.verifying.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 SUMS = ".sha256sums"
@@ -31,7 +31,8 @@ def note_sum(path: Path, sha256: str, *, durable: bool) -> None:
     line = f"{sha256}  {path.name}\n".encode("utf-8", "surrogateescape")
     handle = os.open(path.parent / SUMS, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        os.write(handle, line)
+        if os.write(handle, line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         if durable:
             os.fsync(handle)
     finally:
@@ -49,14 +50,3 @@ def read_sums(folder: Path) -> dict[str, set[str]]:
         if match := _LINE.fullmatch(line):
             found.setdefault(match[2], set()).add(match[1])
     return found
-
-
-def rewrite_sums(folder: Path, held: Mapping[str, set[str]]) -> None:
-    """Replace the file by the hashes of `held` by name: names that are gone and versions that are over fall away.
-
-    Only while nobody writes into the folder.
-    """
-    temporary = folder / f".tmp-{os.getpid()}{SUMS}"
-    lines = "".join(f"{sha256}  {name}\n" for name in sorted(held) for sha256 in sorted(held[name]))
-    temporary.write_bytes(lines.encode("utf-8", "surrogateescape"))
-    temporary.replace(folder / SUMS)

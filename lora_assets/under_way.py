@@ -25,6 +25,8 @@ from lora_assets.store import StoreError, atomic_write_bytes, exclusive
 FRAMES_STAGE = "raw_frames"
 STAGES = (FRAMES_STAGE, "detections", "segments", "masks", "scored_crops")
 """In the order of work; `segments` are the masks before refinement."""
+TUNING_STAGE = "finetuning"
+"""The training of a segmenter: it belongs to no tracker, `dataset` is the segmenter's name, frames are steps."""
 
 WAITING, RUNNING, DONE, STOPPED, FAILED = "waiting", "running", "done", "stopped", "failed"
 _WRITE_EVERY_S = 1.0
@@ -64,13 +66,15 @@ class StageState:
         return (self.total - self.done) / self.rate if self.status == RUNNING and self.rate > 0 else None
 
 
-def _folder(data: Path, tracker: str) -> Path:
-    """The folder of a tracker's states; listing a dataset's frames belongs to no tracker."""
+def _folder(data: Path, tracker: str, stage: str = FRAMES_STAGE) -> Path:
+    """The folder of a tracker's states; listing a dataset's frames, and tuning, belong to no tracker."""
+    if stage == TUNING_STAGE:
+        return data / "progress" / "tuned.segmenters"
     return data / "progress" / (check_tracker_id(tracker) if tracker else "raw.frames")
 
 
 def _path(data: Path, state: StageState) -> Path:
-    return _folder(data, state.tracker) / state.dataset / f"{state.stage}.json"
+    return _folder(data, state.tracker, state.stage) / state.dataset / f"{state.stage}.json"
 
 
 def _lock_path(path: Path) -> Path:
@@ -174,7 +178,7 @@ def _read(path: Path) -> StageState | None:
         told = json.loads(path.read_bytes())
         state = StageState(**{field.name: told[field.name] for field in fields(StageState) if field.name in told})
         numbers = (state.done, state.total, state.reused, state.rate, state.seconds, state.began_at, state.told_at)
-        fits = all(isinstance(number, int | float) for number in numbers) and state.stage in STAGES
+        fits = all(isinstance(number, int | float) for number in numbers) and state.stage in (*STAGES, TUNING_STAGE)
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return state if fits else None
@@ -191,7 +195,7 @@ def _state_in(path: Path) -> StageState | None:
 
 def read_state(data: Path, tracker: str, dataset: str, stage: str) -> StageState | None:
     """The state of one stage; None when it was never begun or its file cannot be read. `read_states` tells more."""
-    return _state_in(_folder(data, tracker) / dataset / f"{stage}.json")
+    return _state_in(_folder(data, tracker, stage) / dataset / f"{stage}.json")
 
 
 def read_states(data: Path, tracker: str = "") -> list[StageState]:

@@ -118,7 +118,7 @@ def with_a_dropped_frame(data, store, listed) -> TrackerSpec:
     spec = TrackerSpec("T1", ("film",))
     write_tracker(data, spec)
     listed(count=3)
-    path = sorted((data / "input" / "film").iterdir())[0]
+    path = sorted((data / "input" / "film").glob("*.jpg"))[0]
     path.write_bytes(path.read_bytes() + b"more")
     _make(store, spec)
     return spec

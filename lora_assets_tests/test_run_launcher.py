@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import grpc
@@ -11,7 +8,9 @@ from dagster import DagsterRun
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.launcher.base import WorkerStatus
 
-from lora_assets.run_launcher import PID_TAG, CheckedRunLauncher
+from lora_assets.process_identity import this_process
+from lora_assets.run_launcher import PROCESS_TAG, CheckedRunLauncher
+from lora_assets_tests.test_process_identity import dead_process
 
 
 class _Silent(grpc.RpcError):
@@ -28,25 +27,11 @@ def _status(monkeypatch, client=None, **tags: str) -> WorkerStatus:
     return launcher.check_run_worker_health(DagsterRun(job_name="job", run_id="1", tags=tags)).status
 
 
-def _dead_pid() -> str:
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    child.wait()
-    return str(child.pid)
-
-
-def test_a_run_of_the_command_line_lives_as_long_as_its_process(monkeypatch):
-    assert _status(monkeypatch, **{PID_TAG: str(os.getpid())}) == WorkerStatus.RUNNING
-    assert _status(monkeypatch, **{PID_TAG: _dead_pid()}) == WorkerStatus.FAILED
-    assert _status(monkeypatch, **{PID_TAG: "no number"}) == WorkerStatus.FAILED
+def test_a_run_lives_as_long_as_the_process_that_it_names(monkeypatch):
+    assert _status(monkeypatch, **{PROCESS_TAG: this_process()}) == WorkerStatus.RUNNING
+    assert _status(monkeypatch, **{PROCESS_TAG: dead_process()}) == WorkerStatus.FAILED
+    assert _status(monkeypatch, **{PROCESS_TAG: "no process"}) == WorkerStatus.FAILED
     assert _status(monkeypatch) == WorkerStatus.UNKNOWN
-
-
-def test_another_users_process_is_alive(monkeypatch):
-    def refuse(pid: int, signal: int) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "kill", refuse)
-    assert _status(monkeypatch, **{PID_TAG: "1"}) == WorkerStatus.RUNNING
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_assets.sums import SUMS, file_sha256, note_sum, read_sums, rewrite_sums
+from lora_assets.store import rewrite_sums
+from lora_assets.sums import SUMS, file_sha256, note_sum, read_sums
 
 HASHES = st.binary(max_size=8).map(lambda content: hashlib.sha256(content).hexdigest())
 NAMES = st.text(st.characters(exclude_characters="/\n\0", exclude_categories=["Cs"]), min_size=1, max_size=20).filter(

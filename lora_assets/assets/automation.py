@@ -7,6 +7,7 @@ No `from __future__ import annotations` here (dagster#26837).
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -25,13 +26,15 @@ from lora_assets.judge.renewal import (
 )
 from lora_assets.planning import CellDue, DashboardDue, plan_all
 from lora_assets.resources import DataFolder, datasets, trackers
+from lora_assets.run_recovery import DIED, DIED_TAG
 from lora_assets.specs import LIVE, dataset_problems, ensure_live, known_tracker_ids, list_datasets
 from lora_assets.verdicts import open_log
 from lora_assets.verdicts.log import log_path
 
 TICK_SECONDS = 5
-# How often a cell or dashboard whose run failed, was killed or canceled is tried again while its inputs stay the same.
+# How often a cell or dashboard whose run failed or was canceled is tried again at once while its inputs stay the same.
 RETRIES = 3
+_DAY_SECONDS = 86400.0
 _DUE_TAG = "lora_assets/due"
 _FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _ENDED = [*_FAILED, dg.DagsterRunStatus.SUCCESS]
@@ -77,7 +80,9 @@ def _listing(instance: dg.DagsterInstance, data_folder: DataFolder, slug: str) -
     facts = frames.facts if frames else {}
     going_on = dg.RunsFilter(job_name=frames_job.name, tags={"dagster/partition": slug}, statuses=_GOING_ON)
     running = instance.get_runs_count(going_on) > 0
-    return Listing(str(facts.get("fingerprint", "")), int(facts.get("unsettled", 0)), running)
+    last = instance.get_runs(dg.RunsFilter(job_name=frames_job.name, tags={"dagster/partition": slug}), limit=1)
+    died = bool(last) and last[0].status in _FAILED and DIED_TAG in last[0].tags
+    return Listing(str(facts.get("fingerprint", "")), int(facts.get("unsettled", 0)), running, died)
 
 
 @dg.sensor(
@@ -124,15 +129,35 @@ def _due_name(due: CellDue | DashboardDue) -> str:
     return f"{place}:{due.key}"
 
 
-def _failures(instance: dg.DagsterInstance, due: CellDue | DashboardDue) -> int:
-    """How many runs for this very state of the inputs failed or were canceled."""
-    return instance.get_runs_count(dg.RunsFilter(tags={_DUE_TAG: _due_name(due)}, statuses=_FAILED))
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """What came of the runs for one state of the inputs: how many failed (or were canceled) by themselves, and the key
+    of the next run. A key that was used before starts none."""
+
+    failures: int
+    key: str
 
 
-def _request(due: CellDue | DashboardDue, failures: int) -> dg.RunRequest:
-    """One run per state of the inputs and failure before; after the last retry the key repeats, and no run starts."""
+def _tried(context: dg.SensorEvaluationContext, name: str) -> _Tried:
+    """One run per state of the inputs and failure before, and after the last retry one a day: what fails for good is
+    told, and never dropped in silence. A run that died with its process was no try."""
+    instance = context.instance
+    ended = instance.get_runs_count(dg.RunsFilter(tags={_DUE_TAG: name}, statuses=_FAILED))
+    died = ended and instance.get_runs_count(dg.RunsFilter(tags={_DUE_TAG: name, DIED_TAG: DIED}, statuses=_FAILED))
+    failures = number = ended - died
+    if failures > RETRIES:
+        (last,) = instance.get_run_records(dg.RunsFilter(tags={_DUE_TAG: name}, statuses=_FAILED), limit=1)
+        if time.time() - (last.end_time or last.update_timestamp.timestamp()) < _DAY_SECONDS:
+            number = RETRIES
+        context.log.warning(
+            f"{name.rpartition(':')[0]}: {failures} runs failed, the last is {last.dagster_run.run_id}; it is tried "
+            "again a day after that one, or when its inputs change"
+        )
+    return _Tried(failures, f"{name}:{number}" + (f"+{died}" if died else ""))
+
+
+def _request(due: CellDue | DashboardDue, run_key: str) -> dg.RunRequest:
     name = _due_name(due)
-    run_key = f"{name}:{min(failures, RETRIES)}"
     if isinstance(due, DashboardDue):
         return dg.RunRequest(
             job_name=dashboard_job.name, run_key=run_key, partition_key=due.tracker, tags={_DUE_TAG: name}
@@ -150,7 +175,8 @@ def _request(due: CellDue | DashboardDue, failures: int) -> dg.RunRequest:
     minimum_interval_seconds=TICK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Finds cells and dashboards of unsealed trackers that are missing or stale on disk. A run that fails "
-    f"is tried again up to {RETRIES} times per state of the inputs; frames that had to be dropped once a day.",
+    f"is tried again up to {RETRIES} times per state of the inputs, then once a day, as are frames that had to be "
+    "dropped; one that died with its process is made again at once.",
 )
 def live_trackers(context: dg.SensorEvaluationContext, data_folder: DataFolder) -> dg.SensorResult:
     if LIVE not in known_tracker_ids(data_folder.root):  # a LIVE that cannot be read is told by the plan
@@ -162,13 +188,13 @@ def live_trackers(context: dg.SensorEvaluationContext, data_folder: DataFolder) 
     known_datasets = set(context.instance.get_dynamic_partitions("dataset"))
     new_trackers = [t for t in known_tracker_ids(data_folder.root) if t not in known_trackers]
     new_datasets = sorted({due.dataset for due in plan.cells} - known_datasets)
-    failures = {(due.tracker, due.dataset): _failures(context.instance, due) for due in plan.cells}
-    requests = [_request(due, failures[due.tracker, due.dataset]) for due in plan.cells]
+    tried = {(due.tracker, due.dataset): _tried(context, _due_name(due)) for due in plan.cells}
+    requests = [_request(due, tried[due.tracker, due.dataset].key) for due in plan.cells]
     # A dashboard waits for cells that may still come, and for none that failed.
     requests += [
-        _request(due, _failures(context.instance, due))
+        _request(due, _tried(context, _due_name(due)).key)
         for due in plan.dashboards
-        if all(failures[due.tracker, dataset] for dataset in due.waits_for)
+        if all(tried[due.tracker, dataset].failures for dataset in due.waits_for)
     ]
     additions = [trackers.build_add_request(new_trackers)] if new_trackers else []
     additions += [datasets.build_add_request(new_datasets)] if new_datasets else []
@@ -181,7 +207,8 @@ def live_trackers(context: dg.SensorEvaluationContext, data_folder: DataFolder) 
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Makes the judge of a tracker anew, and what rests on it, when enough of its crops were marked since: "
     f"{ReviewSettings().rerun_after}, or rerun_after in section [verdicts] of data/settings.toml. For a sealed tracker "
-    f"only marks of its own pages count. A run that fails is tried again up to {RETRIES} times.",
+    f"only marks of its own pages count. A run that fails is tried again up to {RETRIES} times, then once "
+    "a day.",
 )
 def new_verdicts(context: dg.SensorEvaluationContext, data_folder: DataFolder) -> dg.SensorResult | dg.SkipReason:
     if not log_path(data_folder.root).exists():
@@ -199,9 +226,7 @@ def new_verdicts(context: dg.SensorEvaluationContext, data_folder: DataFolder) -
     requests = []
     for judge in due:
         name = f"{judge.tracker}:{judge.key}"
-        failed = context.instance.get_runs_count(dg.RunsFilter(tags={_DUE_TAG: name}, statuses=_FAILED))
-        run_key = f"{name}:{min(failed, RETRIES)}"
-        tags = {_DUE_TAG: name}
+        run_key, tags = _tried(context, name).key, {_DUE_TAG: name}
         requests.append(
             dg.RunRequest(job_name=review_job.name, run_key=run_key, partition_key=judge.tracker, tags=tags)
         )

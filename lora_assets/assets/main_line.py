@@ -55,6 +55,11 @@ def raw_frames(
         run_id=context.run.run_id,
         listen=LogListener(context.log),
     )
+    if update.absent:
+        context.log.warning(
+            f"{update.absent} files are not there now, and the folder does not prove to be the one that was listed: "
+            f"they stay listed. If they were deleted on purpose: lora-assets deleted accept {context.partition_key}"
+        )
     return dg.MaterializeResult(
         data_version=dg.DataVersion(update.table.version),
         metadata={
@@ -62,6 +67,8 @@ def raw_frames(
             "frames": float(update.frames),
             "quarantined": float(update.quarantined),
             "unsettled": float(update.unsettled),
+            "not_there_now": float(update.absent),
+            "deleted": float(update.deleted),
             "computed": float(update.computed),
             "reused": float(update.reused),
             "seconds": float(update.seconds),

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,12 @@ import cv2
 import numpy as np
 
 from lora_assets.scenes import draw_scene
+from lora_assets.starter import STARTER_LOOKS
 from lora_assets.training.export import export_image_encoder
 from lora_assets.training.schedule import TrainingError
 from lora_assets.vision.detect_settings import DetectSettings
 from lora_assets.vision.sam import load_sam
+from lora_assets.vision.several_looks import read_look
 from lora_assets.vision.yolo import YoloLimits, import_ultralytics, load_yolo
 from lora_assets.vision.yolo_onnx import load_yolo_onnx, open_session
 
@@ -108,6 +111,8 @@ def _detectors(yolo: Path, yolo_onnx: Path, count: int) -> dict[str, Callable[[]
     network: Any = plain.model
     side = int(network.args["imgsz"])
     fused, exported = load_yolo(yolo, limits), load_yolo_onnx(yolo_onnx, limits, count)
+    several = replace(limits, looks=tuple(read_look(look) for look in STARTER_LOOKS))
+    looking = load_yolo_onnx(yolo_onnx, several, count)
     bgr = np.ascontiguousarray(image[..., ::-1])
     return {
         "torch, Ultralytics predict": lambda: plain.predict(
@@ -115,6 +120,7 @@ def _detectors(yolo: Path, yolo_onnx: Path, count: int) -> dict[str, Callable[[]
         ),
         "torch, fused, channels last": lambda: fused.find(image),
         "ONNX Runtime, float32": lambda: exported.find(image),
+        "the same, the starter's three looks": lambda: looking.find(image),
     }
 
 

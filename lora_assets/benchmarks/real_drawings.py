@@ -14,9 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from lora_assets.models import ModelError
+from lora_assets.starter.card import file_digest
 from lora_assets.training.scores import matched
-from lora_assets.vision.detect_settings import DetectSettings
+from lora_assets.vision.detect_settings import DetectSettings, looks_of
 from lora_assets.vision.images import decode_image, read_file
+from lora_assets.vision.several_looks import read_look
 from lora_assets.vision.yolo import Yolo, YoloLimits, load_yolo
 from lora_assets.vision.yolo_onnx import load_yolo_onnx
 
@@ -120,7 +122,9 @@ def real_drawings_table(folder: Path | None, models: Path | None, starter: Path)
 
 
 def _open(path: Path) -> Yolo:
-    limits = YoloLimits(LEAST_CONFIDENCE, DetectSettings().iou, max_det=100, imgsz=0)
+    settings = DetectSettings()
+    looks = tuple(read_look(look) for look in looks_of(settings, file_digest(path) if path.is_file() else ""))
+    limits = YoloLimits(LEAST_CONFIDENCE, settings.iou, max_det=100, imgsz=0, looks=looks)
     return load_yolo_onnx(path, limits) if path.suffix == ".onnx" else load_yolo(path, limits)
 
 

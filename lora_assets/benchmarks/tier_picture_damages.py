@@ -164,7 +164,8 @@ def comb(crop: Damaged, _base: Base, rng: np.random.Generator) -> bool:
 
 
 def lay_bars(crop: Damaged, base: Base, rng: np.random.Generator) -> bool:
-    """Black bars over the frame's ends; the mask stops at them, or runs on over them."""
+    """Black bars over the frame's ends; the mask stops at the lower one, or runs on over it. Raised arms lie in the upper
+    one."""
     height = crop.image.shape[0]
     bottom = int(np.flatnonzero(base.figure.any(axis=1))[-1])
     bar = int(height * rng.uniform(0.08, 0.16))
@@ -175,7 +176,8 @@ def lay_bars(crop: Damaged, base: Base, rng: np.random.Generator) -> bool:
     crop.image, mask = image, crop.mask.copy()
     end = height - bar + round(bar * pick(rng, 0.0, 0.0, 0.5, 1.0))
     mask[end:] = False
-    crop.strengths["bars"] = float(mask[height - bar :].sum() / max(1, mask.sum()))
+    on_bars = int(mask[:bar].sum()) + int(mask[height - bar :].sum())
+    crop.strengths["bars"] = float(on_bars / max(1, mask.sum()))
     seen = bounds_of(_above(base.figure, max(end, 1)))
     crop.mask, crop.box = mask, (seen[0], seen[1], seen[2], float(max(end, 1)))
     crop.characters = tuple(replace(each, mask=_above(each.mask, height - bar)) for each in crop.characters)

@@ -10,7 +10,7 @@ run.py         run, demo
 status.py      status
 trackers.py    tracker new, list, show, seal, reopen
 tables.py      show
-weights.py     models list, pull, verify, add
+weights.py     models list, pull, verify, add, convert
 servers.py     up, serve, password
 dagster_ui.py  the Dagster web server behind the guard
 register.py    reregister
@@ -18,8 +18,10 @@ verdicts.py    verdicts list, export, import, check, backup
 judge.py       judge
 compare.py     compare
 curate.py      curate, characters list, name, merge, split
+mask_lab.py    sweep, presets, layers, adopt
 export.py      export, check-export, caption make, list, set, import
 bench.py       bench
+annotations.py annotations check, convert, show; sample-comics; train-page-detector; segment-pages
 doctor.py      doctor
 verify.py      verify
 """

@@ -8,13 +8,16 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from argon2 import PasswordHasher
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion, Version
 
 from lora_assets.addresses import DAGSTER_PORT, LOOPBACK, PAGES_PORT
 from lora_assets.cli.app import EXIT_BAD_INPUT
@@ -31,6 +34,41 @@ _LEAST_FREE_GB = 5.0
 _SCARCE_FREE_GB = 20.0
 # The first releases without the WAL-reset bug (https://www.sqlite.org/wal.html).
 _LEAST_SQLITE = (3, 51, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class SafeVersions:
+    """The versions of a package that have no known hole, as a specifier, and which hole the others have.
+
+    `needed` packages are always installed; the others belong to an extra, and are looked at where they are.
+    """
+
+    package: str
+    versions: str
+    why: str
+    needed: bool = True
+
+
+SAFE_VERSIONS = (
+    SafeVersions("pillow", ">=13.0.0", "JPEG decoder buffer overflow (GHSA-5x8w-8jj5-q52h), APNG and BMP bombs"),
+    SafeVersions("opencv-python", ">=4.12.0", "heap write by a crafted JPEG (CVE-2025-53644); libwebp (CVE-2023-4863)"),
+    SafeVersions("torch", ">=2.10.0", "code runs in spite of weights_only (CVE-2025-32434, CVE-2026-24747)"),
+    SafeVersions("pyarrow", ">=14.0.1", "code runs when Parquet is read (CVE-2023-47248)"),
+    SafeVersions("starlette", ">=0.49.1", "Range headers that take quadratic time (CVE-2025-62727)"),
+    SafeVersions("uvicorn", ">=0.11.7", "line ends in headers and logs (CVE-2020-7694, CVE-2020-7695)"),
+    SafeVersions("h11", ">=0.16.0", "request smuggling by malformed chunks (CVE-2025-43859)"),
+    SafeVersions("jinja2", ">=3.1.6", "a template gets out of its sandbox (CVE-2025-27516)"),
+    SafeVersions("apsw", ">=3.51.3", "its SQLite may corrupt a log that two processes write (sqlite.org/wal.html)"),
+    SafeVersions("ultralytics", ">=8.3.47", "releases 8.3.41 to 8.3.46 of December 2024 carried a miner"),
+    SafeVersions("safetensors", ">=0.4.0", "reading of headers as it was before the audit of 2023"),
+    SafeVersions("onnx", ">=1.21.0", "external data read outside its folder (CVE-2026-27489, -34446, -34447)", False),
+    SafeVersions("transformers", ">=4.48.0", "a model's folder runs code (CVE-2024-11392, -11393, -11394)", False),
+    SafeVersions("opencv-python-headless", ">=4.12.0", "as opencv-python", False),
+    SafeVersions("opencv-contrib-python", ">=4.12.0", "as opencv-python", False),
+    SafeVersions("opencv-contrib-python-headless", ">=4.12.0", "as opencv-python", False),
+)
+"""Least versions without a known hole, each with the hole. The only such table: audits over the network may skip what
+they cannot look up and still call it clean."""
 _OPENCV_WHEELS = (
     "opencv-python",
     "opencv-python-headless",
@@ -80,6 +118,40 @@ def package_findings(requirements: list[str] | None = None) -> Iterator[Finding]
         yield Finding("packages", GOOD, f"all {len(told)} requirements hold")
 
 
+def safe_version_findings(table: Sequence[SafeVersions] = SAFE_VERSIONS) -> Iterator[Finding]:
+    """Every package of the table against the version that is installed. One that is needed and cannot be looked at is
+    bad, and so is a version that cannot be read."""
+    looked_at, wrong, absent = 0, 0, []
+    for safe in table:
+        try:
+            found = metadata.version(safe.package)
+        except metadata.PackageNotFoundError:
+            if not safe.needed:
+                absent.append(safe.package)
+                continue
+            wrong += 1
+            yield Finding("known holes", BAD, f"{safe.package} is missing and could not be looked at", "make setup")
+            continue
+        try:
+            holds = SpecifierSet(safe.versions).contains(Version(found), prereleases=True)
+        except (InvalidVersion, TypeError):
+            wrong += 1
+            yield Finding(
+                "known holes", BAD, f"{safe.package} has the version {found!r}, which says nothing", "make setup"
+            )
+            continue
+        looked_at += 1
+        if not holds:
+            wrong += 1
+            seen = f"{safe.package} {found} has a known hole, fixed in {safe.versions.lstrip('>=')}: {safe.why}"
+            yield Finding("known holes", BAD, seen, f"make setup, or pip install '{safe.package}{safe.versions}'")
+    if not looked_at:
+        yield Finding("known holes", BAD, "no package was looked at", "install lora_assets with make setup")
+    elif not wrong:
+        left_out = f"; not installed: {', '.join(absent)}" if absent else ""
+        yield Finding("known holes", GOOD, f"none in {looked_at} packages{left_out}")
+
+
 def opencv_finding() -> Finding:
     """More than one OpenCV wheel write into the same folder; whichever came last wins, and removing one breaks both."""
     there = []
@@ -124,6 +196,17 @@ def disk_findings(data: Path) -> Iterator[Finding]:
         yield Finding("verdicts", GOOD, "on a disk of this machine")
 
 
+def privacy_finding(data: Path) -> Finding:
+    """May other users of this machine look into the data folder? The pictures in it are nobody else's."""
+    if not data.exists():
+        return Finding("privacy", GOOD, f"{data} is not there yet; it is made for its owner alone")
+    mode = data.stat().st_mode & 0o777
+    if not mode & 0o077:
+        return Finding("privacy", GOOD, f"{data} is closed to other users of this machine")
+    seen = f"other users of this machine may {'write into' if mode & 0o022 else 'look into'} {data} (mode {mode:03o})"
+    return Finding("privacy", BAD if mode & 0o022 else WARNING, seen, f"chmod 700 {data}")
+
+
 def port_finding(name: str, port: int) -> Finding:
     """Is a server's port free, or answered by somebody?"""
     with socket.socket() as probe:
@@ -145,6 +228,8 @@ def password_finding(data: Path) -> Finding:
         return Finding("password", GOOD, "none: the pages answer on 127.0.0.1 only")
     if password_path(data).stat().st_mode & 0o077:
         return Finding("password", BAD, "others may read its file", f"chmod 600 {password_path(data)}")
+    if PasswordHasher().check_needs_rehash(stored):
+        return Finding("password", WARNING, "set, but kept by weaker rules than today's", "lora-assets password")
     return Finding("password", GOOD, "set")
 
 
@@ -196,9 +281,11 @@ def examine(project: Project) -> list[Finding]:
     python = Finding("Python", GOOD, sys.version.split()[0])
     looks: list[tuple[str, Callable[[], Iterator[Finding] | Finding]]] = [
         ("packages", package_findings),
+        ("known holes", safe_version_findings),
         ("OpenCV", opencv_finding),
         ("SQLite", sqlite_finding),
         ("disk", lambda: disk_findings(data)),
+        ("privacy", lambda: privacy_finding(data)),
         ("Dagster UI", lambda: port_finding("Dagster UI", DAGSTER_PORT)),
         ("pages", lambda: port_finding("pages", PAGES_PORT)),
         ("password", lambda: password_finding(data)),
@@ -217,7 +304,7 @@ def examine(project: Project) -> list[Finding]:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="findings as JSON")] = False) -> None:
-    """Look at this machine: packages, disk, rights, ports, password, SQLite, GPU, fonts, trackers and their weights.
+    """Look at this machine: packages, known holes, disk, rights, ports, password, SQLite, GPU, fonts, trackers and their weights.
 
     Exit code 3 when something is bad.
     """

@@ -86,7 +86,7 @@ def run(
         list[str] | None, typer.Option(help="Detector weights, by name or as a file. May be given several times.")
     ] = None,
     segmenter: Annotated[str | None, typer.Option(help="Segmenter weights, by name or as a file.")] = None,
-    preset: Annotated[str | None, typer.Option(help="Mask refinement: aggressive, extended or baseline.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Mask refinement: see lora-assets presets.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Any other setting, as SECTION.NAME=VALUE: detect.conf=0.4")
     ] = None,

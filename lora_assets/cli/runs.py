@@ -16,6 +16,7 @@ from lora_assets.cli.folders import holds_what_was_kept, is_listed
 from lora_assets.cli.project import Project
 from lora_assets.input_folders import FolderGone
 from lora_assets.planning import missing_datasets, plan_tracker
+from lora_assets.process_identity import this_process
 from lora_assets.specs import DatasetSpec, SpecError, TrackerSpec, list_datasets, read_tracker
 from lora_assets.store import Store, StoreError, atomic_write_bytes
 
@@ -93,6 +94,8 @@ class _Jobs:
 
     def run(self, job: str, partition: Any, **dimensions: str) -> None:
         """Run one job for one partition, which is made known first. Raises RunFailed with the cause."""
+        from lora_assets.run_launcher import PROCESS_TAG
+
         instance = self._open()
         for name, key in dimensions.items():
             if not instance.has_dynamic_partition(name, key):
@@ -102,7 +105,7 @@ class _Jobs:
             instance=instance,
             partition_key=partition,
             raise_on_error=False,
-            tags={"lora_assets/pid": str(os.getpid())},
+            tags={PROCESS_TAG: this_process()},
         )
         if not result.success:
             raise RunFailed(_cause_of(result))

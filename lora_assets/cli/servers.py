@@ -158,6 +158,19 @@ def _only_up(project: Project) -> Iterator[None]:
         yield
 
 
+def _take_up(project: Project) -> None:
+    """Make the instance's tables when there are none, and close the runs that died with the servers before."""
+    instance = open_instance(project)
+    try:
+        from lora_assets.run_recovery import close_dead_runs
+
+        closed = close_dead_runs(instance)
+    finally:
+        instance.dispose()
+    if closed:
+        typer.echo(f"{len(closed)} runs were cut off when the servers stopped; what they were to make is made now")
+
+
 def _environment(project: Project) -> dict[str, str]:
     return {**os.environ, "DAGSTER_HOME": dagster_home(project), "PYTHONWARNINGS": "ignore"}
 
@@ -189,7 +202,7 @@ def up(
         ensure_live(project.data)
         Store(project.data).sweep()
         # Dagster processes that start at once on a fresh home fail at making its tables: make them first.
-        open_instance(project).dispose()
+        _take_up(project)
         told = [
             f"tracker pages  http://{LOOPBACK}:{pages_port}/",
             f"Dagster UI     http://{LOOPBACK}:{dagster_port}/",

@@ -39,7 +39,7 @@ def new(
     ] = None,
     detector: Annotated[list[str] | None, typer.Option(help="Detector weights, by name or as a file.")] = None,
     segmenter: Annotated[str | None, typer.Option(help="Segmenter weights, by name or as a file.")] = None,
-    preset: Annotated[str | None, typer.Option(help="Mask refinement: aggressive, extended or baseline.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Mask refinement: see lora-assets presets.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any other setting: SECTION.NAME=VALUE")] = None,
     baseline: Annotated[str, typer.Option(help="The tracker that this one is compared with.")] = "",
     note: Annotated[str, typer.Option(help="What this tracker is meant to show.")] = "",

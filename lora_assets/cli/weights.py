@@ -1,4 +1,4 @@
-"""models list, pull, verify, add."""
+"""models list, pull, verify, add, convert."""
 
 from __future__ import annotations
 
@@ -85,6 +85,25 @@ def add(
     """Add a weights file of your own under a name, with its hash."""
     file = file.expanduser().absolute()
     weights = add_weights(file, enter_project().data, name, task, family)
+    typer.echo(f"{weights.name}: {weights.family}, {weights.task}, {weights.path}")
+
+
+@models_app.command()
+def convert(
+    file: Annotated[Path, typer.Argument(help="A .pt or .pth that was refused; it is read only, and not changed.")],
+    name: Annotated[
+        str | None, typer.Option(help="The name to use in settings; the file's name when left out.")
+    ] = None,
+) -> None:
+    """Take the numbers out of a weights file that is a program (a pickle), and add them under a name.
+
+    The program runs once, in a process without network that can write nowhere else, under limits of memory and time.
+    Needs Linux that allows user namespaces; nothing is run where it does not.
+    """
+    from lora_assets.training.converting import convert as convert_weights
+
+    file = file.expanduser().absolute()
+    weights = convert_weights(file, enter_project().data, name)
     typer.echo(f"{weights.name}: {weights.family}, {weights.task}, {weights.path}")
 
 

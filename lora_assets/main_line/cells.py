@@ -11,15 +11,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 
+from lora_assets.main_line.corrections import OverlaidShelf, as_masks_were_made, correct_rows, overlaid
 from lora_assets.main_line.progress import Listener, Progress, nobody
 from lora_assets.main_line.stages import (
+    Filled,
     FrameRef,
     StageUpdate,
     fill_shelf,
@@ -34,7 +36,7 @@ from lora_assets.main_line.stages import (
 from lora_assets.recipes import Recipe, TrackerRecipes
 from lora_assets.specs import DatasetSpec
 from lora_assets.store import PublishedTable, Shelf, Store, StoreError, atomic_write_bytes
-from lora_assets.tables import Detection, Mask, ScoredCrop
+from lora_assets.tables import Detection, Mask, ScoredCrop, to_table
 from lora_assets.under_way import StageTold, telling
 from lora_assets.vision import crops, images
 from lora_assets.vision.detect import Detector, detect_frame
@@ -102,11 +104,11 @@ def _one_at_a_time(stage: str) -> Callable[[ToldUpdate[Arguments]], Update[Argum
     return of
 
 
-def _heard(cell: Cell, told: StageTold) -> Listener:
-    """Whoever listens to the cell, and the stage's state on disk."""
+def _heard(cell: Cell, told: StageTold, before: int = 0) -> Listener:
+    """Whoever listens to the cell, and the stage's state on disk; `before` were done when this part began."""
 
     def hear(progress: Progress) -> None:
-        told.count(progress.done)
+        told.count(before + progress.done)
         cell.listen(progress)
 
     return hear
@@ -234,7 +236,7 @@ def update_masks(cell: Cell, told: StageTold, open_segmenter: Callable[[], Segme
     _check_made(cell, "detections", cell.recipes.detections, frames)
     refs = frame_refs(frames, cell.dataset.folder)
     segments, segmented = _fill_segments(cell, refs, open_segmenter)
-    shelf = cell.shelf(recipe, Mask)
+    shelf = cell.shelf(_plain(cell, "masks"), Mask)
     missing = set(refs) - shelf.done()
     told.begin(len(refs), len(refs) - len(missing))
 
@@ -253,9 +255,48 @@ def update_masks(cell: Cell, told: StageTold, open_segmenter: Callable[[], Segme
     )  # fmt: skip
     filled.dropped.update(segmented.dropped)
     filled.dropped.update(dict.fromkeys(missing - shelf.done() - set(filled.dropped), "no detections yet"))
+    top, corrected = _fill_corrected_masks(cell, refs, shelf)
+    filled.computed += len(corrected - missing)
     path = store.table_path("masks", cell.dataset.slug, cell.tracker)
-    facts = {**cell.facts(), **_segment_facts(cell.recipes), "segmented": segmented.computed}
-    return publish_stage(store, path, shelf, list(refs), recipe, version, filled, started, facts)
+    facts = {**cell.facts(), **_segment_facts(cell.recipes), "segmented": segmented.computed, **_corrected_facts(cell)}
+    shelves = overlaid(shelf, top, cell.recipes.corrected)
+    return publish_stage(store, path, shelves, list(refs), recipe, version, filled, started, facts)
+
+
+def _plain(cell: Cell, stage: str) -> Recipe:
+    """The recipe of masks or scored crops without what a person corrected: that of all frames but the corrected."""
+    return getattr(cell.recipes.corrected or cell.recipes, stage)
+
+
+def _corrected_facts(cell: Cell) -> dict[str, Any]:
+    corrected = cell.recipes.corrected
+    if corrected is None:
+        return {}
+    return {"corrections_seq": corrected.seq, "corrections": sum(map(len, corrected.by_frame.values()))}
+
+
+def _fill_corrected_masks(cell: Cell, refs: dict[str, FrameRef], plain: Shelf) -> tuple[Shelf | None, set[str]]:
+    """The shelf of the masks of corrected frames, None where there are none; and which of them were made now."""
+    corrected = cell.recipes.corrected
+    if corrected is None:
+        return None, set()
+    top = cell.shelf(cell.recipes.masks, Mask)
+    missing = set(corrected.by_frame) & set(refs) & plain.done() - top.done()
+    boxes: dict[str, list[Detection]] = {}
+    for _, found in cell.shelf(cell.recipes.detections, Detection).read(missing):
+        boxes.update(grouped(found, Detection))
+    for answered, table in plain.read(missing):
+        rows = grouped(table, Mask)
+        made = [
+            row
+            for sha256 in answered
+            for row in correct_rows(
+                rows.get(sha256, []), boxes.get(sha256, []), corrected.by_frame[sha256], refs[sha256].width,
+                refs[sha256].height,
+            )
+        ]  # fmt: skip
+        top.append(to_table(made, Mask), answered)
+    return top, missing
 
 
 def _is_written(path: Path) -> bool:
@@ -304,7 +345,10 @@ def update_scored_crops(
     models) none is.
     """
     started = time.monotonic()
-    store, recipe, settings = cell.store, cell.recipes.scored_crops, cell.recipes.settings
+    store = cell.store
+    made = store.cell_table("masks", cell.dataset.slug, cell.tracker)
+    cell = replace(cell, recipes=as_masks_were_made(cell.recipes, store, cell.dataset.slug, made))
+    recipe, settings = cell.recipes.scored_crops, cell.recipes.settings
     frames = _listed_frames(cell)
     version = recipe.version_for(frames.version)
     published = store.cell_table("scored_crops", cell.dataset.slug, cell.tracker)
@@ -312,14 +356,15 @@ def update_scored_crops(
         return _all_reused(published, told)
     _check_made(cell, "masks", cell.recipes.masks, frames)
     refs = frame_refs(frames, cell.dataset.folder)
-    boxes, masks = cell.shelf(cell.recipes.detections, Detection), cell.shelf(cell.recipes.masks, Mask)
-    shelf = cell.shelf(recipe, ScoredCrop)
-    missing = set(refs) - shelf.done()
+    boxes = cell.shelf(cell.recipes.detections, Detection)
+    masks = _layers(cell, "masks", Mask)
+    shelves = _layers(cell, "scored_crops", ScoredCrop)
+    missing = shelves.missing(refs)
     told.begin(len(refs), len(refs) - len(missing))
     segment = None if open_segmenter is None else _segment_again(open_segmenter)
 
-    def inputs() -> Iterator[tuple[FrameRef, tuple[list[Detection], list[Mask]]]]:
-        for answered, table in masks.read(missing):
+    def inputs(frames: set[str]) -> Iterator[tuple[FrameRef, tuple[list[Detection], list[Mask]]]]:
+        for answered, table in masks.read(frames):
             mask_of = grouped(table, Mask)
             box_of: dict[str, list[Detection]] = {}
             for _, found in boxes.read(answered):
@@ -338,10 +383,23 @@ def update_scored_crops(
             write_pictures(store, image, each.mask, each.crop)
         return [each.crop for each in scored]
 
-    filled = fill_shelf(
-        shelf, inputs(), work,
-        total=len(missing), name=f"{cell.dataset.name}: scored_crops", workers=cell.workers, listen=_heard(cell, told),
-    )  # fmt: skip
-    filled.dropped.update(dict.fromkeys(missing - shelf.done() - set(filled.dropped), "no mask yet"))
+    filled = Filled()
+    for shelf, some in shelves.parts(missing):
+        part = fill_shelf(
+            shelf, inputs(some), work,
+            total=len(some), name=f"{cell.dataset.name}: scored_crops", workers=cell.workers,
+            listen=_heard(cell, told, filled.computed),
+        )  # fmt: skip
+        filled.computed += part.computed
+        filled.dropped.update(part.dropped)
+    filled.dropped.update(dict.fromkeys(shelves.missing(refs) - set(filled.dropped), "no mask yet"))
     path = store.table_path("scored_crops", cell.dataset.slug, cell.tracker)
-    return publish_stage(store, path, shelf, list(refs), recipe, version, filled, started, cell.facts())
+    facts = {**cell.facts(), **_corrected_facts(cell)}
+    return publish_stage(store, path, shelves, list(refs), recipe, version, filled, started, facts)
+
+
+def _layers(cell: Cell, stage: str, row_type: type) -> OverlaidShelf:
+    """The shelf of masks or scored crops, with that of the corrected frames over it where there are some."""
+    below = cell.shelf(_plain(cell, stage), row_type)
+    top = cell.shelf(getattr(cell.recipes, stage), row_type) if cell.recipes.corrected else None
+    return overlaid(below, top, cell.recipes.corrected)

@@ -1,8 +1,10 @@
 """A dataset's folder becomes the published table `raw_frames`: one row per file, quarantined files with their reason.
 
 A file is opened only when its size, time or inode changed. Rows of a first run are kept in a journal while it goes on,
-so that a killed run of 100,000 files does not begin again. What belongs elsewhere: decoding (vision.images), listing a
-folder (input_folders).
+so that a killed run of 100,000 files does not begin again. While folders are watched, a file is taken in when two looks
+at it, some time apart, find the same bytes; one that cannot be used waits for a minute, since its copy may be under
+way, and is then quarantined. What belongs elsewhere: decoding (vision.images), listing a folder (input_folders), what
+counts as deleted (deleted, folder_marks).
 """
 
 from __future__ import annotations
@@ -17,26 +19,35 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lora_assets.input_folders import FileStat, FolderGone, FolderScan, is_settled, scan_folder
+from lora_assets.folder_marks import FolderProof, known_proof, marked, may_be_marked, proof_of
+from lora_assets.input_folders import FileStat, FolderGone, FolderScan, is_settled, is_unchanged, scan_folder
+from lora_assets.main_line.deleted import judge_absent, note_deleted, read_deleted, restored_rows
 from lora_assets.main_line.progress import Listener, Progress, nobody
 from lora_assets.main_line.reading import Readers
 from lora_assets.main_line.stream import side_by_side
 from lora_assets.recipes import read_settings
 from lora_assets.specs import DatasetSpec
 from lora_assets.store import PublishedTable, Store, atomic_write, atomic_write_bytes, digest
+from lora_assets.sums import file_sha256
 from lora_assets.tables import RawFrame, from_table, to_table
 from lora_assets.under_way import FRAMES_STAGE, telling
 from lora_assets.vision import images
 from lora_assets.vision.images import ReadSettings
 
+_TOLD = ("fingerprint", "unsettled", "reader", "root", "absent", "deleted")
 _JOURNAL_FRAMES = 256
 _JOURNAL_SECONDS = 15.0
 _PUBLISH_ROWS = 4096
+# How long a file that cannot be used waits for the rest of its copy, by its last change.
+WAIT_SECONDS = 60.0
+# Between the two looks at a file. Its times stood still before; this is for copiers that do not move them.
+_SECOND_LOOK_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class FramesUpdate:
-    """What an update of a dataset did: counts are files."""
+    """What an update of a dataset did: counts are files. `absent` are listed although their files are not there now,
+    because the folder does not prove to be the one that was listed; `deleted` are remembered as deleted."""
 
     table: PublishedTable
     computed: int
@@ -45,6 +56,8 @@ class FramesUpdate:
     frames: int
     quarantined: int
     seconds: float
+    absent: int = 0
+    deleted: int = 0
 
 
 def _row_without_picture(file: FileStat, reason: str, sha256: str | None = None) -> RawFrame:
@@ -113,9 +126,9 @@ class _Journal:
             path.unlink(missing_ok=True)
 
 
-def _known_rows(table: PublishedTable | None, journal: _Journal) -> dict[str, RawFrame]:
+def _known_rows(listed: list[RawFrame], journal: _Journal) -> dict[str, RawFrame]:
     """Rows of earlier reads by path; the journal is newer than the published table."""
-    known = {row.path: row for row in from_table(table.read(), RawFrame)} if table else {}
+    known = {row.path: row for row in listed}
     known.update((row.path, row) for row in journal.rows())
     return known
 
@@ -140,15 +153,16 @@ def _in_slices(rows: list[RawFrame]) -> Iterator[pa.Table]:
 
 def _reader(settings: ReadSettings) -> str:
     """What reads the files: rows made by another reader, or under other limits, are made again."""
-    return digest(images.CODE_VERSION, settings.min_side, settings.max_megapixels)
+    return digest(images.CODE_VERSION, images.CHECK_VERSION, settings.min_side, settings.max_megapixels)
 
 
-def _scan(dataset: DatasetSpec, before: PublishedTable | None) -> FolderScan:
+def _scan(dataset: DatasetSpec, before: PublishedTable | None, accept: bool) -> FolderScan:
     scan = scan_folder(dataset.folder)
-    if not scan.files and before is not None and before.facts.get("frames"):
+    if not scan.files and before is not None and before.facts.get("frames") and not accept:
         raise FolderGone(
             f"the folder {dataset.folder} is empty, but held {before.facts['frames']} frames: was it moved or not "
-            "mounted? Its results are kept; put the frames back, or make another dataset"
+            "mounted? Its results are kept; put the frames back, or if they were deleted on purpose: "
+            f"lora-assets deleted accept {dataset.slug}"
         )
     return scan
 
@@ -156,7 +170,7 @@ def _scan(dataset: DatasetSpec, before: PublishedTable | None) -> FolderScan:
 def _needs_publishing(before: PublishedTable | None, computed: int, facts: dict[str, Any], version: str) -> bool:
     if computed or before is None or before.version != version:
         return True
-    return any(before.facts.get(name) != facts[name] for name in ("fingerprint", "unsettled", "reader"))
+    return any(before.facts.get(name) != facts[name] for name in _TOLD)
 
 
 def update_raw_frames(
@@ -165,14 +179,17 @@ def update_raw_frames(
     *,
     rehash: bool = False,
     settle_s: float = 0.0,
+    accept: bool = False,
     workers: int = 2,
     run_id: str = "",
     listen: Listener = nobody,
 ) -> FramesUpdate:
     """Bring `raw_frames` of a dataset up to date with its folder; the originals are only read.
 
-    Files that changed within `settle_s` seconds are left for the next run. `rehash` opens every file again (the nightly
-    check). Raises FolderGone when the folder is not there, or is empty although it held frames: the results are kept.
+    Files that changed within `settle_s` seconds, or between two looks, are left for the next run, and those that cannot
+    be used for a minute; 0 takes all as they are now. `rehash` opens every file again (the nightly check). Frames whose
+    files are gone stay listed unless the folder proves to be the one that was listed, or `accept` says that it is.
+    Raises FolderGone when the folder is not there, or is empty although it held frames: the results are kept.
     """
     started = time.monotonic()
     state = telling(store.data, dataset.slug, FRAMES_STAGE, run_id=run_id)
@@ -182,8 +199,9 @@ def update_raw_frames(
         before = store.frames_of(dataset.slug)
         journal = _Journal(store.data / "store" / "raw_frames" / f"{dataset.slug}-{reader}")
         reads_as_before = before is not None and before.facts.get("reader") == reader
-        known = {} if rehash else _known_rows(before if reads_as_before else None, journal)
-        scan = _scan(dataset, before)
+        listed_before = from_table(before.read(), RawFrame) if before else []
+        known = {} if rehash else _known_rows(listed_before if reads_as_before else [], journal)
+        scan = _scan(dataset, before, accept)
         now = time.time_ns()
         settled = [file for file in scan.files if is_settled(file, now, settle_s)]
         rows = {f.path: known[f.path] for f in settled if f.path in known and _is_same(known[f.path], f)}
@@ -196,16 +214,23 @@ def update_raw_frames(
             listen(progress)
 
         _read_fresh(store, dataset, settings, fresh, rows, journal, workers, hear)
+        looked_twice = {row.path: row for row in listed_before} if reads_as_before else {}
+        unproven = [file for file in settled if rows[file.path] != looked_twice.get(file.path)]
+        waiting = _not_ready(dataset.folder, unproven, rows, settle_s, workers)
+        for path in waiting:
+            del rows[path]
+        root = _keep_absent(store, dataset, scan, before, listed_before, rows, accept=accept)
         ordered = [rows[path] for path in sorted(rows)]
         frames = len({row.sha256 for row in ordered if row.quarantine_reason is None})
         quarantined = sum(row.quarantine_reason is not None for row in ordered)
-        seconds, unsettled = time.monotonic() - started, len(scan.files) - len(settled)
+        seconds, unsettled = time.monotonic() - started, len(scan.files) - len(settled) + len(waiting)
         version = _rows_version(ordered)
         facts: dict[str, Any] = {
             "stage": "raw_frames", "reader": reader, "dataset": dataset.slug, "name": dataset.name,
             "folder": str(dataset.folder), "fingerprint": scan.fingerprint, "files": len(ordered), "frames": frames,
             "quarantined": quarantined, "computed": len(fresh), "reused": reused, "unsettled": unsettled,
-            "seconds": seconds, "run_id": run_id,
+            "absent": root.absent, "deleted": root.deleted, "root": root.proof.facts, "seconds": seconds,
+            "run_id": run_id,
         }  # fmt: skip
         if _needs_publishing(before, len(fresh), facts, version):
             path = store.table_path("raw_frames", dataset.slug)
@@ -213,7 +238,81 @@ def update_raw_frames(
         else:
             table = replace(before, facts={**before.facts, "computed": 0, "reused": reused})  # pyright: ignore
         journal.clear()
-    return FramesUpdate(table, len(fresh), reused, unsettled, frames, quarantined, seconds)
+    return FramesUpdate(table, len(fresh), reused, unsettled, frames, quarantined, seconds, root.absent, root.deleted)
+
+
+def _not_ready(
+    folder: Path, files: list[FileStat], rows: dict[str, RawFrame], settle_s: float, workers: int
+) -> set[str]:
+    """The paths of files just read that are to be looked at again later: they changed meanwhile, or cannot be used yet.
+
+    With `settle_s` 0 only a file that changed while it was read is left out.
+    """
+    now = time.time_ns()
+    waiting = {
+        file.path
+        for file in files
+        if settle_s > 0
+        and not file.problem
+        and rows[file.path].quarantine_reason is not None
+        and not is_settled(file, now, max(WAIT_SECONDS, settle_s))
+    }
+    usable = [file for file in files if not file.problem and file.path not in waiting]
+    if usable and settle_s > 0:
+        time.sleep(min(settle_s, _SECOND_LOOK_S))
+
+    def changed(file: FileStat) -> bool:
+        row = rows[file.path]
+        if row.sha256 is None:
+            return False  # it could not be opened, and is tried again at every listing
+        try:
+            same = is_unchanged(folder, file) and (settle_s <= 0 or file_sha256(folder / file.path) == row.sha256)
+        except OSError:
+            same = False
+        return not same
+
+    moved = side_by_side(changed, usable, workers)
+    return waiting | {file.path for file, has in zip(usable, moved, strict=True) if has}
+
+
+@dataclass(frozen=True, slots=True)
+class _Root:
+    proof: FolderProof
+    absent: int
+    deleted: int
+
+
+def _keep_absent(
+    store: Store,
+    dataset: DatasetSpec,
+    scan: FolderScan,
+    before: PublishedTable | None,
+    listed_before: list[RawFrame],
+    rows: dict[str, RawFrame],
+    *,
+    accept: bool,
+) -> _Root:
+    """Put the rows of files that are not there now, but do not count as deleted, among `rows`; remember the others.
+
+    The folder is known by what it proves now as soon as nothing is kept for the want of a proof.
+    """
+    known = known_proof(before.facts.get("root")) if before else None
+    now = proof_of(dataset.folder)
+    present = {file.path for file in scan.files}
+    remembered = read_deleted(store, dataset.slug)
+    restored = {path: row for path, row in restored_rows(remembered).items() if path not in present}
+    gone = [row for row in listed_before if row.path not in restored]
+    absent = judge_absent(gone, present, scan.unreadable, proven=accept or now.proves(known))
+    there = dict(rows)
+    rows.update(absent.kept)
+    rows.update(restored)
+    deleted = note_deleted(store, dataset.slug, absent.deleted, there | absent.kept)
+    if absent.kept:
+        return _Root(known or FolderProof(), len(absent.kept), deleted)
+    # An empty folder is never marked: it may be the place where a disk is mounted.
+    if scan.files and may_be_marked(store.data, dataset.folder):
+        now = marked(dataset.folder)
+    return _Root(now, len(absent.kept), deleted)
 
 
 def _read_fresh(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from lora_assets.store import PublishedTable, StoreError
-from lora_assets.tables import TableError, check_table, columns
+from lora_assets.tables import TableError, check_table, with_defaults
 
 QUARANTINE_LIMIT = 0.05
 
@@ -22,22 +21,6 @@ class Finding:
     numbers: dict[str, float] = field(default_factory=dict)
 
 
-def _with_defaults(table: pa.Table, row_type: type) -> pa.Table:
-    """The table with the columns that it lacks and that have a default, in the order of the row type."""
-    types, names = columns(row_type), list(table.column_names)
-    for column in fields(row_type):
-        given = column.default if column.default is not MISSING else None
-        if column.default_factory is not MISSING:
-            given = column.default_factory()
-        elif column.default is MISSING:
-            continue
-        if column.name not in names:
-            values = pa.array([given] * table.num_rows, types[column.name][0].type)
-            table = table.append_column(types[column.name][0], values)
-    known = [name for name in types if name in table.column_names]
-    return table.select([*known, *(name for name in names if name not in types)])
-
-
 def schema_holds(table: PublishedTable | None, row_type: type) -> Finding:
     """The published table can be read and keeps every promise of its row type.
 
@@ -48,7 +31,7 @@ def schema_holds(table: PublishedTable | None, row_type: type) -> Finding:
     rows = 0
     try:
         for batch in table.batches():
-            rows += len(check_table(_with_defaults(batch, row_type), row_type))
+            rows += len(check_table(with_defaults(batch, row_type), row_type))
     except (StoreError, TableError) as error:
         return Finding(False, str(error))
     return Finding(True, f"{rows} rows keep the row type {row_type.__name__}", {"rows": float(rows)})

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 import cv2
+import pyarrow as pa
 
 from lora_assets.main_line.progress import Listener, Progress
 from lora_assets.main_line.stream import side_by_side
@@ -56,8 +57,20 @@ class StageUpdate:
     seconds: float
 
 
+class ReadShelf(Protocol):
+    """Results by frame that can be read: one shelf, or several as one."""
+
+    row_type: type
+
+    def read(self, frames: Iterable[str]) -> Iterator[tuple[list[str], pa.Table]]:
+        """As `Shelf.read`."""
+        ...
+
+
 @dataclass(slots=True)
-class _Filled:
+class Filled:
+    """How many frames were computed, and which were dropped and why."""
+
     computed: int = 0
     dropped: dict[str, str] = field(default_factory=dict)
 
@@ -120,9 +133,9 @@ def fill_shelf(
     name: str,
     workers: int,
     listen: Listener,
-) -> _Filled:
+) -> Filled:
     """Work on frames that have no result and put the rows on the shelf. A refused frame is dropped and named."""
-    filled = _Filled()
+    filled = Filled()
     chunk = _Chunk(shelf)
 
     def one(item: tuple[FrameRef, Any]) -> tuple[FrameRef, list[Any] | None, str]:
@@ -163,11 +176,11 @@ def grouped(table: Any, row_type: type) -> dict[str, list[Any]]:
 def publish_stage(
     store: Store,
     path: Path,
-    shelf: Shelf,
+    shelf: ReadShelf,
     frames: Sequence[str],
     recipe: Recipe,
     version: str,
-    filled: _Filled,
+    filled: Filled,
     started: float,
     facts: dict[str, Any],
 ) -> StageUpdate:

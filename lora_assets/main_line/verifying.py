@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from lora_assets.main_line.cells import write_pictures
 from lora_assets.main_line.stages import FrameRef, frame_refs, load_pixels
 from lora_assets.specs import SpecError, list_datasets, read_tracker
-from lora_assets.store import PublishedTable, Store, atomic_write_bytes
-from lora_assets.sums import file_sha256, read_sums, rewrite_sums
+from lora_assets.store import PublishedTable, Store, atomic_write_bytes, rewrite_sums
+from lora_assets.sums import file_sha256, read_sums
 from lora_assets.tables import Mask, ScoredCrop, from_table
 from lora_assets.vision.crops import kept_mask
 from lora_assets.vision.images import ImageRefused, thumbnail_webp
@@ -72,6 +72,8 @@ def _way_out(data: Path, path: Path, kind: str) -> str:
         )
     if place == "pages":
         return "materialize tracker_dashboard of this tracker"
+    if rest[0] == "deleted_frames":
+        return "restore it from a backup, or delete it: which frames were deleted is then no longer known"
     if rest[0] == "raw_frames":
         return "list its folder again: lora-assets run"
     tracker = rest[1] if len(rest) > 2 else Path(rest[-1]).stem

@@ -21,8 +21,8 @@ from lora_assets.store import Store
 from lora_assets.tables.mining import MapPoint, MinedObject, RareObject
 from lora_assets.vision.crops import contact_sheet, sheet_jpeg
 from lora_assets.vision.images import RgbImage
+from lora_assets.vision.plot_fonts import FAMILIES, font_families
 
-LANGUAGES = ("en", "ja", "zh-TW")
 _WORDS = {
     "en": {"title": "Objects by likeness", "count": "{kept} of {all} kept", "kept": "kept", "other": "others",
            "none": "nothing to show"},
@@ -31,26 +31,11 @@ _WORDS = {
     "zh-TW": {"title": "物件相似度地圖", "count": "{all} 件中保留 {kept} 件", "kept": "保留", "other": "其他",
               "none": "沒有可顯示的內容"},
 }  # fmt: skip
-_FAMILIES = {
-    "en": ("DejaVu Sans", "Noto Sans CJK JP", "Hiragino Sans", "Yu Gothic", "Microsoft YaHei"),
-    "ja": ("DejaVu Sans", "Noto Sans CJK JP", "Hiragino Sans", "Yu Gothic", "Microsoft YaHei"),
-    "zh-TW": ("DejaVu Sans", "Noto Sans CJK TC", "Noto Sans CJK JP", "PingFang TC", "Microsoft JhengHei"),
-}
 # Okabe and Ito's colours, told apart with any colour vision; more clusters repeat them with another mark.
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c7a00")
 _MARKS = ("o", "s", "^", "D", "v", "P", "X")
 _MOST_NAMES = 24
 _TILES, _COLUMNS, _TILE, _LINE = 24, 6, 128, 34
-
-
-def _families(language: str) -> list[str]:
-    """The font families that are here, in the order in which glyphs are looked for."""
-    from matplotlib import font_manager
-
-    here = {font.name for font in font_manager.fontManager.ttflist}
-    found = [name for name in _FAMILIES[language] if name in here]
-    any_cjk = sorted(name for name in here if "CJK" in name and name not in found)
-    return [*found, *any_cjk[:1]] or ["sans-serif"]
 
 
 def draw_map(points: Sequence[MapPoint], language: str = "en", said: Sequence[str] = ()) -> bytes:
@@ -63,8 +48,8 @@ def draw_map(points: Sequence[MapPoint], language: str = "en", said: Sequence[st
     from matplotlib.figure import Figure
 
     words = _WORDS[language]
-    with warnings.catch_warnings(), matplotlib.rc_context({"font.family": _families(language), "font.size": 11}):
-        if len(_families(language)) < 2:
+    with warnings.catch_warnings(), matplotlib.rc_context({"font.family": font_families(language), "font.size": 11}):
+        if len(font_families(language)) < 2:
             warnings.filterwarnings("ignore", message="Glyph")
         figure = Figure(figsize=(11, 8.5), dpi=110)
         FigureCanvasAgg(figure)
@@ -119,7 +104,7 @@ def _font(size: int) -> Any:
     """A font that knows CJK where there is one, else Pillow's own."""
     from matplotlib import font_manager
 
-    for name in _FAMILIES["ja"][1:]:
+    for name in FAMILIES["ja"][1:]:
         entry = next((font for font in font_manager.fontManager.ttflist if font.name == name), None)
         if entry is not None:
             try:

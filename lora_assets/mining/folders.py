@@ -27,13 +27,14 @@ from typing import Any
 
 from PIL import Image
 
-from lora_assets.mining.drawing import LANGUAGES, draw_map
+from lora_assets.mining.drawing import draw_map
 from lora_assets.mining.embedding import cut_object, object_picture
 from lora_assets.mining.pipeline import CODE_VERSIONS, Mined
 from lora_assets.mining.sources import Told, unheard
 from lora_assets.quality.pictures import PictureLost
 from lora_assets.store import Store
 from lora_assets.tables.mining import MinedObject
+from lora_assets.vision.plot_fonts import LANGUAGES
 
 CROPPED, INLIERS, OUTLIERS, TARGETS = "cropped_objects", "inliers", "final_outliers", "targets"
 MANIFEST = "manifest.json"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lora_assets.mining import captioning
-from lora_assets.mining.drawing import LANGUAGES, draw_map, map_path
+from lora_assets.mining.drawing import draw_map, map_path
 from lora_assets.mining.objects import list_objects
 from lora_assets.mining.pipeline import (
     CAPTION_SETTINGS,
@@ -34,6 +34,7 @@ from lora_assets.specs import read_tracker, section_settings
 from lora_assets.store import PublishedTable, Store, StoreError, atomic_write_bytes, digest
 from lora_assets.tables import from_table, to_table
 from lora_assets.tables.mining import MapPoint, MinedObject, ObjectCaption, RareObject
+from lora_assets.vision.plot_fonts import LANGUAGES
 
 EMBEDDINGS, RARE, CAPTIONS, MAP = "embeddings", "rare_objects", "object_captions", "embedding_map"
 ROW_TYPES: dict[str, type] = {EMBEDDINGS: MinedObject, RARE: RareObject, CAPTIONS: ObjectCaption, MAP: MapPoint}

@@ -7,6 +7,9 @@ records.py     what a person added or accepted: `data/models/added.toml`, `pins.
 download.py    one file from the net, resumable and checked
 folder.py      `data/models/`: list, pull, verify, add
 opening.py     a name or a path becomes a file that may be opened
+confinement.py runs foreign code without network and rights, for a pickle that is to be converted
+shut_in.py     the program by which a process shuts itself in
+tuned.py       segmenters that a person tuned: `data/models/tuned/`
 
 What belongs elsewhere: reading the weights themselves (vision), since nothing here imports torch.
 """

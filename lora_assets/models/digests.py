@@ -1,6 +1,7 @@
 """SHA-256 of weight files, remembered while a file does not change, so that opening one costs nothing on a re-run.
 
-A remembered hash holds for (path, size, mtime_ns, inode). The memory is a cache: deleting it only costs time. What
+A remembered hash holds for (path, size, mtime_ns, inode, ctime_ns): the last of them no program can set back, so that a
+file that was changed and given its old time is read again. The memory is a cache: deleting it only costs time. What
 belongs elsewhere: which hash a file ought to have (registry, records).
 """
 
@@ -10,6 +11,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from lora_assets.models.registry import ModelError
@@ -28,6 +30,11 @@ def file_sha256(path: Path) -> str:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}; check the file and its rights") from error
 
 
+def combined_sha256(parts: Iterable[str]) -> str:
+    """One SHA-256 for a model of several files, from theirs in a fixed order."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
 def _memory_path(data: Path) -> Path:
     return data / "models" / ".digests.json"
 
@@ -41,11 +48,11 @@ def _read_memory(data: Path) -> dict[str, list[object]]:
 
 
 def _identity(stat: os.stat_result) -> list[object]:
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_ctime_ns]
 
 
 def remembered_sha256(path: Path, data: Path) -> str:
-    """SHA-256 of `path`, from `data/models/.digests.json` while size, time and inode are what they were.
+    """SHA-256 of `path`, from `data/models/.digests.json` while size, times and inode are what they were.
 
     Raises ModelError when the file cannot be read, or changes while it is read.
     """
@@ -55,8 +62,8 @@ def remembered_sha256(path: Path, data: Path) -> str:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}; check the file and its rights") from error
     known = _read_memory(data).get(str(path))
-    if isinstance(known, list) and len(known) == 4 and known[:3] == _identity(before):
-        return str(known[3])
+    if isinstance(known, list) and known[:-1] == _identity(before):
+        return str(known[-1])
     sha256 = file_sha256(path)
     if _identity(path.stat()) != _identity(before):
         raise ModelError(f"{path} changed while it was read: wait until it is written completely, then run again")

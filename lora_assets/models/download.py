@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from lora_assets.models.digests import file_sha256
 from lora_assets.models.registry import ModelError
-from lora_assets.store import atomic_write_json
+from lora_assets.store import atomic_write_json, put_in_place
 
 if TYPE_CHECKING:
     import httpx
@@ -205,6 +205,6 @@ def _finish(wanted: Wanted) -> str:
         _forget_part(wanted)
         reason = f"{size} bytes instead of {wanted.bytes}" if wrong_size else f"SHA-256 {sha256} instead of the pinned"
         raise _Refused(f"the server gave another file ({reason}); what came was deleted")
-    wanted.part.replace(wanted.target)
+    put_in_place(wanted.part, wanted.target)
     wanted.note.unlink(missing_ok=True)
     return sha256

@@ -27,6 +27,7 @@ from lora_assets.models.registry import (
     pinned_sha256,
     unknown_name,
 )
+from lora_assets.models.tuned import BETTER, list_tuned, tuned_weights
 from lora_assets.store import atomic_write, exclusive
 
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
@@ -63,7 +64,7 @@ class VerifiedFile:
 
 
 def list_weights(data: Path) -> list[ListedWeights]:
-    """All weights that can be named: the registry's, then the added ones."""
+    """All weights: the registry's, the added ones, then the tuned ones (`note` tells those that cannot be named)."""
     pins = read_pins(data)
     listed = []
     for known in WEIGHTS:
@@ -86,6 +87,17 @@ def list_weights(data: Path) -> list[ListedWeights]:
                 added.name, added.task, added.family, path, present, size, added.sha256, "your own", None, "added", ()
             )
         )
+    for tuned in list_tuned(data):
+        path = tuned_weights(data, tuned.name).absolute()
+        present = path.is_file()
+        note = f"tuned from {tuned.lineage.get('base', '?')}: {tuned.verdict}"
+        note += "" if tuned.verdict == BETTER else ", not offered"
+        listed.append(
+            ListedWeights(
+                tuned.name, SEGMENT, tuned.family, path, present, path.stat().st_size if present else 0,
+                tuned.file_sha256, "that of its base", None, note, (),
+            )
+        )  # fmt: skip
     return listed
 
 

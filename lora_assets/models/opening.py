@@ -6,19 +6,39 @@ the weights (vision).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lora_assets.models.digests import remembered_sha256
-from lora_assets.models.families import guess_family
+from lora_assets.models.digests import combined_sha256, remembered_sha256
+from lora_assets.models.families import guess_family, refuse_external_data
 from lora_assets.models.records import AddedWeights, read_added, read_pins
-from lora_assets.models.registry import TASK_OF_FAMILY, ModelError, Weights, find, pinned_sha256, unknown_name
+from lora_assets.models.registry import (
+    SAM2,
+    SEGMENT,
+    TASK_OF_FAMILY,
+    ModelError,
+    Weights,
+    find,
+    pinned_sha256,
+    unknown_name,
+)
+from lora_assets.models.tuned import (
+    TUNED_CONFIG,
+    TUNED_WEIGHTS,
+    list_tuned,
+    read_tuned,
+    refuse_unless_better,
+    tuned_weights,
+)
 from lora_assets.starter import STARTER_FOLDER
 
 
 @dataclass(frozen=True, slots=True)
 class OpenWeights:
-    """A weights file that exists and passed its hash: absolute path, SHA-256, family and task (detect, segment)."""
+    """A weights file that exists and passed its hash: absolute path, SHA-256, family and task (detect, segment).
+
+    Of a SAM 2 model the SHA-256 stands for both files, the weights and the config.json beside them.
+    """
 
     name: str
     path: Path
@@ -34,22 +54,63 @@ def weights_path(weights: Weights, data: Path) -> Path:
 
 
 def resolve(name_or_path: str, data: Path) -> OpenWeights:
-    """The weights of a registry name, an added name, or a path to a file (tried in this order).
+    """The weights of a registry name, an added or tuned name, or a path to a file or a SAM 2 folder (in this order).
 
     Raises ModelError when nothing answers to the name (with the names that look like it), when the file is absent
-    (with the command that fetches it), and when its hash is not the pinned one.
+    (with the command that fetches it), when its hash is not the pinned one, and for a tune not better than its base.
     """
     known = find(name_or_path)
     if known is not None:
-        return _resolve_known(known, data)
+        return _with_config(_resolve_known(known, data), data)
     added = read_added(data)
     if name_or_path in added:
-        return _resolve_added(added[name_or_path], data)
+        return _with_config(_resolve_added(added[name_or_path], data), data)
+    tuned = read_tuned(data, name_or_path)
+    if tuned is not None:
+        refuse_unless_better(tuned)
+        return resolve_tuned(name_or_path, data)
     path = Path(name_or_path).expanduser()
+    if path.is_dir() and (path / TUNED_CONFIG).is_file():
+        name, path = path.absolute().name, path / TUNED_WEIGHTS
+        if not path.is_file():
+            raise ModelError(f"{path} is not there: a SAM 2 folder holds config.json and model.safetensors")
+    else:
+        name = path.stem
     if not path.is_file():
-        raise unknown_name(name_or_path, added)
+        raise unknown_name(name_or_path, [*added, *(card.name for card in list_tuned(data))])
     family = guess_family(path)
-    return OpenWeights(path.stem, path.absolute(), remembered_sha256(path, data), family, TASK_OF_FAMILY[family])
+    opened = OpenWeights(name, path.absolute(), remembered_sha256(path, data), family, TASK_OF_FAMILY[family])
+    return _with_config(opened, data)
+
+
+def resolve_tuned(name: str, data: Path) -> OpenWeights:
+    """A tuned model by its name, however it was judged: for its report.
+
+    Raises ModelError when it is not there, or not what its card says.
+    """
+    card, path = read_tuned(data, name), tuned_weights(data, name).absolute()
+    if card is None or not path.is_file():
+        raise ModelError(f"no model {name} was tuned here ({path}): lora-assets train-segmenter {name}")
+    opened = _with_config(OpenWeights(name, path, remembered_sha256(path, data), card.family, SEGMENT), data)
+    if opened.sha256 != card.sha256:
+        raise ModelError(
+            f"{path} is not the file that its card tells of (SHA-256 {opened.sha256}, expected {card.sha256}); it was "
+            f"not opened. Finish the training: lora-assets train-segmenter {name} --resume"
+        )
+    return opened
+
+
+def _with_config(opened: OpenWeights, data: Path) -> OpenWeights:
+    """SAM 2 is two files: the hash of both, so that a changed config.json is other weights. Others are one file."""
+    refuse_external_data(opened.path)
+    if opened.family != SAM2:
+        return opened
+    config = opened.path.with_name(TUNED_CONFIG)
+    if not config.is_file():
+        raise ModelError(
+            f"{config} is not there: SAM 2 is two files; copy config.json of the same repository beside {opened.path}"
+        )
+    return replace(opened, sha256=combined_sha256([opened.sha256, remembered_sha256(config, data)]))
 
 
 def _resolve_known(weights: Weights, data: Path) -> OpenWeights:

@@ -19,12 +19,14 @@ SEGMENT = "segment"
 QUALITY = "quality"
 TAG = "tag"
 IDENTITY = "identity"
+INPAINT = "inpaint"
 
 YOLO_PT = "yolo-pt"
 YOLO_ONNX = "yolo-onnx"
 SAM = "sam"
 MOBILE_SAM = "mobile-sam"
 STARTER_SAM = "starter-sam"
+SAM2 = "sam2"
 SALIENCY_ONNX = "saliency-onnx"
 BRISQUE_YAML = "brisque-yaml"
 AESTHETIC_HEAD = "aesthetic-head"
@@ -36,6 +38,7 @@ CLIP = "clip"
 WD_TAGGER = "wd-tagger"
 CCIP_ONNX = "ccip-onnx"
 ARCFACE_ONNX = "arcface-onnx"
+LAMA_ONNX = "lama-onnx"
 
 TASK_OF_FAMILY = {
     YOLO_PT: DETECT,
@@ -43,6 +46,7 @@ TASK_OF_FAMILY = {
     SAM: SEGMENT,
     MOBILE_SAM: SEGMENT,
     STARTER_SAM: SEGMENT,
+    SAM2: SEGMENT,
     SALIENCY_ONNX: SEGMENT,
     BRISQUE_YAML: QUALITY,
     AESTHETIC_HEAD: QUALITY,
@@ -54,6 +58,7 @@ TASK_OF_FAMILY = {
     WD_TAGGER: TAG,
     CCIP_ONNX: IDENTITY,
     ARCFACE_ONNX: IDENTITY,
+    LAMA_ONNX: INPAINT,
 }
 
 
@@ -170,14 +175,23 @@ WEIGHTS: tuple[Weights, ...] = (
         "Segment Anything, huge: best masks, needs a GPU",
     ),
     Weights(
+        "sam2.1-hiera-tiny", "sam2.1-hiera-tiny/model.safetensors", SEGMENT, SAM2,
+        (
+            "https://huggingface.co/facebook/sam2.1-hiera-tiny/resolve/"
+            "de431c4043854a71d8101e17995dfe596bf101a5/model.safetensors",
+        ),
+        155908064, "48c14467e5cf9e51870511feb72c89688e82dd74523142c0538b663e193ac2a7", "Apache-2.0", True,
+        "SAM 2.1, tiny; needs transformers; copy config.json of the same repository beside it",
+    ),
+    Weights(
         "u2net", "u2net.onnx", SEGMENT, SALIENCY_ONNX, (f"{_REMBG}/u2net.onnx",),
         175997641, "8d10d2f3bb75ae3b6d527c77944fc5e7dcd94b29809d47a739a7a728a912b491", "Apache-2.0", True,
-        "a second opinion on masks, trained on photographs",
+        "a segmenter of whole frames and a second opinion on masks, trained on photographs",
     ),
     Weights(
         "u2netp", "u2netp.onnx", SEGMENT, SALIENCY_ONNX, (f"{_REMBG}/u2netp.onnx",),
         4574861, "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8", "Apache-2.0", True,
-        "a second opinion on masks: the small U2Net",
+        "a segmenter of whole frames and a second opinion on masks: the small U2Net",
     ),
     Weights(
         "isnet-anime", "isnet-anime.onnx", SEGMENT, SALIENCY_ONNX,
@@ -186,7 +200,7 @@ WEIGHTS: tuple[Weights, ...] = (
             "https://huggingface.co/skytnt/anime-seg/resolve/493cb60893f47441b26ec4fb9a306bce9e342982/isnetis.onnx",
         ),
         176069933, "f15622d853e8260172812b657053460e20806f04b9e05147d49af7bed31a6e99", "Apache-2.0", True,
-        "a second opinion on masks, trained on drawn characters",
+        "a segmenter of whole frames and a second opinion on masks, trained on drawn characters",
     ),
     Weights(
         "brisque-model", "brisque_model_live.yml", QUALITY, BRISQUE_YAML, (f"{_BRISQUE}/brisque_model_live.yml",),
@@ -281,6 +295,12 @@ WEIGHTS: tuple[Weights, ...] = (
         ),
         174383860, "4c06341c33c2ca1f86781dab0e829f88ad5b64be9fba56e56bc9ebdefc619e43", "research only", False,
         "who a photographed face is (insightface buffalo_l); not for drawings",
+    ),
+    Weights(
+        "lama", "lama_fp32.onnx", INPAINT, LAMA_ONNX,
+        ("https://huggingface.co/Carve/LaMa-ONNX/resolve/main/lama_fp32.onnx",),
+        0, "", "Apache-2.0", True,
+        "paints backgrounds where characters were (layers); its hash is recorded at the first download",
     ),
     Weights(
         "wd-swinv2-v3", "wd-swinv2-tagger-v3.onnx", TAG, WD_TAGGER,

@@ -88,10 +88,17 @@ def placement(cast: Cast) -> skia.Matrix:
     return matrix
 
 
-def render_stage(stage: Stage, width: int, height: int, seed: int) -> SceneFrame:
-    """Draw a stage and read its truth; masks and boxes leave out what bars and nearer items hide."""
+def render_stage(stage: Stage, width: int, height: int, seed: int, backdrop: np.ndarray | None = None) -> SceneFrame:
+    """Draw a stage and read its truth; masks and boxes leave out what bars and nearer items hide.
+
+    `backdrop` (uint8 BGRA HxWx4) takes the place of the stage's own background.
+    """
     frame, surface = raster(width, height)
-    frame[:] = _background(stage.background_seed, stage.scenery, stage.view, stage.background_blur, width, height)
+    frame[:] = (
+        _background(stage.background_seed, stage.scenery, stage.view, stage.background_blur, width, height)
+        if backdrop is None
+        else backdrop
+    )
     canvas = surface.getCanvas()
     kernel = motion_kernel(height * MOST_SMEAR * stage.smear[0], stage.smear[1]) if stage.smear[0] > 0 else None
     laid = [_lay(canvas, item, width, height, kernel) for item in stage.items]

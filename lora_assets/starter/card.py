@@ -8,7 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
+
+from lora_assets.starter import STARTER_CARD, STARTER_LOOKS, STARTER_YOLO, STARTER_YOLO_ONNX
 
 LARGEST_STARTER_BYTES = 15_000_000
 
@@ -59,6 +62,18 @@ def read_card(path: Path) -> dict[str, CardEntry]:
         return {name: CardEntry(**record) for name, record in records.items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise CardError(f"{path.name} is damaged ({error}): restore the file that came with the package") from error
+
+
+@cache
+def starter_looks(sha256: str) -> tuple[str, ...]:
+    """How weights of this SHA-256 look at a frame: `STARTER_LOOKS` for the starter detector whatever its file is called
+    here, none (one look) for all others and where the card cannot be read."""
+    try:
+        card = read_card(STARTER_CARD)
+    except CardError:
+        return ()
+    starters = [card[path.name].sha256 for path in (STARTER_YOLO, STARTER_YOLO_ONNX) if path.name in card]
+    return STARTER_LOOKS if sha256 in starters else ()
 
 
 def check_file(path: Path, entry: CardEntry) -> None:

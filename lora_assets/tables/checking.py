@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
@@ -102,6 +102,23 @@ def to_table(rows: Iterable[Any], row_type: type) -> pa.Table:
     except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError, OverflowError) as error:
         raise TableError(f"{row_type.__name__}: {error}") from error
     return check_table(pa.Table.from_arrays(arrays, schema=arrow_schema(row_type)), row_type)
+
+
+def with_defaults(table: pa.Table, row_type: type) -> pa.Table:
+    """The table with the columns that it lacks and that have a default, in the order of the row type; columns that the
+    row type does not know come last."""
+    types, names = columns(row_type), list(table.column_names)
+    for column in fields(row_type):  # pyright: ignore
+        given = column.default if column.default is not MISSING else None
+        if column.default_factory is not MISSING:
+            given = column.default_factory()
+        elif column.default is MISSING:
+            continue
+        if column.name not in names:
+            values = pa.array([given] * table.num_rows, types[column.name][0].type)
+            table = table.append_column(types[column.name][0], values)
+    known = [name for name in types if name in table.column_names]
+    return table.select([*known, *(name for name in names if name not in types)])
 
 
 def from_table(table: pa.Table, row_type: type[Row]) -> list[Row]:

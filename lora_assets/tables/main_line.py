@@ -29,6 +29,14 @@ class RawFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class DeletedFrame(RawFrame):
+    """A frame whose file was deleted while its folder was there. Its results stay; `restored` keeps it listed."""
+
+    deleted_at: Annotated[float, Column("when it was found deleted, seconds since 1970", 0.0)]
+    restored: Annotated[bool, Column("true when a person wants it listed although its file is gone")]
+
+
+@dataclass(frozen=True, slots=True)
 class Detection:
     """One box found in a frame. Boxes with `is_subject` get a mask and a crop."""
 
@@ -137,6 +145,7 @@ class Mask:
         ),
     ] = row_default(default_factory=list)
     matting: Annotated[str, Column("how the soft edge of the crop's picture is made; none: it is hard")] = "none"
+    corrected: Annotated[str, Column("id of the person's correction whose pixels these are; null: none")] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from lora_assets.tracker import (
     routes_compare,
     routes_crop,
     routes_funnel,
+    routes_mask_lab,
     routes_pages,
     routes_pictures,
     routes_progress,
@@ -36,6 +37,7 @@ ROUTES = (
     routes_compare,
     routes_funnel,
     map_page,
+    routes_mask_lab,
 )
 
 

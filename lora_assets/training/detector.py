@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lora_assets.starter import STARTER_YOLO
-from lora_assets.store import atomic_write
+from lora_assets.store import atomic_write, put_in_place
 from lora_assets.training.card_entry import data_record, write_entry
 from lora_assets.training.feeding import batches, usual_feeders
 from lora_assets.training.loop import LoopOptions, Trained, run_loop
@@ -88,11 +88,16 @@ def view_targets(view: View) -> np.ndarray:
 
 
 def make_batch(views: Sequence[View]) -> dict[str, torch.Tensor]:
-    """Views of one shape as the batch that Ultralytics' loss takes (a dict, because its interface is one)."""
+    """Views of one shape as the batch that Ultralytics' loss takes."""
+    return batch_of([view.image for view in views], [view_targets(view) for view in views])
+
+
+def batch_of(pictures: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
+    """Pictures (uint8 HxWx3 of one shape) and their rows as those of `view_targets`, as the batch that Ultralytics'
+    loss takes (a dict, because its interface is one)."""
     import torch
 
-    targets = [view_targets(view) for view in views]
-    images = torch.from_numpy(np.stack([view.image for view in views]).transpose(0, 3, 1, 2).copy())
+    images = torch.from_numpy(np.stack(pictures).transpose(0, 3, 1, 2).copy())
     every = torch.from_numpy(np.concatenate(targets))
     owner = torch.from_numpy(np.repeat(np.arange(len(targets)), [len(rows) for rows in targets]).astype(np.float32))
     return {
@@ -118,14 +123,19 @@ def check_frames(frames: int, first_seed: int, held_out: int) -> None:
 
 def build_detector(settings: DetectorSettings) -> DetectionModel:
     """A new detector with random weights for `LABELS`."""
+    return new_network(settings.network, LABELS, settings.seed)
+
+
+def new_network(network: str, labels: Sequence[str], seed: int) -> DetectionModel:
+    """An Ultralytics network with random weights for the labels, in the order of their numbers."""
     import_ultralytics()
     import torch
     from ultralytics.cfg import get_cfg
     from ultralytics.nn.tasks import DetectionModel
 
-    torch.manual_seed(settings.seed)
-    model = DetectionModel(settings.network, nc=len(LABELS), verbose=False)
-    model.names = dict(enumerate(LABELS))
+    torch.manual_seed(seed)
+    model = DetectionModel(network, nc=len(labels), verbose=False)
+    model.names = dict(enumerate(labels))
     model.args = get_cfg(overrides={"task": "detect", "mode": "train"})  # pyright: ignore[reportArgumentType]
     return model.to(memory_format=torch.channels_last)
 
@@ -176,13 +186,18 @@ def train_detector(
 
 
 def write_detector(path: Path, model: DetectionModel, settings: DetectorSettings) -> None:
+    """Write the starter YOLO as `write_network` does."""
+    write_network(path, model, settings.long_side, settings.network, settings.batch, settings.seed)
+
+
+def write_network(path: Path, model: DetectionModel, input_size: int, network: str, batch: int, seed: int) -> None:
     """Write `model` in half precision as the checkpoint that `ultralytics.YOLO(path)` opens, also in its safe mode."""
     import torch
     import ultralytics
 
     stored = deepcopy(model).cpu().half().eval()
     stored.criterion = None
-    stored.args = {"task": "detect", "mode": "train", "imgsz": settings.long_side, "model": settings.network}  # pyright: ignore[reportArgumentType]
+    stored.args = {"task": "detect", "mode": "train", "imgsz": input_size, "model": network}  # pyright: ignore[reportArgumentType]
     content = {
         "epoch": -1,
         "best_fitness": None,
@@ -190,7 +205,7 @@ def write_detector(path: Path, model: DetectionModel, settings: DetectorSettings
         "ema": None,
         "updates": None,
         "optimizer": None,
-        "train_args": dict(stored.args) | {"batch": settings.batch, "seed": settings.seed},
+        "train_args": dict(stored.args) | {"batch": batch, "seed": seed},
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": ultralytics.__version__,
         "license": "AGPL-3.0",
@@ -236,15 +251,22 @@ def _views(paths: Sequence[Path], settings: DetectorSettings, step: int) -> list
 
 
 def _train_step(model: DetectionModel, optimizer: torch.optim.Optimizer, views: Sequence[View]) -> list[float]:
+    return learn_batch(model, optimizer, make_batch(views))
+
+
+def learn_batch(
+    model: DetectionModel, optimizer: torch.optim.Optimizer, made: Mapping[str, torch.Tensor]
+) -> list[float]:
+    """One step of learning from a batch as `batch_of` makes it; the parts of the loss (boxes, classes, edges)."""
     import torch
 
     model.train()
     place = next(model.parameters()).device
-    batch = {name: value.to(place) for name, value in make_batch(views).items()}
+    batch = {name: value.to(place) for name, value in made.items()}
     with torch.autocast(place.type, torch.bfloat16, enabled=place.type == "cuda"):
         loss, parts = model(batch)
     optimizer.zero_grad(set_to_none=True)
-    (loss.sum() / len(views)).backward()
+    (loss.sum() / len(batch["img"])).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
     optimizer.step()
     values = parts.values() if isinstance(parts, dict) else parts
@@ -277,7 +299,7 @@ def _publish(
         candidate, [frame.image for frame in held_out], [frame_truth(frame) for frame in held_out], settings.long_side
     )
     figures = score_figures(scores, "held_out")
-    candidate.replace(out)
+    put_in_place(candidate, out)
     write_entry(
         out,
         "finds faces, heads and persons in drawn frames (Ultralytics YOLO)",

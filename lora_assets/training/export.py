@@ -20,7 +20,7 @@ import numpy as np
 
 from lora_assets.starter import STARTER_CARD, STARTER_FOLDER, STARTER_YOLO, STARTER_YOLO_ONNX
 from lora_assets.starter.card import LARGEST_STARTER_BYTES, CardEntry, CardError, check_file, file_digest, read_card
-from lora_assets.store import atomic_write_bytes
+from lora_assets.store import atomic_write_bytes, put_in_place
 from lora_assets.training.card_entry import write_entry
 from lora_assets.training.rendered import draw_frame
 from lora_assets.training.schedule import TrainingError
@@ -76,7 +76,7 @@ def export_detector(weights: Path, out: Path, frames: Sequence[np.ndarray]) -> A
         agreement = compare_detectors(weights, candidate, frames)
         if agreement.unmatched or agreement.box_difference > LARGEST_BOX_DIFFERENCE:
             raise TrainingError(f"the exported {out.name} does not answer as {weights.name} does: {agreement}")
-        candidate.replace(out)
+        put_in_place(candidate, out)
     finally:
         candidate.unlink(missing_ok=True)
     return agreement

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from lora_assets.starter import STARTER_SAM
-from lora_assets.store import atomic_write
+from lora_assets.store import atomic_write, put_in_place
 from lora_assets.training.card_entry import data_record, write_entry
 from lora_assets.training.detector import HELD_OUT_SEEDS, check_frames
 from lora_assets.training.feeding import batches, usual_feeders
@@ -333,7 +333,7 @@ def _publish(
         "held_out_mask_iou_true_boxes_worst_tenth": round(float(np.quantile(scores, 0.1)), 4),
         "held_out_masks": float(len(scores)),
     }
-    candidate.replace(out)
+    put_in_place(candidate, out)
     write_entry(
         out,
         "masks of drawn characters from boxes and points (segment_anything Sam)",

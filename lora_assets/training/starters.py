@@ -19,7 +19,7 @@ import numpy as np
 from lora_assets.models import OpenWeights
 from lora_assets.models.registry import SEGMENT, STARTER_SAM
 from lora_assets.scenes import SceneFrame, draw_scene, sample_film_truth
-from lora_assets.starter import STARTER_CARD, STARTER_FOLDER, STARTER_YOLO, STARTER_YOLO_ONNX
+from lora_assets.starter import STARTER_CARD, STARTER_FOLDER, STARTER_LOOKS, STARTER_YOLO, STARTER_YOLO_ONNX
 from lora_assets.starter import STARTER_SAM as STARTER_SAM_FILE
 from lora_assets.starter.card import CardError, file_digest
 from lora_assets.training.card_entry import add_figures, take_file
@@ -29,6 +29,7 @@ from lora_assets.training.rendered import frame_size
 from lora_assets.training.scores import FoundBoxes, mask_iou, matched, score_boxes
 from lora_assets.vision.detect_settings import DetectSettings
 from lora_assets.vision.segment import Segmenter, SegmentSettings, WindowMask, load_segmenter
+from lora_assets.vision.several_looks import read_look
 from lora_assets.vision.yolo import Yolo, YoloLimits, load_yolo
 from lora_assets.vision.yolo_onnx import load_yolo_onnx
 
@@ -78,8 +79,10 @@ class SceneAnswers:
 
 
 def open_detector(weights: Path) -> Yolo:
-    """The detector of a `.pt` or `.onnx` file at its own input size, suppressing doubles as the product does."""
-    limits = YoloLimits(_LEAST_KEPT_CONFIDENCE, DetectSettings().iou, max_det=100, imgsz=0)
+    """The starter detector of a `.pt` or `.onnx` file, looking and suppressing doubles as the product does."""
+    settings = DetectSettings()
+    looks = tuple(read_look(look) for look in STARTER_LOOKS)
+    limits = YoloLimits(_LEAST_KEPT_CONFIDENCE, settings.iou, max_det=100, imgsz=0, looks=looks)
     return load_yolo_onnx(weights, limits) if weights.suffix == ".onnx" else load_yolo(weights, limits)
 
 

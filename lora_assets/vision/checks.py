@@ -25,7 +25,7 @@ from lora_assets.vision.body_checks import (
     support,
     visible_cut,
 )
-from lora_assets.vision.cutout import CutOut, box_of
+from lora_assets.vision.cutout import CutOut, box_of, once_per_cutout
 from lora_assets.vision.lettering import text_over
 from lora_assets.vision.lost_parts import find_lost_parts
 from lora_assets.vision.mask_facts import background_left
@@ -42,12 +42,13 @@ from lora_assets.vision.picture_flaws import (
 
 # Also of the measures in body_checks, picture_flaws, lettering, lost_parts and outline_pieces, and of the second try in
 # extract_again.
-CODE_VERSION = "4"
+CODE_VERSION = "5"
 
 # One mild finding makes a good crop medium, two make it low; a grave one makes it low by itself (the rules of
 # benchmarks.tier_rules): 0.7 x 1 >= 0.5 > 0.7 x 0.7 and 0.45 x 1.
 MILD, GRAVE = 0.7, 0.45
 _EDGE = 2
+_SOFT = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +162,13 @@ def outside_box(cut: CutOut) -> float:
     return 1.0 - float(np.count_nonzero(cut.subject.covers((left, top, right - left, bottom - top)))) / cut.area
 
 
+@once_per_cutout
 def background_share(cut: CutOut) -> float | None:
     """Share 0..1 of the cut-out that looks like what lies around it (`mask_facts.background_left`): the mask stage's
-    own figure where it has one, else measured here; None where it cannot be told."""
+    own figure where it has one, else measured here; None where it cannot be told, as in a blurred picture."""
     if cut.row.background_left is not None:
         return cut.row.background_left
-    if not cut.area:
+    if not cut.area or _has_soft_lines(cut):
         return None
     window = around(cut.window, 0.2, *cut.frame_size)
     left, top, width, height = window
@@ -177,14 +179,24 @@ def background_share(cut: CutOut) -> float | None:
     return background_left(cut.image[top : top + height, left : left + width], mask, others & ~mask)
 
 
+def _has_soft_lines(cut: CutOut) -> bool:
+    """True when the figure is so blurred that nobody can tell by a line where it ends."""
+    sharpness = outline_sharpness(cut)
+    return sharpness is not None and sharpness < _SOFT
+
+
 def _lost_in_holes(cut: CutOut) -> float | None:
-    lost = find_lost_parts(cut)
+    lost = None if _has_soft_lines(cut) else find_lost_parts(cut)
     return None if lost is None else lost.holes
 
 
-def _left_out(cut: CutOut) -> float | None:
-    lost = find_lost_parts(cut)
-    return None if lost is None else lost.ends
+def left_out(cut: CutOut) -> float | None:
+    """Share 0..1 of the figure's ends that the mask leaves out; 0 where more background is left in it: what looks
+    alike on both sides of the outline is then the background. None where it cannot be told."""
+    lost = None if _has_soft_lines(cut) else find_lost_parts(cut)
+    if lost is None:
+        return None
+    return lost.ends if lost.ends > (background_share(cut) or 0.0) else 0.0
 
 
 def stray_share(cut: CutOut) -> float:
@@ -217,7 +229,7 @@ MEASURES: dict[str, Callable[[CutOut], float | None]] = {
     "cut_body": visible_cut,
     "box_gap": gap_in_box,
     "incomplete_body": completeness_with_room,
-    "left_out": _left_out,
+    "left_out": left_out,
     "holes": _lost_in_holes,
     "specks": stray_share,
     "background_left": background_share,

@@ -28,11 +28,12 @@ from lora_assets.vision.body_box import (
     join_same_bodies,
 )
 from lora_assets.vision.boxes import KEY_POINTS, Boxes, FoundBox, join_boxes, no_boxes
-from lora_assets.vision.detect_settings import DetectSettings
+from lora_assets.vision.detect_settings import DetectSettings, looks_of
 from lora_assets.vision.fusion import weighted_boxes_fusion
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.last_resort import EDGES, LastResort, edges_detector, load_automatic_masks
 from lora_assets.vision.prepare import ENLARGE, find_enlarged, prepare
+from lora_assets.vision.several_looks import FoundBoxes, read_look
 from lora_assets.vision.subjects import (
     References,
     Support,
@@ -40,7 +41,7 @@ from lora_assets.vision.subjects import (
     head_and_torso,
     support_of,
 )
-from lora_assets.vision.yolo import FoundBoxes, Yolo, YoloLimits, load_yolo
+from lora_assets.vision.yolo import Yolo, YoloLimits, load_yolo
 from lora_assets.vision.yolo_onnx import load_yolo_onnx
 
 __all__ = ["CODE_VERSION", "DetectSettings", "Detector", "detect_frame", "load_detector"]
@@ -67,7 +68,8 @@ def load_detector(weights: OpenWeights, settings: DetectSettings) -> Detector:
     """
     if weights.family in _SAM_FAMILIES:
         return load_automatic_masks(weights.path, weights.name)
-    limits = YoloLimits(settings.conf, settings.iou, settings.max_det, settings.imgsz)
+    looks = tuple(read_look(look) for look in looks_of(settings, weights.sha256))
+    limits = YoloLimits(settings.conf, settings.iou, settings.max_det, settings.imgsz, looks)
     if weights.family == "yolo-pt":
         yolo = load_yolo(weights.path, limits)
     elif weights.family == "yolo-onnx":

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lora_assets.starter.card import starter_looks
 from lora_assets.vision.body_box import PERSON, Proportions
 from lora_assets.vision.fusion import SAME_OBJECT_IOU, trust_by_rank
 from lora_assets.vision.last_resort import EDGES
 from lora_assets.vision.prepare import CONTRAST, SHARPEN, STEPS
+from lora_assets.vision.several_looks import LARGEST_SIDE, LEAST_SIDE, read_look
 from lora_assets.vision.subjects import ALL, CHOICES, REFERENCES
 
 
@@ -26,7 +28,9 @@ class DetectSettings:
     conf: least confidence, 0 to 1. iou: overlap of two boxes of one class and detector above which the less sure falls,
     0 to 1. fuse_iou: overlap above which boxes of several detectors are one, 0 to 1. max_det: most boxes per detector
     and frame. keep: most boxes per frame, the surest. imgsz: longer side of the detector's input in pixels, 0 for the
-    weights' own.
+    weights' own. looks: each detector looks at a frame several times and tells what the looks agree on, e.g. ["384",
+    "448 mirrored", "576"] (longer sides of the input); empty for the weights' own way, which is one look at their own
+    side, and for the starter the three of `starter.STARTER_LOOKS`.
     second_pass: what is done to a frame without subjects before it is looked at once more: contrast, sharpen, enlarge;
     empty for no second look. second_pass_conf: least confidence of a body there, 0 to 1; nothing less sure is kept.
     face_to_body: a face or head without a person box gets a body box of `body_heads` heads height and
@@ -49,6 +53,7 @@ class DetectSettings:
     max_det: int = 100
     keep: int = 50
     imgsz: int = 0
+    looks: tuple[str, ...] = ()
     second_pass: tuple[str, ...] = (CONTRAST, SHARPEN)
     second_pass_conf: float = 0.4
     face_to_body: bool = True
@@ -67,13 +72,17 @@ class DetectSettings:
             given = getattr(self, name)
             pairs = given.items() if isinstance(given, Mapping) else [tuple(pair) for pair in given]
             object.__setattr__(self, name, tuple(sorted(pairs)))
-        for name in ("weights", "subject_labels", "second_pass"):
+        for name in ("weights", "subject_labels", "second_pass", "looks"):
             value = getattr(self, name)
             object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
         object.__setattr__(self, "trust", tuple(self.trust))
         _check_detectors(self)
         _check_numbers(self)
         _check_choices(self)
+        if self.looks and self.imgsz:
+            raise ValueError("imgsz names one side and looks names several: leave one of them out")
+        for look in self.looks:
+            read_look(look)
 
     @property
     def proportions(self) -> Proportions:
@@ -83,6 +92,12 @@ class DetectSettings:
     def weights_trust(self) -> tuple[float, ...]:
         """How far each of `weights` is trusted."""
         return self.trust or trust_by_rank(len(self.weights))
+
+
+def looks_of(settings: DetectSettings, sha256: str) -> tuple[str, ...]:
+    """How weights look at a frame: as the settings say, else as the starter does where they are the starter's; empty
+    for one look."""
+    return settings.looks or (() if settings.imgsz else starter_looks(sha256))
 
 
 def _is_number(value: Any, low: float, high: float) -> bool:
@@ -120,8 +135,10 @@ def _check_numbers(settings: DetectSettings) -> None:
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
-    if 0 < settings.imgsz < 64 or settings.imgsz > 4096:
-        raise ValueError(f"imgsz must be 0 (the weights' own) or 64 to 4096 pixels, not {settings.imgsz}")
+    if settings.imgsz and not LEAST_SIDE <= settings.imgsz <= LARGEST_SIDE:
+        raise ValueError(
+            f"imgsz must be 0 (the weights' own) or {LEAST_SIDE} to {LARGEST_SIDE} pixels, not {settings.imgsz}"
+        )
     for name, low, high in (("body_heads", 1.0, 12.0), ("body_width_heads", 0.5, 12.0), ("face_in_head", 0.1, 1.0)):
         value = getattr(settings, name)
         if not _is_number(value, low, high):

@@ -71,7 +71,12 @@ def score_with_second_try(
     """
     rows = score_frame(image, detections, masks, settings)
     first = [ScoredMask(row, mask) for row, mask in zip(rows, masks, strict=True)]
-    again = [i for i, row in enumerate(rows) if row.is_valid_content and MENDED_BY_A_WIDER_BOX & set(row.flags)]
+    again = [
+        place
+        for place, (row, mask) in enumerate(zip(rows, masks, strict=True))
+        # A mask that a person made is final.
+        if row.is_valid_content and MENDED_BY_A_WIDER_BOX & set(row.flags) and mask.corrected is None
+    ]
     height, width = image.shape[:2]
     by_id = {detection.detection_id: detection for detection in detections}
     wide: dict[int, Detection] = {}

@@ -36,6 +36,8 @@ from PIL import (  # noqa: F401 - a plugin puts its opener into Image.OPEN when 
 from lora_assets.vision import sniff
 
 CODE_VERSION = "1"
+# What is refused, beside what is decoded: files are then judged anew, and no result of a frame is.
+CHECK_VERSION = "2"
 
 RgbImage = npt.NDArray[np.uint8]
 
@@ -54,6 +56,7 @@ _MOST_SECONDS = 3600
 # Above this size a file is not read at all unless it begins like a picture: a video beside the frames fills no memory.
 _LOOK_FIRST_BYTES = 32 << 20
 _HEAD_BYTES = 64
+_SPARE_BYTES = 8
 _LONGEST_SIDE = 1_000_000
 _BAND_PIXELS = 8_000_000
 _FACTS_WIDTH = 640
@@ -227,9 +230,10 @@ def _check_size(size: tuple[int, int], settings: ReadSettings) -> None:
 
 def _check_end(content: bytes, image: Any, pixels: RgbImage, name: str) -> None:
     """Raise ImageRefused when the file's end shows that its copy has not ended, though the decoder read it."""
-    reason = ""
+    reason = sniff.missing_end(content, name)
     if name in ("WEBP", "AVIF"):
-        reason = sniff.unfinished_stream(content, name, bool((pixels[-1] == pixels[-1, 0]).all()))
+        flat = 0 if _reads_without_tail(content) else _flat_pixels(pixels)
+        reason = sniff.unfinished_stream(content, name, flat)
     elif name == "BMP":
         bits = int.from_bytes(content[28:30], "little")
         plain = content[30:34] in (b"\0\0\0\0", b"\3\0\0\0")
@@ -242,6 +246,31 @@ def _check_end(content: bytes, image: Any, pixels: RgbImage, name: str) -> None:
             reason = sniff.unfinished_rows(content, int(offsets[0]), image.width * bits // 8)
     if reason:
         raise ImageRefused(reason)
+
+
+def _flat_pixels(pixels: RgbImage) -> int:
+    """How many pixels the rows at the lower end have that are of one colour each."""
+    rows = 0
+    for row in pixels[::-1]:
+        if not (row == row[0]).all():
+            break
+        rows += 1
+    return rows * pixels.shape[1]
+
+
+def _reads_without_tail(content: bytes) -> bool:
+    """True when a lossless WebP that ends in zeros is decoded just as well without the last of them: then no encoder
+    wrote them. The zeros of an unfinished copy decode to a flat row, too."""
+    if sniff.zero_tail(content) < _SPARE_BYTES:
+        return False
+    shorter = sniff.without_tail(content, _SPARE_BYTES)
+    if shorter is content:
+        return False
+    try:
+        _open(shorter, "WEBP").load()
+    except Exception:  # noqa: BLE001 - quarantine boundary: decoders raise anything, and here it is the good case
+        return False
+    return True
 
 
 def _why_damaged(error: Exception, name: str) -> str:

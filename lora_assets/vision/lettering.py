@@ -23,6 +23,7 @@ _REACH = 0.2
 _STROKE = 0.008
 _SHORTEST, _TALLEST, _FILLED, _FEWEST, _OF_BAND = 0.26, 0.19, 0.12, 5, 0.12
 _SURE_STROKES, _SURE_LENGTH = 12, 0.4
+_LEAST_LETTER, _MOST_LETTER, _AMONG_DOTS = 0.015, 0.12, 0.7
 _IN_HEAD, _BEYOND = 0.8, 0.1
 
 # Faint words.
@@ -30,7 +31,6 @@ _ACROSS = 4
 _LEAST_GAIN, _LEAST_OPACITY, _MOST_OPACITY = 10, 0.3, 0.72
 _AGREE = 4.0
 _BAND = 0.3
-_MOST_ALIKE = 0.8
 _FAINT_AT_MOST = 0.11
 
 
@@ -41,10 +41,10 @@ def text_over(cut: CutOut) -> float | None:
         return None
     width, height = cut.frame_size
     reach = round(_REACH * height)
-    x, y, w, h = cut.window
-    left, right = max(0, x - reach), min(width, x + w + reach)
+    _, y, _, h = cut.window
     top, bottom = max(0, y - reach // 4), min(height, y + h + reach // 4)
-    strip, figure = cut.image[top:bottom, left:right], cut.subject.covers((left, top, right - left, bottom - top))
+    # A faint word is told by what it does to all the grounds that it crosses, also beside the figure.
+    strip, figure = cut.image[top:bottom], cut.subject.covers((0, top, width, bottom - top))
     scale = min(1.0, _HEIGHT / height)
     if scale < 1.0:
         size = (max(1, round(strip.shape[1] * scale)), max(1, round(strip.shape[0] * scale)))
@@ -53,10 +53,13 @@ def text_over(cut: CutOut) -> float | None:
     if min(strip.shape[:2]) < 3 * _ACROSS or not figure.any():
         return 0.0
     strip, high = np.ascontiguousarray(strip), round(height * scale)
+    columns = np.flatnonzero(figure.any(axis=0))
+    reach = round(_REACH * high)
+    left, right = max(0, int(columns[0]) - reach), int(columns[-1]) + 1 + reach
     under = np.zeros_like(figure)
-    for line in _outlined_lines(strip, high):
-        if line.is_sure or not _is_face(line.strokes, figure, cut, (left, top), scale):
-            under |= line.under
+    for line in _outlined_lines(np.ascontiguousarray(strip[:, left:right]), high):
+        if line.is_sure or not _is_face(line.strokes, figure[:, left:right], cut, (left, top), scale):
+            under[:, left:right] |= line.under
     faint = _faint_words(strip, figure, high)
     area = int(np.count_nonzero(figure))
     outlined = int(np.count_nonzero(under & figure)) / area
@@ -78,11 +81,12 @@ class _Line:
 
 def _is_face(strokes: BoolMask, figure: BoolMask, cut: CutOut, corner: tuple[int, int], scale: float) -> bool:
     """True when four fifths of the strokes lie in one head, or no head is known and they do not leave the figure: eyes,
-    glasses and the gloss of hair are as bright and as outlined as letters."""
+    glasses and the gloss of hair are as bright and as outlined as letters. `corner`: where the strokes' picture begins,
+    its column at work size, its row in the frame."""
     count = int(np.count_nonzero(strokes))
     for head in cut.heads:
         hair = max(0.0, head.height - (head.box[3] - head.box[1]))
-        x1, x2 = (int((value - corner[0]) * scale) for value in (head.box[0] - hair, head.box[2] + hair))
+        x1, x2 = (int(value * scale) - corner[0] for value in (head.box[0] - hair, head.box[2] + hair))
         y1, y2 = (int((value - corner[1]) * scale) for value in (head.box[1] - hair, head.box[3]))
         if np.count_nonzero(strokes[max(0, y1) : max(0, y2), max(0, x1) : max(0, x2)]) >= _IN_HEAD * count:
             return True
@@ -96,6 +100,15 @@ def _plain(strip: RgbImage) -> BoolMask:
     white = (least >= 196) & (cv2.subtract(most, least) <= 28)
     yellow = (cv2.min(red, green) >= 190) & (blue <= cv2.convertScaleAbs(red, alpha=0.72))
     return np.asarray(white | yellow, np.bool_)
+
+
+def _of_letter_size(strokes: BoolMask, frame_height: int) -> BoolMask:
+    """The pieces as large as letters, 1.5 to 12 % of the frame's height: the dots of a printed tone are smaller."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(strokes.view(np.uint8), connectivity=8)
+    wide, tall = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
+    keep = (np.maximum(wide, tall) >= _LEAST_LETTER * frame_height) & (tall <= _MOST_LETTER * frame_height)
+    keep[0] = False
+    return keep[labels]
 
 
 def _outlined_lines(strip: RgbImage, frame_height: int) -> list[_Line]:
@@ -113,7 +126,8 @@ def _outlined_lines(strip: RgbImage, frame_height: int) -> list[_Line]:
     stroke = 2 * max(1, round(_STROKE * frame_height)) + 3
     square = np.ones((stroke, stroke), np.uint8)
     bright = (cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, square) >= 70) & plain
-    outlined = bright & (cv2.erode(grey, square) <= 60)
+    dotted = bright & (cv2.erode(grey, square) <= 60)
+    outlined = _of_letter_size(dotted, frame_height)
     if np.count_nonzero(outlined) < 30:
         return found
     begins = np.zeros(grey.shape, np.float32)
@@ -133,7 +147,9 @@ def _outlined_lines(strip: RgbImage, frame_height: int) -> list[_Line]:
         heights = pieces[1:, cv2.CC_STAT_HEIGHT][pieces[1:, cv2.CC_STAT_AREA] >= 4]
         if len(heights) < _FEWEST or np.median(heights) < _OF_BAND * tall:
             continue
-        if np.count_nonzero(strokes) >= _FILLED * np.count_nonzero(inside):
+        # In a printed tone what is left of the dots may stand like letters.
+        among = int(np.count_nonzero(strokes)) / max(1, int(np.count_nonzero(dotted & inside)))
+        if among >= _AMONG_DOTS and np.count_nonzero(strokes) >= _FILLED * np.count_nonzero(inside):
             # The search window is wider than the letters: the line ends where its strokes end.
             columns = np.flatnonzero(strokes.any(axis=0))
             inside[:, : max(0, columns[0] - stroke)] = False
@@ -190,7 +206,7 @@ def _steps_to_white(strip: RgbImage) -> _Steps | None:
 class _Faint:
     """The steps of one opacity: which they are, how far the most frequent opacity stands out from its neighbours (in
     standard deviations), the share in one slanting band, of the most frequent colour of the ground, of grounds of
-    clear colour, and how many colours of ground there are."""
+    clear colour, how many colours of ground there are, and how many of the steps lie on the figure."""
 
     steps: npt.NDArray[np.intp]
     stands_out: float
@@ -199,16 +215,20 @@ class _Faint:
     coloured: float
     grounds: int
 
+    on_figure: int
+
     @property
     def evidence(self) -> float:
         """Above 0 for lettering: logistic regression on drawn crops of the tier benchmark (its tuning part)."""
         return (
-            5.6 * float(np.log(max(1.0, self.stands_out)))
-            + 14.6 * self.in_band
-            - 8.3 * self.alike
-            + 0.62 * min(8, self.grounds)
-            + 2.1 * min(0.5, self.coloured)
-            - 28.6
+            1.78 * float(np.log(max(1.0, self.stands_out)))
+            + 11.1 * self.in_band
+            - 3.5 * self.alike
+            + 0.32 * min(8, self.grounds)
+            + 5.1 * min(0.5, self.coloured)
+            + 0.55 * float(np.log1p(self.on_figure))
+            + 1.56 * float(np.log1p(len(self.steps)))
+            - 29.5
         )
 
 
@@ -216,15 +236,15 @@ def _faint_words(strip: RgbImage, figure: BoolMask, frame_height: int) -> BoolMa
     """The surroundings (2 pixels) of the edges of half-transparent white strokes that stand in one slanting band across
     several grounds; None where there are none."""
     steps = _steps_to_white(strip)
-    found = None if steps is None else _most_frequent_opacity(steps, frame_height)
-    if steps is None or found is None or found.alike > _MOST_ALIKE or found.evidence <= 0:
+    found = None if steps is None else _most_frequent_opacity(steps, figure, frame_height)
+    if steps is None or found is None or found.evidence <= 0:
         return None
     marks = np.zeros(figure.shape, np.uint8)
     marks[steps.rows[found.steps], steps.columns[found.steps]] = 1
     return cv2.dilate(marks, np.ones((5, 5), np.uint8)) > 0
 
 
-def _most_frequent_opacity(steps: _Steps, frame_height: int) -> _Faint | None:
+def _most_frequent_opacity(steps: _Steps, figure: BoolMask, frame_height: int) -> _Faint | None:
     """The opacity from 0.3 to 0.72 that stands out most among the steps; None where fewer than ten have it."""
     counts = np.bincount((steps.opacity * 100).astype(np.int64), minlength=101).astype(np.float64)
     near = np.convolve(counts, np.ones(5), "same")
@@ -245,6 +265,7 @@ def _most_frequent_opacity(steps: _Steps, frame_height: int) -> _Faint | None:
         float(colours.max()) / len(which),
         float(np.mean(np.ptp(ground, axis=1) > 30)),
         int(np.count_nonzero(colours >= max(4.0, 0.03 * len(which)))),
+        int(np.count_nonzero(figure[steps.rows[which], steps.columns[which]])),
     )
 
 

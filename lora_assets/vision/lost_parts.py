@@ -12,12 +12,20 @@ import numpy as np
 
 from lora_assets.vision.cutout import CutOut, once_per_cutout
 from lora_assets.vision.mask_facts import colour_shares
-from lora_assets.vision.outline_pieces import around, enclosed_gaps, open_pieces, surroundings, zones_of_other_side
+from lora_assets.vision.outline_pieces import (
+    around,
+    closed_by_frame,
+    enclosed_gaps,
+    surroundings,
+    torn_pieces,
+    without_specks,
+    zones_of_other_side,
+)
 
 _PAD_SHARE = 0.25
 _RING_SHARE = 0.08
 _RIM_DEPTH = 14
-_MORE_LIKE_FIGURE = 6.0
+_MORE_LIKE_FIGURE = 3.0
 _MOST_OF_ZONE = 0.6
 _THINNEST = 3
 
@@ -34,9 +42,10 @@ class LostParts:
 def find_lost_parts(cut: CutOut) -> LostParts | None:
     """The lost parts of a cut-out, from its own frame; None for a mask without pixels or without anything around it.
 
-    Two signs (see `outline_pieces`): colours six times as frequent in the mask near its outline as outside, where those
-    count more the further out they are; and flat zones that lie mostly in the mask. At the ends only pieces that the
-    mask's own outline cuts without a drawn line count.
+    Two signs (see `outline_pieces`): colours three times as frequent in the mask near its outline as outside, where
+    those count more the further out they are; and flat zones that lie mostly in the mask. At the ends only pieces that
+    the mask's own outline cuts without a drawn line count. Holes are gaps that the mask, or the mask and the frame's
+    edge, enclose.
     """
     if not cut.area:
         return None
@@ -45,24 +54,28 @@ def find_lost_parts(cut: CutOut) -> LostParts | None:
     taken = np.zeros((height, width), np.bool_)
     for other in cut.others:
         taken |= other.covers(window)
-    seen = surroundings(cut.image[top : top + height, left : left + width], cut.subject.covers(window), taken)
+    figure = without_specks(cut.subject.covers(window))
+    seen = surroundings(cut.image[top : top + height, left : left + width], figure, taken)
     mask, outside = seen.mask, seen.outside
     levels = mask.astype(np.uint8)
     square = np.ones((3, 3), np.uint8)
     rim = mask & (cv2.erode(levels, square, iterations=_RIM_DEPTH) == 0) & (cv2.erode(levels, square) > 0)
     if np.count_nonzero(rim) < 20 or np.count_nonzero(outside) < 40:
         return None
-    enclosed = enclosed_gaps(mask)
+    closed = closed_by_frame(mask, window, *cut.frame_size)
+    # What the frame closes may be background as well: its colours count as such.
+    open_air = outside & ~enclosed_gaps(mask)
+    enclosed = (enclosed_gaps(closed) | closed) & ~mask
     away = np.asarray(cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3), np.float32)
     bins = seen.colour_bins()
-    open_air = outside & ~enclosed
     own = colour_shares(bins[rim], None)
     beyond = colour_shares(bins[open_air], away[open_air]) if open_air.any() else np.zeros(4096)
-    flat = seen.flat(seen.ring(_RING_SHARE))
+    steps = seen.steps()
+    flat = seen.flat(seen.ring(_RING_SHARE), steps)
     alike = outside & ((own > _MORE_LIKE_FIGURE * beyond) & (own > 1e-4))[bins]
     alike |= zones_of_other_side(seen, flat, outside, _MOST_OF_ZONE)
     thinnest = max(2, int(np.ceil(_THINNEST * seen.scale)))
-    ends = open_pieces(alike, open_air, mask, flat, thinnest, narrow=True)
+    ends = torn_pieces(seen, alike & outside & ~enclosed, outside & ~enclosed, steps, thinnest)
     holes = cv2.morphologyEx((alike & enclosed).astype(np.uint8), cv2.MORPH_OPEN, square) > 0
     area = int(np.count_nonzero(mask))
     return LostParts(min(1.0, int(np.count_nonzero(holes)) / area), min(1.0, int(np.count_nonzero(ends)) / area))

@@ -15,10 +15,10 @@ import numpy.typing as npt
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.masks import BoolMask, mask_bounds
 from lora_assets.vision.neighbours import depth
-from lora_assets.vision.outline_pieces import enclosed_gaps, open_pieces, surroundings, zones_of_other_side
+from lora_assets.vision.outline_pieces import enclosed_gaps, ground_pieces, surroundings, zones_of_other_side
 
 # Also of outline_pieces.
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 _PAD_SHARE = 0.13
 _RING_SHARE = 0.08
@@ -26,6 +26,7 @@ _LEAST_RING_PIXELS = 40
 _MORE_LIKE_OUTSIDE = 2.0
 _MOST_OF_ZONE = 0.6
 _RIM, _RIM_SHARE = 6, 0.02
+_OF_LOOSE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ def background_left(image: RgbImage, mask: BoolMask, others: BoolMask) -> float 
     are no background. Two signs (see `outline_pieces`): colours twice as frequent in a ring of 8 % of the mask's longer
     side as in the mask, whose own are weighted by the distance to the outline, as what was left by mistake lies there;
     and flat zones that lie mostly outside. A rim along the outline, up to 6 pixels or 2 % of the mask's longer side, is
-    no background left: segmenters draw it, and so do presets that grow. None for a mask without a ring (of the whole
+    no background left: segmenters draw it, and so do presets that grow. A quarter of the outline's share on calm
+    ground, where nothing is drawn within that rim, is the least it can be. None for a mask without a ring (of the whole
     window) or without pixels.
     """
     bounds = mask_bounds(mask)
@@ -94,12 +96,12 @@ def background_left(image: RgbImage, mask: BoolMask, others: BoolMask) -> float 
         return None
     bins = seen.colour_bins()
     outer, own = colour_shares(bins[ring], None), colour_shares(bins[inside], depth(inside)[inside])
-    flat = seen.flat(near)
+    steps = seen.steps()
     foreign = inside & (outer > _MORE_LIKE_OUTSIDE * own)[bins]
-    foreign |= zones_of_other_side(seen, flat & near, inside, _MOST_OF_ZONE, area / 2)
+    foreign |= zones_of_other_side(seen, seen.flat(near, steps) & near, inside, _MOST_OF_ZONE, area / 2)
     rim = int(np.ceil(max(_RIM, _RIM_SHARE * longer) * seen.scale))
-    left_in = open_pieces(foreign, inside, open_air, flat, max(2, rim))
-    return float(np.count_nonzero(left_in)) / area
+    ground = ground_pieces(seen, foreign, open_air, near, steps, max(2, rim))
+    return max(float(np.count_nonzero(ground.pieces)) / area, _OF_LOOSE * ground.loose)
 
 
 def colour_shares(bins: npt.NDArray[np.int32], weights: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float64]:

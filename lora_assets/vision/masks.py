@@ -57,6 +57,23 @@ def _run_lengths(rle: bytes) -> npt.NDArray[np.int64]:
     return counts
 
 
+def run_lengths(mask: BoolMask) -> list[int]:
+    """Alternating counts of False and True pixels of a bool HxW mask, column by column, beginning with False."""
+    flat = np.concatenate(([False], mask.T.ravel(), [True]))
+    turns = np.flatnonzero(flat[1:] != flat[:-1])
+    ends = turns if flat[-2] != flat[-1] else np.append(turns, mask.size)
+    return np.diff(ends, prepend=0).tolist()
+
+
+def mask_of_runs(runs: list[int], height: int, width: int) -> BoolMask:
+    """The bool mask (height, width) of `run_lengths`. Raises ValueError when they do not fill that size."""
+    counts = np.asarray(runs, np.int64)
+    if counts.ndim != 1 or not len(counts) or counts.min() < 0 or int(counts.sum()) != height * width:
+        raise ValueError(f"the run lengths do not fill a window of {width} x {height} pixels")
+    values = np.arange(len(counts)) % 2 == 1
+    return np.ascontiguousarray(np.repeat(values, counts).reshape(width, height).T)
+
+
 def mask_pixels(row: Mask) -> BoolMask:
     """The bool mask (row.height, row.width) of a row, in its window."""
     return decode_mask(row.rle, row.height, row.width)

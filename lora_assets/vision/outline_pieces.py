@@ -20,9 +20,20 @@ from lora_assets.vision.masks import BoolMask, Window
 _WORK_SIDE = 176
 _LEAST_SPAN, _FULL_SPAN = 160.0, 200.0
 _EDGE = 0.1
-_LEAST_ZONE, _SAME_COLOUR = 4, 30.0
-_OPEN, _LEAST_CONTACT = 0.25, 0.25
+_LEAST_ZONE, _SAME_COLOUR, _LEAST_GROUND = 4, 30.0, 20
+# Background: share of the contact without an edge near, its length in roots of the piece's pixels; in a ground that is
+# itself full of edges, how much stronger those at the contact may be, how long it must be, and how busy the ground.
+_CALM, _CALM_LENGTH = 0.1, 0.5
+_BUSY_RATIO, _BUSY_LENGTH, _TOO_BUSY = 1.1, 1.5, 120.0
+_LEAST_CONTACT = 0.25
+_SPECK = 0.1
+# Lost parts: how far the path across the cut goes into the mask and beyond it, and what is a line on it.
+_PATH_IN, _PATH_OUT, _LINE = 3, 2, 0.2
+_TORN, _TORN_LENGTH = 0.25, 0.3
 _SQUARE, _TWO, _FIVE = (np.ones((side, side), np.uint8) for side in (3, 2, 5))
+
+
+Levels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,13 +60,28 @@ class Surroundings:
         reach = max(2, round(share * max(self.mask.shape)))
         return cv2.dilate(self.mask.astype(np.uint8), _SQUARE, iterations=reach) > 0
 
-    def flat(self, near: BoolMask) -> BoolMask:
-        """Where no edge is: less than a tenth of the contrast of `near` between neighbours, in every channel."""
-        steps = cv2.subtract(cv2.dilate(self.image, _TWO), cv2.erode(self.image, _TWO))
-        red, green, blue = cv2.split(steps)
-        grey = cv2.cvtColor(self.image, cv2.COLOR_RGB2GRAY)[near]
+    def steps(self) -> Levels:
+        """The largest step (0..255) of any channel among each pixel and its three next ones (up, left)."""
+        red, green, blue = cv2.split(cv2.subtract(cv2.dilate(self.image, _TWO), cv2.erode(self.image, _TWO)))
+        return np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
+
+    def contrast(self, part: BoolMask) -> float:
+        """The span of the luminance of the middle 96 % of a part's pixels, 0..255; 0 without pixels."""
+        grey = cv2.cvtColor(self.image, cv2.COLOR_RGB2GRAY)[part]
         low, high = np.percentile(grey, (2, 98)) if grey.size else (0.0, 0.0)
-        return cv2.max(cv2.max(red, green), blue) < max(5.0, _EDGE * float(high - low))
+        return float(high - low)
+
+    def flat(self, near: BoolMask, steps: Levels) -> BoolMask:
+        """Where no edge is: steps of less than a tenth of the contrast of `near`."""
+        return steps < max(5.0, _EDGE * self.contrast(near))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ground:
+    """The pieces of a mask that are ground around the figure, and the share 0..1 of its outline on calm ground."""
+
+    pieces: BoolMask
+    loose: float
 
 
 def surroundings(image: RgbImage, mask: BoolMask, others: BoolMask) -> Surroundings:
@@ -81,6 +107,32 @@ def around(window: Window, share: float, width: int, height: int) -> Window:
     pad = max(6, round(share * max(w, h)))
     left, top = max(0, x - pad), max(0, y - pad)
     return left, top, min(width, x + w + pad) - left, min(height, y + h + pad) - top
+
+
+def closed_by_frame(mask: BoolMask, window: Window, width: int, height: int) -> BoolMask:
+    """The mask of a window of the frame with the frame's edge as part of it from its first to its last pixel there: a
+    hole that the frame cuts is no bay."""
+    closed = mask.copy()
+    left, top, wide, tall = window
+    edges = (
+        (left <= 0, closed[:, 0]),
+        (top <= 0, closed[0]),
+        (left + wide >= width, closed[:, -1]),
+        (top + tall >= height, closed[-1]),
+    )
+    for reached, edge in edges:
+        on = np.flatnonzero(edge) if reached else ()
+        if len(on):
+            edge[on[0] : on[-1] + 1] = True
+    return closed
+
+
+def without_specks(mask: BoolMask) -> BoolMask:
+    """The mask without its pieces under a tenth of the largest."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0
+    return mask if len(areas) <= 2 else (areas >= _SPECK * areas.max())[labels] & mask
 
 
 def enclosed_gaps(mask: BoolMask) -> BoolMask:
@@ -109,30 +161,84 @@ def zones_of_other_side(
     return here & alike[labels]
 
 
-def open_pieces(
-    found: BoolMask, here: BoolMask, there: BoolMask, flat: BoolMask, thinnest: int, narrow: bool = False
-) -> BoolMask:
-    """The pieces of `found` (in `here`), thicker than `thinnest` pixels, that touch `there` (within two pixels) without
-    an edge nearby on a quarter of the contact: where a line is drawn between the two, nothing went over it.
+def ground_pieces(
+    seen: Surroundings, found: BoolMask, air: BoolMask, near: BoolMask, steps: Levels, rim: int
+) -> Ground:
+    """The pieces of `found` in the mask, thicker than `rim` pixels, that hang together with the open `air` around it.
 
-    The contact of a `narrow` piece (a limb, between its own two lines) has edges nearby; there it is enough that it has
-    none of its own.
+    A right outline has a drawn edge within `rim` pixels all along (segmenters and presets draw it that far out); where
+    the air goes on in the mask there is none. Two signs for a piece: a tenth of its contact with the air lies further
+    than that from any edge; or, in a ground that is full of edges itself (bricks, stripes), those at the contact are no
+    stronger than the ground's own. The mask's straight sides are no contact: there it may be cut (body_checks). `loose`
+    is the share of the whole outline that lies on calm ground, whatever its colours.
     """
+    mask = seen.mask
+    square = np.ones((2 * max(1, rim - 1) + 1,) * 2, np.uint8)
+    flat = seen.flat(near, steps).astype(np.uint8)
+    calm = cv2.erode(flat, square, borderType=cv2.BORDER_CONSTANT, borderValue=1) > 0
+    outline = mask & (cv2.dilate(air.view(np.uint8), _SQUARE) > 0)
+    loose = int(np.count_nonzero(outline & calm)) / max(1, int(np.count_nonzero(outline)))
+    labels = _pieces(found, mask, rim)
+    if labels is None:
+        return Ground(np.zeros_like(mask), loose)
+    touching = (labels > 0) & (cv2.dilate(air.view(np.uint8), _FIVE) > 0)
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    touching[[y, y + 1, y + height - 2, y + height - 1]] = False
+    touching[:, [x, x + 1, x + width - 2, x + width - 1]] = False
+    sizes = np.bincount(labels.reshape(-1))
+    roots, count = np.sqrt(sizes), len(sizes)
+    contact = np.bincount(labels[touching], minlength=count)
+    without_edge = np.bincount(labels[touching & calm], minlength=count)
+    keep = (without_edge >= _CALM * contact) & (without_edge >= _CALM_LENGTH * roots)
+    strongest = cv2.dilate(steps, square)
+    ground = near & air & (cv2.dilate(mask.view(np.uint8), square) == 0)
+    usual = float(strongest[ground].mean()) if np.count_nonzero(ground) >= _LEAST_GROUND else _TOO_BUSY
+    if usual < _TOO_BUSY:
+        own = np.bincount(labels[touching], strongest[touching].astype(np.float64), count) / np.maximum(contact, 1)
+        keep |= (own <= _BUSY_RATIO * usual) & (contact >= _BUSY_LENGTH * roots)
+    keep &= contact >= np.maximum(1.0, _LEAST_CONTACT * roots)
+    keep[0] = False
+    return Ground(keep[labels], loose)
+
+
+def torn_pieces(seen: Surroundings, found: BoolMask, here: BoolMask, steps: Levels, thinnest: int) -> BoolMask:
+    """The pieces of `found` in `here` (outside the mask), thicker than `thinnest` pixels, that the mask's outline cuts
+    off without a drawn line: on a quarter of their contact with the mask no step over a fifth of the figure's contrast
+    lies on the way straight across the outline. Lines beside the way are allowed, as a limb lies between its own two.
+    """
+    mask = seen.mask
+    labels = _pieces(found, here, thinnest)
+    if labels is None:
+        return np.zeros_like(mask)
+    rows, columns = np.nonzero((labels > 0) & (cv2.dilate(mask.view(np.uint8), _FIVE) > 0))
+    inside = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 3)
+    inside -= cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, 3)
+    inside = np.asarray(cv2.GaussianBlur(inside, (5, 5), 1.2), np.float32)
+    height, width = mask.shape
+    right, left = np.minimum(columns + 1, width - 1), np.maximum(columns - 1, 0)
+    below, above = np.minimum(rows + 1, height - 1), np.maximum(rows - 1, 0)
+    across, down = inside[rows, right] - inside[rows, left], inside[below, columns] - inside[above, columns]
+    length = np.maximum(np.hypot(across, down), 1e-6)
+    strongest = np.zeros(len(rows), np.uint8)
+    for step in range(-_PATH_OUT, _PATH_IN + 1):
+        y = np.clip(np.rint(rows + step * down / length).astype(np.intp), 0, height - 1)
+        x = np.clip(np.rint(columns + step * across / length).astype(np.intp), 0, width - 1)
+        strongest = np.maximum(strongest, steps[y, x])
+    unlined = strongest < max(5.0, _LINE * seen.contrast(mask))
+    sizes = np.bincount(labels.reshape(-1))
+    whose = labels[rows, columns]
+    contact, torn = (np.bincount(each, minlength=len(sizes)) for each in (whose, whose[unlined]))
+    keep = (contact > 0) & (torn >= _TORN * contact) & (torn >= _TORN_LENGTH * np.sqrt(sizes))
+    keep[0] = False
+    return keep[labels]
+
+
+def _pieces(found: BoolMask, here: BoolMask, thinnest: int) -> npt.NDArray[np.int32] | None:
+    """The numbered pieces of `found` that are thicker than `thinnest` pixels, gaps of a pixel closed; None without."""
     whole = _there_and_back(found.astype(np.uint8), cv2.MORPH_DILATE, cv2.MORPH_ERODE, 2)
     whole[~here] = 0
     whole = _there_and_back(whole, cv2.MORPH_ERODE, cv2.MORPH_DILATE, thinnest)
-    if not whole.any():
-        return whole > 0
-    count, pieces = cv2.connectedComponents(whole, connectivity=8)
-    labels = np.asarray(pieces, np.int32)
-    touching = (whole > 0) & (cv2.dilate(there.astype(np.uint8), _FIVE) > 0)
-    contact = np.bincount(labels[touching], minlength=count)
-    calm = flat if narrow else cv2.erode(flat.astype(np.uint8), _SQUARE) > 0
-    is_open = np.bincount(labels[touching & calm], minlength=count) >= _OPEN * np.maximum(contact, 1)
-    sizes = np.bincount(labels.reshape(-1), minlength=count)
-    keep = is_open & (contact >= np.maximum(1.0, 0.0 if narrow else _LEAST_CONTACT * np.sqrt(sizes)))
-    keep[0] = False
-    return keep[labels]
+    return np.asarray(cv2.connectedComponents(whole, connectivity=8)[1], np.int32) if whole.any() else None
 
 
 def _there_and_back(levels: npt.NDArray[np.uint8], first: int, second: int, side: int) -> npt.NDArray[np.uint8]:

@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lora_assets.vision.cutout import CutOut
+from lora_assets.vision.cutout import CutOut, once_per_cutout
 
 _BAR_LEVEL = 20
 _LEAST_BAR, _MOST_BAR = 0.02, 0.32
 _COMB_STEP = 12
+_LEAST_SLOPE = 6.0
 
 
 def percentile(histogram: npt.NDArray[np.int64], share: float) -> int:
@@ -54,13 +55,15 @@ def colour_spread(cut: CutOut) -> float:
 # --- blur ------------------------------------------------------------------------------------------------------------
 
 
+@once_per_cutout
 def outline_sharpness(cut: CutOut) -> float | None:
-    """How steep the strongest edges inside the figure are, 0..1: 1 is a step within one pixel, 0.1 a soft slope.
+    """How sharp the strongest edges inside the figure are, 0..1: 1 / (1 + sigma^2) for edges that are blurred by sigma
+    pixels, so 1 sharp, 0.5 at one pixel, 0.2 at two, 0.1 at three.
 
-    The gradient at the strongest edges (3 %) over the contrast in the 21x21 pixels around, median; so it depends
-    neither on contrast nor on how much is drawn. On drawn scenes 0.7 sharp, 0.35 after a blur of sigma 2, 0.25 after
-    sigma 3, 0.16 after sigma 5 (medians). Measured with the figure at most 512 pixels high and wide, the size
-    that training sees. None for a figure without any edge to measure.
+    The gradient there over that of the picture blurred once more by one pixel is sqrt(1 + 1 / sigma^2) for a step
+    (Zhuo and Sim, "Defocus map estimation from a single image", Pattern Recognition 44, 2011); the median over the
+    strongest 3 %, so it depends neither on contrast nor on how much is drawn. Measured with the figure at most 512
+    pixels high and wide, the size that training sees. None for a figure without any edge to measure.
     """
     scale = min(1.0, 512.0 / max(cut.grey.shape))
     grey, inner = cut.grey, cut.mask.astype(np.uint8)
@@ -69,19 +72,24 @@ def outline_sharpness(cut: CutOut) -> float | None:
         grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
         inner = np.asarray(cv2.resize(inner, size, interpolation=cv2.INTER_NEAREST))
     inner = cv2.erode(inner, np.ones((9, 9), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
-    if min(grey.shape) < 3:
+    if min(grey.shape) < 5 or np.count_nonzero(inner) < 100:
         return None
-    slope = np.zeros_like(grey)
-    slope[:, 1:-1] = cv2.absdiff(grey[:, 2:], grey[:, :-2])
-    slope[1:-1] = cv2.max(slope[1:-1], cv2.absdiff(grey[2:], grey[:-2]))
-    counts = np.bincount(slope[inner], minlength=256)
-    strong = inner & (slope >= max(8, percentile(counts, 0.97)))
+    level = grey.astype(np.float32)
+    slope = _gradient(level)[inner]
+    strong = slope >= max(_LEAST_SLOPE, float(np.quantile(slope, 0.97)))
     if np.count_nonzero(strong) < 16:
         return None
-    around = np.ones((21, 21), np.uint8)
-    span = cv2.subtract(cv2.dilate(grey, around), cv2.erode(grey, around))[strong].astype(np.float64)
-    # A central difference spans two pixels: a step of one pixel shows its whole contrast in it.
-    return min(1.0, float(np.median(slope[strong] / np.maximum(span, 1.0))))
+    again = _gradient(np.asarray(cv2.GaussianBlur(level, (0, 0), 1.0), np.float32))[inner]
+    ratio = float(np.median(slope[strong] / np.maximum(again[strong], 1e-3)))
+    return float(np.clip(1.0 - 1.0 / max(ratio, 1.0) ** 2, 0.0, 1.0))
+
+
+def _gradient(level: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Length of the central differences over two pixels; 0 at the border."""
+    across, down = np.zeros_like(level), np.zeros_like(level)
+    across[:, 1:-1] = level[:, 2:] - level[:, :-2]
+    down[1:-1] = level[2:] - level[:-2]
+    return np.asarray(cv2.magnitude(across, down), np.float32)
 
 
 # --- combs -----------------------------------------------------------------------------------------------------------

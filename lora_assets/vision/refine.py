@@ -1,15 +1,16 @@
 """Refinement of masks by named preset: closing, opening, smoothing, threshold and growing, inside the mask's window.
 
 Everything runs on the mask's bounding box plus a margin that the preset's kernels prove to be enough, and gives the
-same pixels as the whole frame would. Choosing among presets by measurement does not belong here.
+same pixels as the whole frame would. What belongs elsewhere: the presets and their numbers (refine_presets), choosing
+among them by measurement (mask_lab).
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,69 +29,22 @@ from lora_assets.vision.masks import (
 )
 from lora_assets.vision.matting import NONE, check_method
 from lora_assets.vision.neighbours import Claim, divide
+from lora_assets.vision.refine_presets import PRESETS, Preset, check_parameter, find_preset
 
 CODE_VERSION = "2"
 
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """One chain, in the order of its fields. Sizes are pixels of elliptic kernels, odd; 0 leaves a step out.
-
-    `iterations` are OpenCV's: a closing with 5 grows five times, then shrinks five times. `threshold` is of 255,
-    applied to the smoothed mask (above stays).
-    """
-
-    name: str
-    description: str
-    close: int = 0
-    close_iterations: int = 0
-    open: int = 0
-    open_iterations: int = 0
-    gaussian: int = 0
-    threshold: int = 127
-    dilate: int = 0
-    dilate_iterations: int = 0
-
-    @property
-    def pad(self) -> int:
-        """A margin in pixels around the mask beyond which the chain can neither write nor feel the window's end.
-
-        A closing fills at most its own reach (only towards the frame's border), the smoothing adds its radius, growing
-        its reach; an opening never adds. One pixel more keeps a zero at the rim, so that eroding finds no false edge.
-        """
-        return (
-            self.close // 2 * self.close_iterations + self.gaussian // 2 + self.dilate // 2 * self.dilate_iterations + 1
-        )
-
-
-PRESETS: dict[str, Preset] = {
-    preset.name: preset
-    for preset in (
-        Preset(
-            "aggressive",
-            "whole characters before exact edges: closes gaps of up to 10 pixels and grows the outline by about 9",
-            close=3,
-            close_iterations=5,
-            gaussian=3,
-            threshold=100,
-            dilate=7,
-            dilate_iterations=3,
-        ),
-        Preset(
-            "extended",
-            "steady second choice: closes gaps of up to 8 pixels, removes specks, grows the outline by about 4",
-            close=5,
-            close_iterations=2,
-            open=5,
-            open_iterations=1,
-            gaussian=5,
-            threshold=127,
-            dilate=5,
-            dilate_iterations=2,
-        ),
-        Preset("baseline", "the segmenter's mask as it is"),
-    )
-}
+__all__ = [
+    "CODE_VERSION",
+    "PRESETS",
+    "Preset",
+    "RefineSettings",
+    "check_parameter",
+    "find_preset",
+    "recipe_facts",
+    "refine_pixels",
+    "refine_row",
+    "refine_rows",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +60,29 @@ class RefineSettings:
     def __post_init__(self) -> None:
         """Raise ValueError for an unknown preset or matting, before any frame is worked on."""
         find_preset(self.preset)
+        if not isinstance(self.spare_neighbours, bool):
+            raise ValueError(f"spare_neighbours must be true or false, not {self.spare_neighbours!r}")
         check_method(self.matting)
+        check_method(self.edge)
+
+    @property
+    def edge(self) -> str:
+        """How the soft edge is made: as `matting` says, or as the preset does where it says none."""
+        return self.matting if self.matting != NONE else find_preset(self.preset).matting
 
 
-def find_preset(name: str) -> Preset:
-    """The preset of a name. Raises ValueError with the names there are, and the nearest one."""
-    if name in PRESETS:
-        return PRESETS[name]
-    near = difflib.get_close_matches(name, PRESETS, n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
-    raise ValueError(f"there is no refinement preset {name!r}{hint}. Presets: {', '.join(PRESETS)}")
+_KNOWN_BY_NAME = ("aggressive", "extended", "baseline")
+"""Presets whose parameters CODE_VERSION stands for. Those of all others are part of the recipe, so that results made
+before there were others keep their address; a test pins these three."""
+
+
+def recipe_facts(settings: RefineSettings) -> dict[str, Any]:
+    """The settings as a recipe keeps them: the preset by its full name, with its numbers unless the name says all."""
+    preset = find_preset(settings.preset)
+    facts = {"preset": preset.name, "spare_neighbours": settings.spare_neighbours, "matting": settings.edge}
+    if preset.name in _KNOWN_BY_NAME:
+        return facts
+    return {**facts, **{name: value for name, value in preset.parameters.items() if name != "matting"}}
 
 
 @cache
@@ -132,6 +99,11 @@ def refine_pixels(mask: BoolMask, preset: Preset) -> BoolMask:
         levels = cv2.morphologyEx(levels, cv2.MORPH_OPEN, _kernel(preset.open), iterations=preset.open_iterations)
     if preset.gaussian:
         levels = cv2.GaussianBlur(levels, (preset.gaussian, preset.gaussian), 0)
+        if preset.unsharp:
+            wide = cv2.GaussianBlur(levels, (preset.unsharp, preset.unsharp), 0)
+            # Whole numbers times bytes: exact in float, so that a window and a frame round alike.
+            amount = preset.unsharp_amount
+            levels = cv2.addWeighted(levels, 1 + amount, wide, -amount, 0)
         levels = cv2.threshold(levels, preset.threshold, 255, cv2.THRESH_BINARY)[1]
     if preset.dilate:
         levels = cv2.dilate(levels, _kernel(preset.dilate), iterations=preset.dilate_iterations)
@@ -170,7 +142,7 @@ def refine_rows(
     grown = [_grow(row, frame_width, frame_height, preset) for row in rows]
     if settings.spare_neighbours and len(grown) > 1:
         grown = _spared(grown)
-    return [_trimmed(each, frame_width, frame_height, settings.matting) for each in grown]
+    return [_trimmed(each, frame_width, frame_height, settings.edge) for each in grown]
 
 
 def _grow(row: Mask, frame_width: int, frame_height: int, preset: Preset) -> _Grown:

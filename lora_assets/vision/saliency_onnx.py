@@ -1,7 +1,7 @@
 """Salient-object networks of the U2Net family as ONNX: a picture in, how salient each pixel is out.
 
 U2Net and U2NetP (Qin et al. 2020; input `input.1`, 320 pixels) and IS-Net for anime (skytnt/anime-seg; input `img`,
-1024 pixels) by one onnxruntime session. What their answer is used for does not belong here (second_opinion).
+1024 pixels) by one onnxruntime session. What their answer is used for does not belong here (segment, second_opinion).
 """
 
 from __future__ import annotations

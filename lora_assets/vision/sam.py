@@ -61,7 +61,7 @@ def _damaged(path: Path, error: Exception) -> ModelError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return ModelError(
         f"{path} cannot be opened as tensors ({reason}): it is damaged or not a plain checkpoint; fetch it again, "
-        "or choose other weights: lora-assets models list"
+        f"choose other weights (lora-assets models list), or take its numbers out: lora-assets models convert {path}"
     )
 
 

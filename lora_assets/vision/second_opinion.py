@@ -18,6 +18,8 @@ from lora_assets.vision.masks import BoolMask
 
 CODE_VERSION = "1"
 
+SALIENT = 0.5
+"""Where an answer of a salient-object network, 0 to 1, is cut into a mask."""
 NONE = "none"
 GRABCUT = "grabcut"
 
@@ -29,7 +31,6 @@ _WORK_SIDE = 128
 _ROUNDS = 2
 _CORE_SHARE = 0.06
 _LEAST_PIXELS = 12
-_SALIENT = 0.5
 
 
 def grabcut(image: RgbImage, mask: BoolMask, others: BoolMask, box: FloatArray) -> BoolMask | None:
@@ -68,7 +69,7 @@ def salient(find: Callable[[RgbImage], npt.NDArray[np.float32]]) -> Opinion:
 
     def opinion(image: RgbImage, mask: BoolMask, others: BoolMask, box: FloatArray) -> BoolMask | None:
         del mask, box
-        return (find(image) > _SALIENT) & ~others
+        return (find(image) > SALIENT) & ~others
 
     return opinion
 

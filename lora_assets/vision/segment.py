@@ -1,4 +1,5 @@
 """Masks of boxes by a Segment Anything model: the frame is embedded once, and the decoder answers each box from that.
+A salient-object network, which knows no boxes, can stand in its place.
 
 The decoder's small logits are enlarged inside the box and a margin only; what needs the frame's pixels to judge a mask
 is measured while they are at hand. What belongs elsewhere: opening checkpoints (sam), dividing masks among neighbours
@@ -11,30 +12,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from lora_assets.models import ModelError, OpenWeights
+from lora_assets.models.registry import SALIENCY_ONNX, SAM2
 from lora_assets.vision.boxes import FloatArray, box_area, box_iou, check_xyxy, clip_boxes
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.mask_facts import background_left
 from lora_assets.vision.masks import BoolMask, place_pixels
 from lora_assets.vision.neighbours import Claim, Share, divide
-from lora_assets.vision.saliency_onnx import load_saliency
+from lora_assets.vision.saliency_onnx import Saliency, load_saliency
 from lora_assets.vision.sam import load_sam
-from lora_assets.vision.second_opinion import GRABCUT, NONE, Opinion, disagreement, grabcut, salient
+from lora_assets.vision.sam2 import box_logits, encode, input_side, load_sam2, pixels_of
+from lora_assets.vision.second_opinion import GRABCUT, NONE, SALIENT, Opinion, disagreement, grabcut, salient
 from lora_assets.vision.yolo import torch_device
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
     from torch import Tensor
+    from transformers import Sam2Model
 
 CODE_VERSION = "3"
 
-_FAMILIES = ("sam", "mobile-sam", "starter-sam")
+_FAMILIES = ("sam", "mobile-sam", "starter-sam", SAM2)
 _STABILITY_OFFSET = 1.0
 _LEAST_MARGIN = 8
 _STRAY_SHARE = 0.01
@@ -138,6 +142,21 @@ class _Answer:
     candidate: Candidate
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxModel:
+    """A model as the segmenter asks it.
+
+    side: pixels of the square that it sees. embed: a frame in, its embedding out, with the width and height that the
+    frame takes in the square. decode: embedding, boxes (B,4) in pixels of the frame, the frame's width and height, the
+    size that it takes, and whether three candidates are wanted in; small logits (B,C,L,L) over the square and estimated
+    IoU (B,C) out.
+    """
+
+    side: int
+    embed: Callable[[RgbImage], tuple[Any, tuple[int, int]]]
+    decode: Callable[[Any, FloatArray, tuple[int, int], tuple[int, int], bool], tuple[FloatArray, FloatArray]]
+
+
 Segmenter = Callable[[RgbImage, npt.NDArray[np.floating]], list[WindowMask]]
 """A frame and its boxes (N,4) in, a mask per box out, in order; may be called from several threads at once."""
 
@@ -153,12 +172,16 @@ def load_segmenter(
     """
     import torch
 
+    if weights.family == SALIENCY_ONNX:
+        return salient_segmenter(load_saliency(weights.path), settings, _open_opinion(settings, opinion_weights))
     if weights.family not in _FAMILIES:
         raise ModelError(
             f"{weights.name} ({weights.path}) is of the family {weights.family}, which makes no masks: "
             "name a segmenter in [segment] weights, see lora-assets models list"
         )
     opinion = _open_opinion(settings, opinion_weights)
+    if weights.family == SAM2:
+        return segmenter_of(sam2_boxes(load_sam2(weights.path).to(torch_device())), settings, opinion)  # pyright: ignore[reportCallIssue]
     # Convolutions on a CPU are about a fifth faster with the channels of a pixel side by side.
     sam = load_sam(weights.path).to(torch_device()).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     return segmenter_of(sam, settings, opinion)
@@ -175,12 +198,41 @@ def _open_opinion(settings: SegmentSettings, weights: OpenWeights | None) -> Opi
     return salient(load_saliency(weights.path))
 
 
-def segmenter_of(sam: Sam, settings: SegmentSettings, opinion: Opinion | None = None) -> Segmenter:
+def salient_segmenter(find: Saliency, settings: SegmentSettings, opinion: Opinion | None = None) -> Segmenter:
+    """A segmenter around a salient-object network: it looks at the whole frame once, and each box gets what is salient
+    in it and its margin. A box of the whole frame gives the whole answer.
+
+    There is one candidate; predicted_iou is the mean saliency of its pixels, stability the IoU of the masks cut at a
+    quarter and at three quarters.
+    """
+
+    def segment(image: RgbImage, xyxy: npt.NDArray[np.floating]) -> list[WindowMask]:
+        height, width = image.shape[:2]
+        boxes = _usable_boxes(xyxy, width, height)
+        if not len(boxes):
+            return []
+        saliency = find(image)
+        found: list[_Answer] = []
+        for box in boxes:
+            x1, y1, x2, y2 = _reached(box, (width, height), settings)
+            part = saliency[y1:y2, x1:x2]
+            mask = part > SALIENT
+            sure = float(np.clip(part[mask].mean(), 0.0, 1.0)) if mask.any() else 0.0
+            outer = int(np.count_nonzero(part > SALIENT / 2))
+            stability = int(np.count_nonzero(part > 1.5 * SALIENT)) / outer if outer else 0.0
+            own = _core_box(mask) + np.array([x1, y1, x1, y1])
+            fit = float(box_iou(box[None], own[None])[0, 0]) if mask.any() else 0.0
+            found.append(_Answer(Claim(x1, y1, mask, part), Candidate(0, sure, fit, stability)))
+        return _judged(image, boxes, found, settings, opinion)
+
+    return segment
+
+
+def segmenter_of(model: Sam | BoxModel, settings: SegmentSettings, opinion: Opinion | None = None) -> Segmenter:
     """A segmenter around a model in memory, on the device that the model is on, and the second opinion it asks."""
     import torch
 
-    with torch.inference_mode():
-        position = sam.prompt_encoder.get_dense_pe()
+    asked = model if isinstance(model, BoxModel) else sam_boxes(model)
 
     def segment(image: RgbImage, xyxy: npt.NDArray[np.floating]) -> list[WindowMask]:
         height, width = image.shape[:2]
@@ -188,17 +240,50 @@ def segmenter_of(sam: Sam, settings: SegmentSettings, opinion: Opinion | None = 
         if not len(boxes):
             return []
         with torch.inference_mode():
-            pixels, inner = _prepare(sam, image)
-            embedding = sam.image_encoder(pixels)
+            embedding, inner = asked.embed(image)
             found: list[_Answer] = []
             for start in range(0, len(boxes), settings.decoder_batch):
                 some = boxes[start : start + settings.decoder_batch]
-                logits, estimates = _decode(sam, embedding, position, some, (width, height), inner, settings.multimask)
-                for box, box_logits, box_estimates in zip(some, logits, estimates, strict=True):
-                    found.append(_answer(box, box_logits, box_estimates, (width, height), inner, sam, settings))
+                logits, estimates = asked.decode(embedding, some, (width, height), inner, settings.multimask)
+                for box, of_box, estimated in zip(some, logits, estimates, strict=True):
+                    found.append(_answer(box, of_box, estimated, (width, height), inner, asked.side, settings))
         return _judged(image, boxes, found, settings, opinion)
 
     return segment
+
+
+def sam_boxes(sam: Sam) -> BoxModel:
+    """A model of the segment-anything package as the segmenter asks it."""
+    import torch
+
+    with torch.inference_mode():
+        position = sam.prompt_encoder.get_dense_pe()
+
+    def embed(image: RgbImage) -> tuple[Tensor, tuple[int, int]]:
+        pixels, inner = prepare_frame(sam, image)
+        return sam.image_encoder(pixels), inner
+
+    def decode(
+        embedding: Tensor, boxes: FloatArray, size: tuple[int, int], inner: tuple[int, int], multimask: bool
+    ) -> tuple[FloatArray, FloatArray]:
+        return _decode(sam, embedding, position, boxes, size, inner, multimask)
+
+    return BoxModel(sam.image_encoder.img_size, embed, decode)
+
+
+def sam2_boxes(model: Sam2Model) -> BoxModel:
+    """A SAM 2 model as the segmenter asks it: the frame fills its whole square, whatever its shape."""
+    side = input_side(model)
+
+    def embed(image: RgbImage) -> tuple[tuple[Tensor, ...], tuple[int, int]]:
+        return encode(model, pixels_of(model, image)), (side, side)
+
+    def decode(
+        features: tuple[Tensor, ...], boxes: FloatArray, size: tuple[int, int], _: tuple[int, int], multimask: bool
+    ) -> tuple[FloatArray, FloatArray]:
+        return box_logits(model, features, boxes, size, multimask)
+
+    return BoxModel(side, embed, decode)
 
 
 def _usable_boxes(xyxy: npt.NDArray[np.floating], width: int, height: int) -> FloatArray:
@@ -212,7 +297,7 @@ def _usable_boxes(xyxy: npt.NDArray[np.floating], width: int, height: int) -> Fl
     return clipped
 
 
-def _prepare(sam: Sam, image: RgbImage) -> tuple[Tensor, tuple[int, int]]:
+def prepare_frame(sam: Sam, image: RgbImage) -> tuple[Tensor, tuple[int, int]]:
     """The encoder's input (1,3,S,S), and the width and height that the frame takes in it."""
     import torch
     from torch.nn import functional
@@ -263,21 +348,27 @@ def _answer(
     estimates: FloatArray,
     size: tuple[int, int],
     inner: tuple[int, int],
-    sam: Sam,
+    side: int,
     settings: SegmentSettings,
 ) -> _Answer:
     """The best candidate of one box, enlarged inside the box and the margin."""
-    side, low = sam.image_encoder.img_size, logits.shape[-1]
+    low = logits.shape[-1]
     small_box = box * np.array([inner[0] / size[0], inner[1] / size[1]] * 2) * (low / side)
     best = choose_candidate(logits, estimates, small_box)
-    reach = max(_LEAST_MARGIN, settings.margin * max(box[2] - box[0], box[3] - box[1]))
-    x1, y1 = (max(0, int(np.floor(value - reach))) for value in box[:2])
-    x2, y2 = (min(limit, int(np.ceil(value + reach))) for value, limit in zip(box[2:], size, strict=True))
+    x1, y1, x2, y2 = _reached(box, size, settings)
     across = enlarging_matrix(low, side, inner[0], size[0])[x1:x2]
     down = enlarging_matrix(low, side, inner[1], size[1])[y1:y2]
     # A copy, as a part of the batch's logits would hold all of them.
     enlarged = _Logits(np.array(logits[best.index], np.float32), down, across)
     return _Answer(Claim(x1, y1, enlarged[:, :] > 0, enlarged), best)
+
+
+def _reached(box: FloatArray, size: tuple[int, int], settings: SegmentSettings) -> tuple[int, int, int, int]:
+    """x1, y1, x2, y2 in whole pixels of what a mask of the box may reach: the box and its margin, inside the frame."""
+    reach = max(_LEAST_MARGIN, settings.margin * max(box[2] - box[0], box[3] - box[1]))
+    x1, y1 = (max(0, int(np.floor(value - reach))) for value in box[:2])
+    x2, y2 = (min(limit, int(np.ceil(value + reach))) for value, limit in zip(box[2:], size, strict=True))
+    return x1, y1, x2, y2
 
 
 def _judged(

@@ -111,17 +111,95 @@ def missing_bytes(content: bytes, name: str) -> str:
     return f"not completely copied: the header promises {promised} bytes, {len(content)} are there; copy the file again"
 
 
-def unfinished_stream(content: bytes, name: str, last_row_is_flat: bool) -> str:
+def missing_end(content: bytes, name: str) -> str:
+    """The reason when a JPEG, PNG or GIF lacks the mark that its format ends with; empty for all others.
+
+    What follows the mark does not matter: cameras and phones append data of their own. Decoders read such a file
+    without a word, and fill what is not there with zeros.
+    """
+    if name == "JPEG":
+        ends = content.find(b"\xff\xd9", _jpeg_scan(content)) >= 0
+    elif name == "PNG":
+        ends = content.find(b"IEND\xae\x42\x60\x82", 8) >= 0
+    elif name == "GIF":
+        ends = _gif_ends(content)
+    else:
+        return ""
+    if ends:
+        return ""
+    return (
+        f"not completely copied: the end mark of a {name} is missing; copy the file again, or open and save it anew if "
+        "the program that wrote it leaves the mark out"
+    )
+
+
+def _jpeg_scan(content: bytes) -> int:
+    """Where the first scan begins: a preview among the marker segments has an end mark of its own."""
+    at = 2
+    while at + 4 <= len(content):
+        if content[at] != 0xFF:
+            return at
+        mark = content[at + 1]
+        if mark == 0xDA:
+            return at
+        if mark in (0xFF, 0x01) or 0xD0 <= mark <= 0xD8:
+            at += 1 if mark == 0xFF else 2
+        else:
+            at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    return len(content)
+
+
+def _gif_ends(content: bytes) -> bool:
+    """True when the blocks of a GIF lead to its trailer."""
+
+    def behind_data(at: int) -> int:
+        while at < len(content) and content[at]:
+            at += content[at] + 1
+        return at + 1
+
+    at = 13 + (3 << (content[10] & 7) + 1 if len(content) > 10 and content[10] & 0x80 else 0)
+    while at < len(content):
+        block = content[at]
+        if block == 0x3B:
+            return True
+        if block == 0x21:
+            at = behind_data(at + 2)
+        elif block == 0x2C and at + 9 < len(content):
+            own = content[at + 9]
+            at = behind_data(at + 11 + (3 << (own & 7) + 1 if own & 0x80 else 0))
+        else:
+            return False
+    return False
+
+
+def without_tail(content: bytes, count: int) -> bytes:
+    """A simple WebP whose picture data ends `count` (even) bytes earlier, as its headers then say; the content itself
+    where it is another kind of WebP.
+
+    A decoder that reads the picture from it as well did not need those bytes: no encoder wrote them.
+    """
+    if content[12:16] != b"VP8L" or len(content) < 64 + count:
+        return content
+    riff, chunk = struct.unpack_from("<I", content, 4)[0], struct.unpack_from("<I", content, 16)[0]
+    if riff != chunk + 12 + (chunk & 1):
+        return content
+    chunk = chunk + (chunk & 1) - count
+    cut = content[: 20 + chunk]
+    return cut[:4] + struct.pack("<I", chunk + 12) + cut[8:16] + struct.pack("<I", chunk) + cut[20:]
+
+
+def unfinished_stream(content: bytes, name: str, flat_pixels: int) -> str:
     """The reason when a WebP or AVIF file ends in zeros as an unfinished copy does; empty when its end is sound.
 
     Both decoders read such a file without a word. A compressed stream of a real picture does not end in 8 zero bytes;
-    one whose last row is a single colour may (measured: up to 100 bytes lossy, thousands lossless).
+    one that ends in `flat_pixels` pixels of rows of a single colour may (measured: 0.4 bytes for each 16 x 16 of them
+    lossy, thousands lossless).
     """
     if name == "WEBP" and len(content) >= 12:
         content = content[: struct.unpack_from("<I", content, 4)[0] + 8]
     tail = zero_tail(content)
     lossless = b"VP8L" in content[12:256]
-    if tail < _LEAST_ZERO_TAIL or (last_row_is_flat and (lossless or tail < _FLAT_LOSSY_TAIL)):
+    if tail < _LEAST_ZERO_TAIL or (flat_pixels and (lossless or tail < _FLAT_LOSSY_TAIL + flat_pixels // 256)):
         return ""
     return f"not completely copied: the last {tail} bytes are zero; copy the file again"
 
@@ -137,7 +215,7 @@ def unfinished_rows(content: bytes, start: int, stride: int) -> str:
     first = len(content) - tail
     if tail < _LEAST_ZERO_ROWS or stride <= 0 or first - stride < start:
         return ""
-    rest = stride - (first - start) % stride
+    rest = -(first - start) % stride
     above = content[first - stride : first - stride + rest]
     if rest < 7 or above.count(0) > 0.9 * len(above):
         return ""

@@ -132,20 +132,28 @@ class LookDecoder(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits Bx1xMxM (or Bx3xMxM) over the whole square, and predicted IoUs, of B prompts of one image."""
         del image_pe
-        image = functional.pixel_shuffle(image_embeddings, self.cell)[0]
-        side = image.shape[-1] // MASK_STEP
-        image = _filled(image)
-        boxes = [_box_of(tokens, image) for tokens in sparse_prompt_embeddings]
-        prompts = list(zip(sparse_prompt_embeddings, dense_prompt_embeddings, strict=True))
-        whole = [index for index, (tokens, _) in enumerate(prompts) if not _has_box(tokens)]
+        side = image_embeddings.shape[-1] * self.cell // MASK_STEP
+        logits, quality, looks = self.answer_looks(image_embeddings, sparse_prompt_embeddings, dense_prompt_embeddings)
+        masks = torch.stack([laid(picture, look, side) for picture, look in zip(logits, looks, strict=True)])
+        wanted = slice(1, None) if multimask_output else slice(0, 1)
+        return masks[:, wanted], quality[:, wanted]
+
+    def answer_looks(
+        self, image_embeddings: torch.Tensor, tokens: torch.Tensor, given: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, list[Look]]:
+        """All four masks of B prompts where they are looked at: logits Bx4x(S/2)x(S/2), predicted IoUs Bx4, the looks.
+
+        Training reads them here: laid into the whole square, small things would be a few cells wide.
+        """
+        image = _filled(functional.pixel_shuffle(image_embeddings, self.cell)[0])
+        boxes = [_box_of(of_prompt, image) for of_prompt in tokens]
+        prompts = list(zip(tokens, given, strict=True))
+        whole = [index for index, (of_prompt, _) in enumerate(prompts) if not _has_box(of_prompt)]
         if whole:
             logits, _, looks = self._look(image, [prompts[index] for index in whole], [boxes[index] for index in whole])
             for index, picture, look in zip(whole, logits, looks, strict=True):
                 boxes[index] = _bounds(picture[0] > 0, look, boxes[index])
-        logits, quality, looks = self._look(image, prompts, boxes)
-        masks = torch.stack([_laid(picture, look, side) for picture, look in zip(logits, looks, strict=True)])
-        wanted = slice(1, None) if multimask_output else slice(0, 1)
-        return masks[:, wanted], quality[:, wanted]
+        return self._look(image, prompts, boxes)
 
     def _look(
         self, image: torch.Tensor, prompts: list[tuple[torch.Tensor, torch.Tensor]], boxes: list[torch.Tensor]
@@ -190,16 +198,16 @@ def _cut(picture: torch.Tensor, left: int, top: int, side: int) -> torch.Tensor:
     return functional.interpolate(square, (LOOK_SIDE, LOOK_SIDE), mode="bilinear", antialias=True)[0]
 
 
-def _laid(logits: torch.Tensor, look: Look, side: int) -> torch.Tensor:
+def laid(logits: torch.Tensor, look: Look, side: int) -> torch.Tensor:
     """Logits CxLxL of a look laid into the low-resolution square Cx`side`x`side`; background elsewhere."""
     cells = look.side // MASK_STEP
     small = functional.interpolate(logits[None], (cells, cells), mode="bilinear", antialias=True)[0]
     left, top = look.left // MASK_STEP, look.top // MASK_STEP
-    laid = logits.new_full((len(logits), side, side), BACKGROUND_LOGIT)
+    square = logits.new_full((len(logits), side, side), BACKGROUND_LOGIT)
     rows = slice(max(0, top), max(0, min(side, top + cells)))
     columns = slice(max(0, left), max(0, min(side, left + cells)))
-    laid[:, rows, columns] = small[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-    return laid
+    square[:, rows, columns] = small[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    return square
 
 
 def _has_box(tokens: torch.Tensor) -> bool:

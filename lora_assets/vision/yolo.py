@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from lora_assets.models import ModelError
 from lora_assets.vision.boxes import KEY_POINTS, FloatArray
 from lora_assets.vision.device import device
 from lora_assets.vision.letterbox import Letterbox, letterbox_for, round_up
+from lora_assets.vision.several_looks import FoundBoxes, Look, look_several_times
 from lora_assets.vision.threads import per_thread
 
 if TYPE_CHECKING:
@@ -36,24 +37,18 @@ _KNOWN_MODULES = ("torch.", "ultralytics.", "collections.", "numpy.", "pathlib."
 
 @dataclass(frozen=True, slots=True)
 class YoloLimits:
-    """What a YOLO model is asked: least confidence, overlap above which the less sure box falls, most boxes, and the
-    longer side of the input in pixels (0: the weights' own)."""
+    """What a YOLO model is asked: least confidence, overlap above which the less sure box falls, most boxes, the longer
+    side of the input in pixels (0: the weights' own), and several looks instead of that one (none: one look)."""
 
     conf: float
     iou: float
     max_det: int
     imgsz: int
+    looks: tuple[Look, ...] = ()
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FoundBoxes:
-    """Boxes (N,4) float64 in frame pixels, confidence (N,), class number (N,); most sure first. A pose model of 17 key
-    points tells them too, (N,17,3): x, y in frame pixels, confidence; None for other models."""
-
-    xyxy: FloatArray
-    confidence: FloatArray
-    classes: npt.NDArray[np.int64]
-    key_points: FloatArray | None = None
+    def looks_at(self, own_side: int) -> tuple[Look, ...]:
+        """The looks of weights that were trained at `own_side` pixels."""
+        return self.looks or (Look(self.imgsz or own_side),)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,24 +99,24 @@ def load_yolo(path: Path, limits: YoloLimits) -> Yolo:
         raise ModelError(f"{path} is a YOLO model for {task or 'an unknown task'}: choose one for {', '.join(_TASKS)}")
     names = tuple(str(name) for _, name in sorted(dict(model.names).items()))
     trained_side = (checkpoint.get("train_args") or {}).get("imgsz") or _FALLBACK_SIDE
-    side = limits.imgsz or (trained_side if isinstance(trained_side, int) else max(trained_side))
+    looks = limits.looks_at(trained_side if isinstance(trained_side, int) else max(trained_side))
     stride = max(int(model.stride.max()), 32)
     place = torch_device()
     # The frame comes with its channels last; convolutions that take it so are about 15 % faster on a CPU.
     model = model.to(place, memory_format=torch.channels_last)
     mine = per_thread(model)
 
-    def find(image: npt.NDArray[np.uint8]) -> FoundBoxes:
+    def find(image: npt.NDArray[np.uint8], side: int, conf: float) -> FoundBoxes:
         height, width = image.shape[:2]
         fit = letterbox_for(width, height, round_up(side, stride), stride)
         pixels = torch.from_numpy(fit.apply(image)).to(place).permute(2, 0, 1)[None]
         with torch.inference_mode():
-            rows = _suppress(mine()(pixels.float().div_(255)), limits, len(names), model)
+            rows = _suppress(mine()(pixels.float().div_(255)), replace(limits, conf=conf), len(names), model)
         found = rows.cpu().numpy().astype(np.float64)
         points = _key_points(found[:, 6:], fit) if task == "pose" else None
         return FoundBoxes(fit.to_frame(found[:, :4]), found[:, 4], found[:, 5].astype(np.int64), points)
 
-    return Yolo(names, find)
+    return Yolo(names, look_several_times(find, looks, limits.conf, limits.iou, limits.max_det))
 
 
 def _key_points(columns: FloatArray, fit: Letterbox) -> FloatArray | None:
@@ -161,8 +156,15 @@ def _suppress(output: Any, limits: YoloLimits, class_count: int, model: nn.Modul
     )[0]
 
 
-def _open_checkpoint(path: Path) -> tuple[Any, dict[str, Any]]:
-    """The fused float32 model in evaluation mode, and the checkpoint's dictionary."""
+def open_network(path: Path) -> nn.Module:
+    """The float32 network of an Ultralytics `.pt` file as it was trained, to go on from. Raises ModelError as
+    `load_yolo`."""
+    import_ultralytics()
+    return _open_checkpoint(path, fuse=False)[0]
+
+
+def _open_checkpoint(path: Path, *, fuse: bool = True) -> tuple[Any, dict[str, Any]]:
+    """The float32 model in evaluation mode, fused unless told otherwise, and the checkpoint's dictionary."""
     from ultralytics.nn.tasks import load_checkpoint
 
     foreign = _foreign_globals(path)
@@ -171,7 +173,7 @@ def _open_checkpoint(path: Path) -> tuple[Any, dict[str, Any]]:
         link = Path(folder) / "weights.pt"
         link.symlink_to(path.absolute())
         try:
-            return load_checkpoint(str(link), fuse=True)
+            return load_checkpoint(str(link), fuse=fuse)
         except (
             TypeError, RuntimeError, EOFError, pickle.UnpicklingError, ImportError, AttributeError, KeyError,
             ValueError, OSError,
@@ -179,7 +181,8 @@ def _open_checkpoint(path: Path) -> tuple[Any, dict[str, Any]]:
             reason = f"it asks for {', '.join(foreign)}" if foreign else str(error).replace(str(link), path.name)
             raise ModelError(
                 f"{path} cannot be opened as a YOLO model of Ultralytics 8 or later: {reason}. "
-                "Fetch the file again, or choose other weights: lora-assets models list"
+                "Fetch the file again, choose other weights (lora-assets models list), or take its numbers out: "
+                f"lora-assets models convert {path}"
             ) from error
 
 

@@ -7,6 +7,7 @@ elsewhere: labels, subjects and several detectors (detect).
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from lora_assets.models import ModelError
 from lora_assets.vision.boxes import FloatArray, non_maximum_suppression
 from lora_assets.vision.device import device
 from lora_assets.vision.letterbox import Letterbox, letterbox_for, letterbox_into, round_up
-from lora_assets.vision.yolo import FoundBoxes, Yolo, YoloLimits
+from lora_assets.vision.several_looks import FoundBoxes, look_several_times
+from lora_assets.vision.yolo import Yolo, YoloLimits
 
 _FALLBACK_SIDE = 640
 _STRIDE = 32
@@ -37,10 +39,12 @@ def load_yolo_onnx(path: Path, limits: YoloLimits, threads: int = 1) -> Yolo:
     metadata = session.get_modelmeta().custom_metadata_map
     names = _class_names(path, metadata.get("names", ""), outputs[0].shape[1])
     fixed = (int(shape[3]), int(shape[2])) if isinstance(shape[2], int) and isinstance(shape[3], int) else None
-    side = limits.imgsz or _own_side(metadata.get("imgsz", ""))
+    looks = limits.looks_at(_own_side(metadata.get("imgsz", "")))
+    if fixed is not None and len({look.side for look in looks}) > 1:
+        raise ModelError(f"{path} takes pictures of {fixed[0]}x{fixed[1]} only: name looks of one side, or none")
     feed, answer = inputs[0].name, outputs[0].name
 
-    def find(image: npt.NDArray[np.uint8]) -> FoundBoxes:
+    def find(image: npt.NDArray[np.uint8], side: int, conf: float) -> FoundBoxes:
         height, width = image.shape[:2]
         if fixed is not None:
             fit = letterbox_into(width, height, *fixed)
@@ -49,9 +53,9 @@ def load_yolo_onnx(path: Path, limits: YoloLimits, threads: int = 1) -> Yolo:
         pixels = np.ascontiguousarray(fit.apply(image).transpose(2, 0, 1)[None], np.float32)
         pixels /= 255.0
         output = np.asarray(session.run([answer], {feed: pixels})[0], np.float64)[0]
-        return _read_output(output, fit, limits, len(names), path)
+        return _read_output(output, fit, replace(limits, conf=conf), len(names), path)
 
-    return Yolo(names, find)
+    return Yolo(names, look_several_times(find, looks, limits.conf, limits.iou, limits.max_det))
 
 
 def open_session(path: Path, threads: int = 1) -> Any:

@@ -81,12 +81,12 @@ def test_inputs_that_return_to_an_earlier_state_are_asked_for_under_a_new_key(da
 
     folder = drop_frames(count=2)
     first = key()
-    extra = sorted(drop_frames(count=3).iterdir())[-1]
+    extra = sorted(drop_frames(count=3).glob("*.jpg"))[-1]
     second = key()
     extra.unlink()
     third = key()
     assert len({first, second, third}) == 3
-    assert len(list(folder.iterdir())) == 2
+    assert len(list(folder.glob("*.jpg"))) == 2
 
 
 def test_a_tracker_that_cannot_be_planned_stops_no_other(data, drop_frames, tick, run_job):

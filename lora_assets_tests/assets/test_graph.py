@@ -71,6 +71,8 @@ def test_model_steps_share_one_pool():
         "judge": None, "image_quality": "gpu", "crop_groups": None, "characters": "gpu", "curated_dataset": None,
         "crop_captions": "gpu", "exports": None,
         "embeddings": "gpu", "rare_objects": None, "captions": None, "embedding_map": None,
+        "coco_annotations": None, "finetuned_segmenter": "gpu", "segmenter_report": "gpu",
+        "refinement_sweep": "gpu", "layers": "gpu",
     }  # fmt: skip
 
 

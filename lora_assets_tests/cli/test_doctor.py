@@ -6,6 +6,7 @@ import json
 import socket
 
 import pytest
+from argon2 import PasswordHasher
 
 from lora_assets.cli import doctor
 from lora_assets.cli.doctor import BAD, GOOD, WARNING
@@ -58,6 +59,25 @@ def test_a_full_disk_and_a_share_are_told(data, monkeypatch):
     assert states == {"disk": BAD, "rights": GOOD, "verdicts": BAD}
 
 
+@pytest.mark.parametrize(("mode", "state"), [(0o700, GOOD), (0o750, WARNING), (0o755, WARNING), (0o777, BAD)])
+def test_a_data_folder_that_others_see_is_told(data, mode, state):
+    data.chmod(mode)
+    finding = doctor.privacy_finding(data)
+    assert finding.state == state
+    assert bool(finding.way_out) == (state != GOOD)
+
+
+def test_a_package_with_a_known_hole_is_named_and_none_is_passed_over(monkeypatch):
+    assert [finding.state for finding in doctor.safe_version_findings()] == [GOOD]
+    rows = [doctor.SafeVersions("numpy", ">=999", "a hole"), doctor.SafeVersions("no-such-package-at-all", ">=1", "")]
+    found = list(doctor.safe_version_findings(rows))
+    assert [finding.state for finding in found] == [BAD, BAD]
+    assert "a hole" in found[0].seen and "could not be looked at" in found[1].seen
+    assert [finding.state for finding in doctor.safe_version_findings([])] == [BAD]
+    monkeypatch.setattr(doctor.metadata, "version", lambda name: "unknown")
+    assert {finding.state for finding in doctor.safe_version_findings()} == {BAD}
+
+
 def test_a_taken_port_is_a_warning():
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
@@ -69,6 +89,8 @@ def test_a_password_that_others_may_read_is_bad(data):
     assert doctor.password_finding(data).state == GOOD
     set_password(data, "correct horse battery")
     assert doctor.password_finding(data).state == GOOD
+    set_password(data, "correct horse battery", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    assert doctor.password_finding(data).state == WARNING
     password_path(data).chmod(0o644)
     assert doctor.password_finding(data).state == BAD
 
@@ -83,6 +105,8 @@ def test_trackers_that_cannot_be_made_are_named(data):
 def test_the_command_tells_all_and_ends_with_its_code(run):
     code, out, _ = run("doctor", "--json")
     found = json.loads(out)
-    assert {"Python", "packages", "disk", "GPU", "trackers"} <= {finding["subject"] for finding in found}
+    assert {"Python", "packages", "known holes", "privacy", "disk", "GPU", "trackers"} <= {
+        finding["subject"] for finding in found
+    }
     assert code == (3 if any(finding["state"] == BAD for finding in found) else 0)
     assert all(finding["way_out"] for finding in found if finding["state"] == WARNING)

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from lora_assets.folder_marks import MARK
 from lora_assets.input_folders import FolderGone
 from lora_assets.main_line.frames import update_raw_frames
 from lora_assets.main_line.reading import FileRead, Readers
@@ -61,7 +62,7 @@ def test_a_bad_file_is_quarantined_and_the_rest_goes_on(drop_frames, update):
 def test_a_file_replaced_in_place_is_read_again(drop_frames, update):
     folder = drop_frames(count=3)
     before = _rows(update())
-    first, second = sorted(folder.iterdir())[:2]
+    first, second = sorted(folder.glob("*.jpg"))[:2]
     shutil.copyfile(second, first.with_suffix(".new"))
     os.replace(first.with_suffix(".new"), first)
     os.utime(first, ns=(before[first.name].mtime_ns,) * 2)
@@ -128,9 +129,16 @@ def test_a_killed_first_run_keeps_what_it_read(drop_frames, update, monkeypatch)
 
 def test_originals_are_not_touched(drop_frames, update):
     folder = drop_frames(count=2)
-    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+    def files():
+        return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+    before = files()
     update()
-    assert before == {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+    after = files()
+    assert after.pop(MARK) and after == before, "the mark is the only thing written there"
+    update()
+    assert files().keys() == {*before, MARK}
 
 
 def test_a_file_that_could_not_be_opened_is_tried_again(drop_frames, update, monkeypatch):

@@ -110,11 +110,37 @@ def test_the_file_of_a_network_is_told_from_a_detectors(tmp_path: Path):
     with pytest.raises(ModelError, match=r"boxes\.onnx is no ONNX file of the U2Net family"):
         load_saliency(boxes)
     with pytest.raises(ModelError, match="makes no masks"):
-        load_segmenter(net, SegmentSettings())
+        load_segmenter(resolve(str(boxes), tmp_path), SegmentSettings())
     cut = tmp_path / "cut.onnx"
     cut.write_bytes(net.path.read_bytes()[:90])
     with pytest.raises(ModelError, match=r"cut\.onnx cannot be opened"):
         load_saliency(cut)
+
+
+@pytest.mark.parametrize(("feed", "side"), [("input.1", 320), ("img", 1024)])
+def test_a_network_is_a_trackers_segmenter_too(tmp_path: Path, feed: str, side: int):
+    net = resolve(str(brightness_onnx(tmp_path / "net.onnx", feed, side)), tmp_path)
+    segment = load_segmenter(net, SegmentSettings(second_opinion="grabcut"))
+    image = np.zeros((180, 320, 3), np.uint8)
+    truth = np.zeros((2, 180, 320), np.bool_)
+    truth[0, 40:140, 40:100] = truth[1, 30:150, 200:260] = True
+    image[truth.any(axis=0)] = 250
+    left, right, whole = segment(image, np.array([[38.0, 36, 104, 144], [196, 28, 262, 152], [0, 0, 320, 180]]))
+    for found, expected in ((left, truth[0]), (right, truth[1])):
+        window = np.zeros((180, 320), np.bool_)
+        height, width = found.mask.shape
+        window[found.y : found.y + height, found.x : found.x + width] = found.mask
+        assert (window & expected).sum() / (window | expected).sum() > 0.9
+        assert found.predicted_iou > 0.8 and found.stability > 0.8 and found.box_fit > 0.8
+    assert (whole.x, whole.y, *whole.mask.shape) == (0, 0, 180, 320)
+    apart = load_segmenter(net, SegmentSettings(separate=False))(image, np.array([[0.0, 0, 320, 180]]))[0]
+    assert ((apart.mask != truth.any(axis=0)).mean()) < 0.03
+    assert segment(image, np.zeros((0, 4))) == []
+    nobody = segment(np.zeros_like(image), np.array([[0.0, 0, 320, 180]]))[0]
+    assert not nobody.mask.any() and nobody.predicted_iou == nobody.stability == 0.0
+    with ThreadPoolExecutor(3) as pool:
+        again = list(pool.map(lambda _: segment(image, np.array([[38.0, 36, 104, 144]]))[0].mask, range(6)))
+    assert all(np.array_equal(mask, again[0]) for mask in again)
 
 
 def test_weights_of_a_second_opinion_must_be_opened(tmp_path: Path):

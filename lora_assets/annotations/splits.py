@@ -1,0 +1,77 @@
+"""Train and val: as the set says, else whole titles; pages of one title share scenes, faces and hand, so that val would
+be too easy were they split at random.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from lora_assets.annotations.records import SPLITS, TRAIN, VAL
+
+VAL_SHARE = 0.2
+_ALIASES = {"training": TRAIN, "validation": VAL, "valid": VAL, "dev": VAL}
+_TITLE_KEYS = ("title", "book", "series")
+_PAGE = re.compile(r"[\s_\-.]*(?:p|page|pg)?[\s_\-.]*\d+[a-z]?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class PageToSplit:
+    """A page, the title that it belongs to, and the split that the file gives it ("" for none)."""
+
+    id: int
+    title: str
+    split: str
+
+
+def told_split(value: str) -> str:
+    """ "train" or "val" for what a file says, "" for anything else."""
+    plain = value.strip().lower()
+    return plain if plain in SPLITS else _ALIASES.get(plain, "")
+
+
+def split_of_folder(file_name: str) -> str:
+    """The split that a path names by a folder train or val; "" for none."""
+    return next((told for part in PurePosixPath(file_name).parts[:-1] if (told := told_split(part))), "")
+
+
+def title_of(image: Mapping[str, object], file_name: str) -> str:
+    """The work that a page belongs to: what the file says, else its folder, else its name without the page's number."""
+    for key in _TITLE_KEYS:
+        value = image.get(key)
+        if isinstance(value, str) and value.strip():
+            return value.strip()
+    path = PurePosixPath(file_name)
+    folders = [part for part in path.parts[:-1] if part not in ("images", ".", "/") and not told_split(part)]
+    return folders[-1] if folders else _PAGE.sub("", path.stem) or path.stem
+
+
+def split_pages(pages: Sequence[PageToSplit]) -> dict[int, str]:
+    """The split of every page by id.
+
+    A page without a split follows the told ones of its title (train where they differ). Titles without any go to val
+    until it has a fifth of all pages, in the order of a hash, so that the same titles give the same split on every
+    machine; the last title that train has stays there.
+    """
+    told: dict[str, set[str]] = {}
+    for page in pages:
+        if page.split:
+            told.setdefault(page.title, set()).add(page.split)
+    of_title = {title: VAL if splits == {VAL} else TRAIN for title, splits in told.items()}
+    counts = Counter(page.title for page in pages)
+    open_titles = sorted(
+        (title for title in counts if title not in of_title), key=lambda t: hashlib.sha256(t.encode()).digest()
+    )
+    in_val = sum(1 for page in pages if (page.split or of_title.get(page.title)) == VAL)
+    has_train = any((page.split or of_title.get(page.title)) == TRAIN for page in pages)
+    for place, title in enumerate(open_titles):
+        last = place == len(open_titles) - 1 and not has_train
+        to_val = not last and in_val < VAL_SHARE * len(pages)
+        of_title[title] = VAL if to_val else TRAIN
+        in_val += counts[title] if to_val else 0
+        has_train = has_train or not to_val
+    return {page.id: page.split or of_title[page.title] for page in pages}

@@ -1,0 +1,126 @@
+"""coco_annotations -> finetuned_segmenter -> segmenter_report: a segmenter of one's own.
+
+A training starts when a person materializes it, never by itself: it takes a machine for hours. Partitions are made
+known in annotations. An asset is a signature and a call. No `from __future__
+import annotations` here (dagster#26837).
+"""
+
+import time
+
+import dagster as dg
+
+from lora_assets.assets.annotations import coco_annotations
+from lora_assets.assets.main_line import MODEL_POOL, OWNERS
+from lora_assets.assets.metadata import LogListener, column_schema
+from lora_assets.finetuning.drawing import as_markdown
+from lora_assets.finetuning.making import REPORT_VERSION, Told, make_report, tune_segmenter
+from lora_assets.finetuning.preflight import CODE_VERSION
+from lora_assets.main_line.progress import Progress
+from lora_assets.models.tuned import BETTER, read_tuned
+from lora_assets.resources import DataFolder, segmenters
+from lora_assets.tables.segmenters import CategoryFigure, TuningStep
+
+GROUP = "segmenters"
+
+
+def _told(context: dg.AssetExecutionContext) -> Told:
+    listen = LogListener(context.log)
+    began = time.monotonic()
+    at_first: list[int] = []
+
+    def told(step: str, done: int, total: int, unit: str) -> None:
+        at_first.append(done) if not at_first else None
+        worked = done - at_first[0]
+        left = (time.monotonic() - began) / worked * (total - done) / 60 if worked else None
+        listen(Progress(step if left is None else f"{step}, {left:.0f} minutes left", done, total, unit))
+
+    return told
+
+
+@dg.asset(
+    partitions_def=segmenters,
+    deps=[coco_annotations],
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"python", "pytorch"},
+    pool=MODEL_POOL,
+    code_version=CODE_VERSION,
+    metadata={"dagster/column_schema": column_schema(TuningStep)},
+    description="A Segment Anything or SAM 2 model tuned on an annotated set, as data/segmenters/NAME.toml says: "
+    "prompts are simulated, the image encoder is frozen unless the file says otherwise, the best weights by the IoU on "
+    "val are kept. A run that was killed goes on at its last checkpoint. Before it starts, all that can be known is "
+    "checked, memory and disk too.",
+)
+def finetuned_segmenter(context: dg.AssetExecutionContext, data_folder: DataFolder) -> dg.MaterializeResult:
+    made = tune_segmenter(
+        data_folder.root, context.partition_key, _told(context), run_id=context.run.run_id, say=context.log.info
+    )
+    card = made.card
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(card.sha256[:16]),
+        metadata={
+            **made.numbers(),
+            "dagster/row_count": made.table.rows,
+            "already_made": made.reused,
+            "ended": str(made.table.facts["ended"]),
+            "verdict": card.verdict,
+            "lineage": dg.MetadataValue.json(dict(card.lineage)),
+            "settings": dg.MetadataValue.json(dict(card.settings)),
+            "table": dg.MetadataValue.path(str(made.table.path)),
+            "preview": dg.MetadataValue.md(as_markdown(made.picture.read_bytes(), "course of the training")),
+        },
+    )
+
+
+@dg.asset(
+    partitions_def=segmenters,
+    deps=[finetuned_segmenter],
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"python", "pytorch"},
+    pool=MODEL_POOL,
+    code_version=REPORT_VERSION,
+    metadata={"dagster/column_schema": column_schema(CategoryFigure)},
+    description="The tuned model against its untouched base on val, by the same prompts: IoU and boundary F by "
+    "category with intervals, how true the predicted IoU is, pictures of the best, worst and most changed masks. A "
+    "tune that is worse than its base is marked so and cannot be named by a tracker.",
+)
+def segmenter_report(context: dg.AssetExecutionContext, data_folder: DataFolder) -> dg.MaterializeResult:
+    made = make_report(data_folder.root, context.partition_key, _told(context), run_id=context.run.run_id)
+    context.log.info(f"{made.card.verdict}: {made.card.reason}")
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(made.table.version),
+        metadata={
+            **made.numbers(),
+            "dagster/row_count": made.table.rows,
+            "already_made": made.reused,
+            "verdict": made.card.verdict,
+            "reason": made.card.reason,
+            "offered": made.card.verdict == BETTER,
+            "table": dg.MetadataValue.path(str(made.table.path)),
+            "preview": dg.MetadataValue.md(as_markdown(made.picture.read_bytes(), "report of the tuned segmenter")),
+        },
+    )
+
+
+@dg.asset_check(
+    asset=segmenter_report,
+    partitions_def=segmenters,
+    description="The tuned model is better than its untouched base; a warning where it is not, or not surely.",
+)
+def better_than_base(context: dg.AssetCheckExecutionContext, data_folder: DataFolder) -> dg.AssetCheckResult:
+    card = read_tuned(data_folder.root, context.partition_key)
+    table = data_folder.store.published(data_folder.store.table_path("segmenter_report", context.partition_key))
+    sure = table is not None and bool(table.facts["sure"])
+    return dg.AssetCheckResult(
+        passed=card is not None and card.verdict == BETTER and sure,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"reason": card.reason if card is not None else "not tuned yet"},
+    )
+
+
+segmenter_job = dg.define_asset_job(
+    "segmenter",
+    selection=dg.AssetSelection.assets(coco_annotations, finetuned_segmenter, segmenter_report),
+    description="Check a segmenter's annotations, tune it and judge it.",
+)

@@ -1,0 +1,185 @@
+"""The one way a file of the project comes to be: written beside its place, synced, checked, renamed, synced again.
+
+A temporary file is locked by its writer until it is in place, and the system releases the lock however the writer ends.
+So `sweep_folder` takes what a killed process left, also a second later, and never what a living one is still writing.
+What belongs elsewhere: where files lie (store), their remembered hashes (sums).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lora_assets.sums import file_sha256, note_sum
+
+TEMPORARY = ".tmp-"
+_LOCKED = ".tmp-held-"
+# Files of earlier versions and on disks without locks are told from living ones by their age only.
+_STALE_TEMPORARY_S = 24 * 3600.0
+
+
+class StoreError(RuntimeError):
+    """A file of the store is missing, damaged or cannot be written; the text names it and the way out."""
+
+
+def atomic_write(
+    path: Path,
+    write: Callable[[BinaryIO], object],
+    *,
+    durable: bool = True,
+    recorded: bool = False,
+    sha256: str | None = None,
+) -> None:
+    """Replace `path` with what `write` puts into the handle: whole or not at all, and on disk when this returns.
+
+    The helper owns the handle, so that a full disk raises here and not in a garbage collector. `durable=False` leaves
+    out the wait for the disk: for pictures, which a power cut may cost and which can be drawn again from the tables.
+    With `recorded` the hash of what is on disk is remembered beside the file, for `lora-assets verify`. Size, and
+    `sha256` where it is given and the file is recorded, are compared with what lies there before the file takes its
+    place. Raises StoreError when the file cannot be written; what lies there is then the old file, or the new one
+    whole where only the last wait for the disk failed.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary, handle, lock = _open_locked(path)
+    except OSError as error:
+        raise _refusal(path, error) from error
+    try:
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                write(stream)
+                stream.flush()
+                size = os.fstat(stream.fileno()).st_size
+                if durable:
+                    os.fsync(stream.fileno())
+            _check(path, temporary, size)
+            if recorded:
+                found = file_sha256(temporary)
+                if sha256 is not None and found != sha256:
+                    raise StoreError(f"cannot write {path}: the disk gives back other bytes than it was given")
+                note_sum(path, found, durable=durable)
+            os.replace(temporary, path)  # noqa: PTH105 (one module's calls, so that tests can make each of them fail)
+            _check(path, path, size)
+            if durable:
+                sync_folder(path.parent)
+        except OSError as error:
+            raise _refusal(path, error) from error
+        finally:
+            _remove(temporary)
+    finally:
+        try:
+            os.close(lock)
+        except OSError:
+            pass  # what was written was closed and checked before
+
+
+def _remove(temporary: Path) -> None:
+    try:
+        temporary.unlink(missing_ok=True)
+    except OSError:
+        pass  # swept when the servers start
+
+
+def _refusal(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"cannot write {path}: {error.strerror or error}; free space or rights, then run again")
+
+
+def _check(path: Path, written: Path, size: int) -> None:
+    found = written.stat().st_size
+    if found != size:
+        raise StoreError(f"cannot write {path}: {found} bytes are on disk, {size} were written; check the disk")
+
+
+def _open_locked(path: Path) -> tuple[Path, int, int]:
+    """A new file beside `path`, a handle to write it, and a second one that holds its lock until both are closed."""
+    while True:
+        temporary = path.with_name(f"{_LOCKED}{secrets.token_hex(8)}")
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            _lock(handle)
+            if os.fstat(handle).st_nlink:
+                return temporary, handle, os.dup(handle)
+        except BaseException:
+            os.close(handle)
+            _remove(temporary)
+            raise
+        os.close(handle)  # swept away before it was locked
+
+
+def _lock(handle: int) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError:
+        pass  # a disk without locks: its leftovers are swept by age
+
+
+def atomic_write_bytes(path: Path, content: bytes, *, durable: bool = True, recorded: bool = False) -> None:
+    """Replace `path` with `content`, as `atomic_write`."""
+    sha256 = hashlib.sha256(content).hexdigest() if recorded else None
+    atomic_write(path, lambda handle: handle.write(content), durable=durable, recorded=recorded, sha256=sha256)
+
+
+def atomic_write_json(path: Path, value: Any, *, recorded: bool = False) -> None:
+    """Replace `path` with `value` as readable JSON, as `atomic_write`."""
+    content = (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    atomic_write_bytes(path, content, recorded=recorded)
+
+
+def put_in_place(candidate: Path, path: Path) -> None:
+    """Rename a file that was written whole and synced to `path` on the same disk; on disk when this returns.
+
+    Raises StoreError when that is not possible; both files are then as they were.
+    """
+    try:
+        size = candidate.stat().st_size
+        os.replace(candidate, path)  # noqa: PTH105
+        _check(path, path, size)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise _refusal(path, error) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in `folder` are on disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _is_left(path: Path) -> bool:
+    """True when no process writes `path` any more."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False  # just put in its place by another process, or not ours to judge
+    try:
+        if path.name.startswith(_LOCKED):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    finally:
+        age = time.time() - os.fstat(handle).st_mtime
+        os.close(handle)
+    return age > _STALE_TEMPORARY_S
+
+
+def sweep_folder(folder: Path, *, deep: bool = True) -> int:
+    """Remove the temporary files in `folder`, and below it if `deep`, that nobody writes any more; returns how many."""
+    count = 0
+    for path in (folder.rglob if deep else folder.glob)(f"{TEMPORARY}*"):
+        if path.is_file() and not path.is_symlink() and _is_left(path):
+            path.unlink(missing_ok=True)
+            count += 1
+    return count

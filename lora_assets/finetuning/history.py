@@ -1,0 +1,128 @@
+"""The course of a training as it is told: always as JSON lines, and to TensorBoard or Weights & Biases where asked.
+
+Figures only, never pictures. Weights & Biases is offline unless the settings say online. What belongs elsewhere: which
+figures there are (loop).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from lora_assets.finetuning.checkpoints import FinetuningError
+from lora_assets.finetuning.settings import AUTO, TENSORBOARD, WANDB, TrainingSettings
+from lora_assets.store import atomic_write_bytes
+
+HISTORY = "history.jsonl"
+
+
+class Told(Protocol):
+    """Somebody who is told figures."""
+
+    def tell(self, step: int, figures: Mapping[str, float]) -> None:
+        """Figures of a step."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        ...
+
+
+def check_log(settings: TrainingSettings) -> None:
+    """Raises FinetuningError when the settings ask for a library that is not installed."""
+    for kind, module in ((WANDB, "wandb"), (TENSORBOARD, "tensorboard")):
+        if settings.log == kind and not _installed(module):
+            raise FinetuningError(
+                f'log = "{kind}" needs {module}, which is not installed: pip install {module}, or set log = "files" '
+                f"(the figures are in {HISTORY} always)"
+            )
+
+
+def _installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+class JsonLines:
+    """One line of JSON per telling. A resumed training drops the lines after its checkpoint, which come again."""
+
+    def __init__(self, path: Path, resumed_at: int) -> None:
+        kept = [line for line in read_history(path) if line["step"] <= resumed_at] if resumed_at else []
+        atomic_write_bytes(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        self._path = path
+
+    def tell(self, step: int, figures: Mapping[str, float]) -> None:
+        """Add a line; a full disk loses the line and not the training, whose checkpoint speaks up."""
+        try:
+            with self._path.open("a", encoding="utf-8") as handle:
+                handle.write(json.dumps({"step": step, **figures}) + "\n")
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class _TensorBoard:
+    def __init__(self, folder: Path, resumed_at: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_at or None)
+
+    def tell(self, step: int, figures: Mapping[str, float]) -> None:
+        for name, value in figures.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _WeightsAndBiases:
+    def __init__(self, folder: Path, name: str, settings: TrainingSettings, config: Mapping[str, Any]) -> None:
+        import wandb  # pyright: ignore[reportMissingImports]
+
+        folder.mkdir(parents=True, exist_ok=True)
+        mode = os.environ.get("WANDB_MODE", settings.wandb_mode)
+        self._run = wandb.init(
+            project=settings.wandb_project, name=name, id=name, resume="allow", mode=mode, dir=str(folder),
+            config=dict(config),
+        )  # fmt: skip
+
+    def tell(self, step: int, figures: Mapping[str, float]) -> None:
+        self._run.log(dict(figures), step=step)
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+def open_history(
+    folder: Path, name: str, settings: TrainingSettings, config: Mapping[str, Any], resumed_at: int
+) -> list[Told]:
+    """Everybody who is told the figures of a training. Raises FinetuningError as `check_log`."""
+    check_log(settings)
+    told: list[Told] = [JsonLines(folder / HISTORY, resumed_at)]
+    if settings.log == WANDB:
+        told.append(_WeightsAndBiases(folder, name, settings, config))
+    elif settings.log == TENSORBOARD or (settings.log == AUTO and _installed("tensorboard")):
+        told.append(_TensorBoard(folder, resumed_at))
+    return told
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """The lines of a history, those that a kill cut off left out."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            told = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(told, dict) and isinstance(told.get("step"), int):
+            found.append(told)
+    return found

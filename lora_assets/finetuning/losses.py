@@ -1,0 +1,74 @@
+"""The loss of answers to prompts: focal and Dice loss of the masks, and the error of the predicted IoU.
+
+Kirillov et al., "Segment Anything", 2023, appendix A: of three candidates only the best one learns its mask, and the
+head that predicts the IoU learns of all. Focal loss: Lin et al., 2017; Dice loss: Milletari et al., "V-Net", 2016.
+Torch is imported at the top, so import this module inside a function only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+ALPHA, GAMMA = 0.25, 2.0
+"""Weight of wanted pixels, and how much an easy pixel counts less (Lin et al.)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Losses:
+    """Means over the prompts: `total` with its gradient, its three parts, and the mean IoU of the best candidates."""
+
+    total: torch.Tensor
+    focal: float
+    dice: float
+    iou_error: float
+    iou: float
+
+
+def focal_loss(logits: torch.Tensor, wanted: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    """Focal loss (N,M) of logits (N,M,h,w) against coverage 0..1 (N,1,h,w), over the pixels `inside` (N,1,h,w)."""
+    entropy = functional.binary_cross_entropy_with_logits(logits, wanted.expand_as(logits), reduction="none")
+    share = logits.sigmoid()
+    right = share * wanted + (1 - share) * (1 - wanted)
+    weight = ALPHA * wanted + (1 - ALPHA) * (1 - wanted)
+    each = weight * (1 - right) ** GAMMA * entropy * inside
+    return each.sum(dim=(2, 3)) / inside.sum(dim=(2, 3)).clamp(min=1)
+
+
+def dice_loss(logits: torch.Tensor, wanted: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    """1 - Dice (N,M), smoothed by one pixel."""
+    share, asked = logits.sigmoid() * inside, wanted * inside
+    overlap = (share * asked).sum(dim=(2, 3))
+    return 1 - (2 * overlap + 1) / (share.sum(dim=(2, 3)) + asked.sum(dim=(2, 3)) + 1)
+
+
+def answer_losses(
+    logits: torch.Tensor,
+    estimates: torch.Tensor,
+    wanted: torch.Tensor,
+    inside: torch.Tensor,
+    *,
+    focal_weight: float,
+    dice_weight: float,
+    iou_weight: float,
+) -> Losses:
+    """The losses of N answers, M candidates: logits (N,M,h,w), predicted IoUs (N,M), coverage and inside (N,h,w)."""
+    logits, estimates, wanted, inside = logits.float(), estimates.float(), wanted[:, None], inside[:, None]
+    focal, dice = focal_loss(logits, wanted, inside), dice_loss(logits, wanted, inside)
+    masks = focal_weight * focal + dice_weight * dice
+    best = masks.detach().argmin(dim=1, keepdim=True)
+    with torch.no_grad():
+        found, asked = (logits > 0) & (inside > 0), (wanted > 0.5) & (inside > 0)
+        union = (found | asked).sum(dim=(2, 3))
+        real = torch.where(union > 0, (found & asked).sum(dim=(2, 3)) / union.clamp(min=1), 1.0)
+    iou_error = (estimates - real).square().mean(dim=1)
+    total = masks.gather(1, best)[:, 0] + iou_weight * iou_error
+    return Losses(
+        total.mean(),
+        float(focal.detach().gather(1, best).mean()),
+        float(dice.detach().gather(1, best).mean()),
+        float(iou_error.detach().mean()),
+        float(real.gather(1, best).mean()),
+    )

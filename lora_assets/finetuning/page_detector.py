@@ -1,0 +1,315 @@
+"""A page detector: an Ultralytics network that finds panels, bubbles, characters and text on whole pages.
+
+It learns from the boxes of an annotated set, in the loop that the starter models are trained in, from the starter's
+weights so that it knows drawn figures already. Beside its weights lies a card: the set's digest, settings, figures on
+val, and for each category the confidence at which it does best there. What is done with its boxes belongs to
+page_segmenting.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lora_assets.annotations import AnnotatedSet, AnnotationError
+from lora_assets.annotations.places import check_name
+from lora_assets.finetuning.page_views import PageBoxes, PageView, pages_of, random_view, view_size
+from lora_assets.models import ModelError
+from lora_assets.store import atomic_write_json
+from lora_assets.sums import file_sha256
+from lora_assets.training.detector import batch_of, learn_batch, new_network, write_network
+from lora_assets.training.feeding import batches, usual_feeders
+from lora_assets.training.loop import LoopOptions, Trained, run_loop
+from lora_assets.training.scores import FoundBoxes, matched, score_boxes
+from lora_assets.vision.device import device
+from lora_assets.vision.images import decode_image, read_file
+from lora_assets.vision.yolo import Yolo, YoloLimits, load_yolo, open_network
+
+if TYPE_CHECKING:
+    import torch
+    from ultralytics.nn.tasks import DetectionModel
+
+LEAST_CONFIDENCE = 0.05
+OVERLAP = 0.6
+"""IoU of two boxes of one category above which the less sure one falls."""
+MOST_BOXES = 300
+MATCHED_IOU = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PageDetectorSettings:
+    """How a page detector is trained; the defaults fit a CPU in about half an hour.
+
+    `side` is the longer side of its input in pixels; `start` an Ultralytics checkpoint whose fitting weights it begins
+    with, "starter" for the starter detector, "" for none. The end is `steps` or `minutes`, whichever comes first.
+    """
+
+    steps: int = 3000
+    minutes: float = 30.0
+    batch: int = 8
+    side: int = 448
+    peak_rate: float = 1.2e-3
+    last_rate: float = 4e-5
+    warmup_steps: int = 40
+    hold: float = 0.35
+    weight_decay: float = 5e-4
+    seed: int = 0
+    network: str = "yolov8n.yaml"
+    start: str = "starter"
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for settings that train nothing."""
+        if self.side % 32 or not 128 <= self.side <= 2048:
+            raise ValueError(f"side is {self.side}, but it must be a multiple of 32 from 128 to 2048")
+        if self.steps < 1 or self.batch < 1 or self.minutes <= 0:
+            raise ValueError(f"steps {self.steps}, batch {self.batch} and minutes {self.minutes:g} must be above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryScore:
+    """How well a category's boxes are found on val (IoU 0.5): shares 0 to 1, at the confidence where both are best."""
+
+    category: str
+    confidence: float
+    recall: float
+    precision: float
+    average_precision: float
+    true_boxes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageDetectorCard:
+    """What lies beside the weights: where they come from and what they reach."""
+
+    name: str
+    sha256: str
+    data: str
+    data_digest: str
+    made: str
+    seconds_trained: float
+    steps: int
+    settings: Mapping[str, Any]
+    categories: tuple[tuple[int, str], ...]
+    scores: tuple[CategoryScore, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PageDetector:
+    """An opened detector: its card, and the network."""
+
+    card: PageDetectorCard
+    network: Yolo
+
+    def find(self, page: np.ndarray) -> np.ndarray:
+        """What it finds on a page (uint8 RGB): float Nx6 rows of xyxy, confidence, category id, the surest first.
+
+        Boxes below their category's confidence are left out.
+        """
+        found = self.network.find(page)
+        ids = np.array([number for number, _ in self.card.categories])
+        least = {score.category: score.confidence for score in self.card.scores}
+        names = dict(self.card.categories)
+        limits = np.array([least.get(names[number], 0.25) for number in ids.tolist()])
+        classes = found.classes.astype(int)
+        rows = np.column_stack([found.xyxy, found.confidence, ids[classes]]) if len(classes) else np.zeros((0, 6))
+        kept = rows[found.confidence >= limits[classes]] if len(classes) else rows
+        return kept[np.argsort(-kept[:, 4], kind="stable")]
+
+
+def detector_path(data: Path, name: str) -> Path:
+    """The weights of a page detector; its card lies beside them as .json."""
+    return data / "models" / "page_detectors" / f"{check_name(name, 'the page detector')}.pt"
+
+
+def known_detectors(data: Path) -> list[str]:
+    """The names of all page detectors that have a card."""
+    return sorted(path.stem for path in (data / "models" / "page_detectors").glob("*.json"))
+
+
+def train_page_detector(
+    found: AnnotatedSet, out: Path, settings: PageDetectorSettings = PageDetectorSettings(), *, resume: bool = True,
+    publish_minutes: float = 10.0,
+) -> PageDetectorCard:  # fmt: skip
+    """Train a detector on a set's train split and write its weights to `out` and its card beside them.
+
+    Its state goes to `<out>.training` every half minute, from where `resume` goes on after a kill, to the same batches.
+    Raises AnnotationError when a split has no boxes, ModelError for a start that cannot be used, TrainingError for a
+    state that does not fit.
+    """
+    pages, val = pages_of(found, "train"), pages_of(found, "val")
+    for split, some in (("train", pages), ("val", val)):
+        if not any(len(page.boxes) for page in some):
+            raise AnnotationError(f'{found.root}: split {split} has no boxes: give some pages "split": "{split}"')
+    labels = [category.name for category in found.categories]
+    model = new_network(settings.network, labels, settings.seed)
+    if settings.start:
+        taken = take_weights(model, settings.start)
+        _log.info("%d of %d tensors begin as in %s", taken, len(model.state_dict()), settings.start)
+    size = view_size(pages, settings.side)
+    cards: list[PageDetectorCard] = []
+
+    def publish(average: DetectionModel, trained: Trained) -> None:
+        cards.append(_publish(average, found, val, out, settings, trained))
+
+    run_loop(
+        model.to(device()),
+        settings,
+        LoopOptions(out.with_suffix(".training"), resume, None, publish_minutes),
+        lambda step: batches(partial(_views, pages, size, settings), step, usual_feeders()),
+        _train_step,
+        ("box", "class", "edge"),
+        publish,
+    )
+    out.with_suffix(".training").unlink(missing_ok=True)
+    return cards[-1]
+
+
+def take_weights(model: DetectionModel, start: str) -> int:
+    """Copy the tensors of an Ultralytics checkpoint that have the same name and shape; how many there were.
+
+    Raises ModelError when it cannot be opened or none fits.
+    """
+    from lora_assets.starter import STARTER_YOLO
+
+    path = STARTER_YOLO if start == "starter" else Path(start)
+    if not path.is_file():
+        raise ModelError(f'{path} is not there: name an Ultralytics checkpoint, "starter" or ""')
+    given = open_network(path).state_dict()
+    own = model.state_dict()
+    fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
+    if not fitting:
+        raise ModelError(f"{path} has no weights that fit {model.yaml.get('yaml_file', 'the network')}: name another")
+    model.load_state_dict(fitting, strict=False)
+    return len(fitting)
+
+
+def open_page_detector(data: Path, name: str) -> PageDetector:
+    """The named detector. Raises ModelError when there is none, or its weights are not those of its card."""
+    path = detector_path(data, name)
+    card = read_card(path.with_suffix(".json"), data)
+    if not path.is_file() or file_sha256(path) != card.sha256:
+        raise ModelError(f"{path} is gone or not the file that its card describes: train it again")
+    limits = YoloLimits(LEAST_CONFIDENCE, OVERLAP, MOST_BOXES, int(card.settings["side"]))
+    return PageDetector(card, load_yolo(path, limits))
+
+
+def read_card(path: Path, data: Path) -> PageDetectorCard:
+    """A detector's card. Raises ModelError when there is none or it is damaged."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        scores = tuple(CategoryScore(**score) for score in told.pop("scores"))
+        categories = tuple((int(number), str(name)) for number, name in told.pop("categories"))
+        return PageDetectorCard(**told, scores=scores, categories=categories)
+    except FileNotFoundError as error:
+        known = ", ".join(known_detectors(data)) or "none yet"
+        raise ModelError(
+            f"there is no page detector {path.stem}; known: {known}. Train one with: "
+            f"lora-assets train-page-detector {path.stem}"
+        ) from error
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{path} is damaged ({error}): train the detector again") from error
+
+
+def measure(network: Yolo, pages: Sequence[PageBoxes], categories: Sequence[str]) -> list[CategoryScore]:
+    """Score a detector's boxes on pages by category, each at the confidence where recall and precision are best."""
+    answers = []
+    for page in pages:
+        found = network.find(decode_image(read_file(page.path)).pixels)
+        answers.append((found.xyxy, found.confidence, found.classes.astype(int)))
+    scores = []
+    for label, name in enumerate(categories):
+        frames = [
+            FoundBoxes(boxes[classes == label], sure[classes == label], page.boxes[page.boxes[:, 0] == label, 1:])
+            for (boxes, sure, classes), page in zip(answers, pages, strict=True)
+        ]
+        confidence = best_confidence(frames)
+        score = score_boxes(frames, MATCHED_IOU, confidence)
+        scores.append(
+            CategoryScore(
+                name, confidence, round(score.recall, 4), round(score.precision, 4),
+                round(score.average_precision, 4), score.true_boxes,
+            )
+        )  # fmt: skip
+    return scores
+
+
+def best_confidence(frames: Sequence[FoundBoxes], usual: float = 0.25) -> float:
+    """The confidence (0.05 to 0.95) at which the F1 of one category is best; `usual` when nothing is found."""
+    confidences, right = [], []
+    for frame in frames:
+        answers = matched(frame.found, frame.confidences, frame.true, MATCHED_IOU)
+        confidences.append(frame.confidences)
+        right.append(answers >= 0)
+    sure, hits = np.concatenate(confidences or [np.zeros(0)]), np.concatenate(right or [np.zeros(0, bool)])
+    count = sum(len(frame.true) for frame in frames)
+    if not hits.any() or count == 0:
+        return usual
+    best, least = 0.0, usual
+    for limit in np.arange(LEAST_CONFIDENCE, 0.951, 0.025).tolist():
+        taken = sure >= limit
+        f1 = 2 * np.count_nonzero(hits & taken) / (count + np.count_nonzero(taken))
+        if f1 > best:
+            best, least = f1, limit
+    return round(least, 3)
+
+
+def _views(
+    pages: Sequence[PageBoxes], size: tuple[int, int], settings: PageDetectorSettings, step: int
+) -> list[PageView]:
+    rng = np.random.default_rng((settings.seed, step))
+    chosen = rng.integers(len(pages), size=settings.batch).tolist()
+    return [random_view(rng, pages[place], *size) for place in chosen]
+
+
+def _train_step(model: DetectionModel, optimizer: torch.optim.Optimizer, views: Sequence[PageView]) -> list[float]:
+    return learn_batch(model, optimizer, batch_of([view.image for view in views], [view.targets for view in views]))
+
+
+def _publish(
+    average: DetectionModel, found: AnnotatedSet, val: Sequence[PageBoxes], out: Path, settings: PageDetectorSettings,
+    trained: Trained,
+) -> PageDetectorCard:  # fmt: skip
+    candidate = out.with_name(f"candidate-{out.name}")
+    write_network(candidate, average, settings.side, settings.network, settings.batch, settings.seed)
+    limits = YoloLimits(LEAST_CONFIDENCE, OVERLAP, MOST_BOXES, settings.side)
+    names = [category.name for category in found.categories]
+    scores = measure(load_yolo(candidate, limits), val, names)
+    card = PageDetectorCard(
+        name=out.stem,
+        sha256=file_sha256(candidate),
+        data=str(found.root),
+        data_digest=found.digest,
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds_trained=round(trained.seconds, 1),
+        steps=trained.steps,
+        settings=asdict(settings),
+        categories=tuple((category.id, category.name) for category in found.categories),
+        scores=tuple(scores),
+    )
+    candidate.replace(out)
+    atomic_write_json(out.with_suffix(".json"), asdict(card))
+    for score in scores:
+        _log.info(
+            "after %d steps: %s recall %.3f precision %.3f ap50 %.3f", trained.steps, score.category, score.recall,
+            score.precision, score.average_precision,
+        )  # fmt: skip
+    return card
+
+
+def box_count(scores: Sequence[CategoryScore]) -> Iterator[str]:
+    """A line of words for each category."""
+    for score in scores:
+        yield (
+            f"{score.category}: recall {score.recall:.2f}, precision {score.precision:.2f} of {score.true_boxes} boxes "
+            f"(confidence from {score.confidence:.2f})"
+        )

@@ -1,0 +1,164 @@
+"""Whole pages segmented without prompts: boxes by a page detector, masks by a prompted segmenter, results as COCO.
+
+The detector is trained in page_detector; segmenters are opened by vision.prompted; the file is written by annotations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lora_assets.annotations import AnnotatedImage, Annotation, Category, Problem
+from lora_assets.annotations.records import TRAIN
+from lora_assets.annotations.splits import title_of
+from lora_assets.annotations.writing import MaskForm, check_form, write_coco
+from lora_assets.finetuning.page_detector import PageDetector
+from lora_assets.vision.images import ImageRefused, decode_image, read_file
+from lora_assets.vision.masks import BoolMask, encode_mask, mask_bounds
+from lora_assets.vision.prompted import Prompted
+
+PAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
+LEAST_FILLED = 0.05
+"""Share of its box that a mask must fill; a smaller one is a failure of the segmenter, and the box is its mask."""
+ROOM = 0.06
+"""How far a mask may stand out of the box that it was asked for, in the box's sides."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageMask:
+    """One thing on a page: its category, how sure the detector was (0 to 1), and its mask (bool HxW of the page).
+
+    `from_box` tells that the segmenter gave nothing of use and the mask is the whole box.
+    """
+
+    category_id: int
+    score: float
+    mask: BoolMask
+    from_box: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentedPages:
+    """What was written: the COCO file, pages, things by category name, masks that are only boxes, refused files."""
+
+    path: Path
+    pages: int
+    counts: dict[str, int]
+    from_boxes: int
+    problems: tuple[Problem, ...]
+
+
+def segment_page(page: np.ndarray, detector: PageDetector, segmenter: Prompted) -> list[PageMask]:
+    """Everything that the detector finds on a page (uint8 RGB HxWx3), with masks by the segmenter; the surest first."""
+    rows = detector.find(page)
+    if not len(rows):
+        return []
+    embedding = segmenter.embed(page)
+    found = []
+    for row in rows:
+        box = np.clip(row[:4], 0, [page.shape[1], page.shape[0]] * 2)
+        if min(box[2] - box[0], box[3] - box[1]) < 1:
+            continue
+        mask = within_box(best_mask(segmenter.predict(embedding, box=box).masks, box), box)
+        filled = np.count_nonzero(mask) / max(1.0, (box[2] - box[0]) * (box[3] - box[1]))
+        empty = filled < LEAST_FILLED
+        found.append(PageMask(int(row[5]), float(row[4]), box_mask(box, page.shape[:2]) if empty else mask, empty))
+    return found
+
+
+def best_mask(candidates: np.ndarray, box: np.ndarray) -> BoolMask:
+    """Of three masks (3,H,W), the surest first, the one whose bounds fit the asked box best.
+
+    Ambiguity is over parts and wholes (Kirillov et al. 2023, "Segment Anything", section 3), and the box has answered
+    that; the surest counts unless another fits better by a twentieth.
+    """
+    fits = []
+    for mask in candidates:
+        bounds = mask_bounds(mask)
+        if bounds is None:
+            fits.append(0.0)
+            continue
+        x, y, width, height = bounds
+        across = min(x + width, box[2]) - max(x, box[0])
+        down = min(y + height, box[3]) - max(y, box[1])
+        shared = max(0.0, across) * max(0.0, down)
+        fits.append(shared / (width * height + (box[2] - box[0]) * (box[3] - box[1]) - shared))
+    best = int(np.argmax(np.array(fits) - 0.05 * np.arange(len(fits))))
+    return candidates[best]
+
+
+def within_box(mask: BoolMask, box: np.ndarray) -> BoolMask:
+    """The part of a mask in its box and a little around it."""
+    room_x, room_y = ROOM * (box[2] - box[0]), ROOM * (box[3] - box[1])
+    kept = np.zeros_like(mask)
+    rows = slice(max(0, int(box[1] - room_y)), int(np.ceil(box[3] + room_y)))
+    columns = slice(max(0, int(box[0] - room_x)), int(np.ceil(box[2] + room_x)))
+    kept[rows, columns] = mask[rows, columns]
+    return kept
+
+
+def box_mask(box: np.ndarray, shape: tuple[int, ...]) -> BoolMask:
+    """A mask (H, W) of a whole xyxy box."""
+    mask = np.zeros(shape[:2], np.bool_)
+    mask[int(box[1]) : max(int(box[1]) + 1, round(box[3])), int(box[0]) : max(int(box[0]) + 1, round(box[2]))] = True
+    return mask
+
+
+def page_files(folder: Path) -> list[Path]:
+    """The pictures of a folder and the folders in it, in the order of their names; of a single file, that one."""
+    if folder.is_file():
+        return [folder]
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in PAGE_SUFFIXES and not p.name.startswith("."))
+
+
+def segment_pages(
+    folder: Path, files: Sequence[Path], detector: PageDetector, segmenter: Prompted, out: Path, *,
+    form: MaskForm = "rle", told: Callable[[int, int], None] | None = None,
+) -> SegmentedPages:  # fmt: skip
+    """Segment pages of `folder` and write the COCO file `out`; it names them from the folder.
+
+    A file that is no picture is left out and told among the problems. Raises StoreError when `out` cannot be written.
+    """
+    check_form(form)
+    base = folder if folder.is_dir() else folder.parent
+    images: list[AnnotatedImage] = []
+    annotations: list[Annotation] = []
+    problems: list[Problem] = []
+    from_boxes = 0
+    for done, path in enumerate(files, start=1):
+        try:
+            page = decode_image(read_file(path)).pixels
+        except ImageRefused as refused:
+            problems.append(Problem(str(path), str(refused), "replace or remove it", "picture_broken"))
+            continue
+        height, width = page.shape[:2]
+        title = title_of({}, path.relative_to(base).as_posix())
+        image = AnnotatedImage(len(images) + 1, path, width, height, TRAIN, title)
+        images.append(image)
+        for found in segment_page(page, detector, segmenter):
+            bounds = mask_bounds(found.mask)
+            if bounds is None:
+                continue
+            from_boxes += found.from_box
+            box = (float(bounds[0]), float(bounds[1]), float(bounds[2]), float(bounds[3]))
+            annotations.append(
+                Annotation(
+                    len(annotations) + 1, image.id, found.category_id, box, float(np.count_nonzero(found.mask)), False,
+                    encode_mask(found.mask), found.score,
+                )
+            )  # fmt: skip
+        if told is not None:
+            told(done, len(files))
+    categories = [Category(number, name) for number, name in detector.card.categories]
+    info = {
+        "description": "found by a model, not by a person",
+        "page_detector": detector.card.name,
+        "page_detector_sha256": detector.card.sha256,
+        "segmenter": segmenter.name,
+    }
+    write_coco(out, images, annotations, categories, form=form, pictures=base, info=info)
+    counts = {category.name: sum(one.category_id == category.id for one in annotations) for category in categories}
+    return SegmentedPages(out, len(images), counts, from_boxes, tuple(problems))

@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lora_assets.annotations import AnnotationError, read_annotated_set
+from lora_assets.annotations.mask_forms import mask_file_bytes
+from lora_assets.annotations.reading import KINDS, OF_SPLITS, forbids_training
+from lora_assets_tests.annotations.conftest import HEIGHT, WIDTH, block
+
+Told = dict[str, Any]
+
+
+def test_a_sound_set_is_read_whole(plain):
+    root = plain()
+    found, problems = read_annotated_set(root)
+    assert problems == []
+    assert [(c.id, c.name) for c in found.categories] == [(1, "panel"), (2, "bubble"), (4, "text")]
+    assert [len(annotations) for _, annotations in found.of_split("train")] == [3]
+    ((image, annotations),) = found.of_split("val")
+    assert image.path.is_file() and image.title == "work 2" and len(image.sha256) == 64
+    expected = [block(2, 2, 40, 30), block(6, 5, 12, 10), block(8, 8, 6, 4)]
+    for annotation, mask in zip(annotations, expected, strict=True):
+        assert (found.mask(annotation) == mask).all()
+        assert annotation.area == mask.sum()
+    with pytest.raises(ValueError, match="test"):
+        found.of_split("test")
+
+
+def _of(told: Told, number: int) -> Told:
+    return next(entry for entry in told["annotations"] if entry["id"] == number)
+
+
+def _no_id(told: Told, root: Path) -> None:
+    told["annotations"][0]["id"] = "11"
+
+
+def _same_id(told: Told, root: Path) -> None:
+    _of(told, 12)["id"] = 11
+
+
+def _same_image(told: Told, root: Path) -> None:
+    told["images"].append(dict(told["images"][0], file_name="other.png"))
+
+
+def _leads_out(told: Told, root: Path) -> None:
+    told["images"][0]["file_name"] = "../../secret.png"
+
+
+def _mask_leads_out(told: Told, root: Path) -> None:
+    _of(told, 13)["segmentation_file"] = "/etc/passwd"
+
+
+def _unknown_image(told: Told, root: Path) -> None:
+    _of(told, 11)["image_id"] = 99
+
+
+def _unknown_category(told: Told, root: Path) -> None:
+    _of(told, 11)["category_id"] = 9
+
+
+def _flat_box(told: Told, root: Path) -> None:
+    _of(told, 11)["bbox"] = [2, 2, 0, 30]
+
+
+def _text_box(told: Told, root: Path) -> None:
+    _of(told, 11)["bbox"] = "2 2 40 30"
+
+
+def _corners(told: Told, root: Path) -> None:
+    _of(told, 12)["bbox"] = [6, 5, 18, 15]
+
+
+def _box_outside(told: Told, root: Path) -> None:
+    _of(told, 11)["bbox"] = [2, 2, 60, 30]
+
+
+def _box_elsewhere(told: Told, root: Path) -> None:
+    _of(told, 13)["bbox"] = [30, 25, 6, 4]
+
+
+def _no_mask(told: Told, root: Path) -> None:
+    _of(told, 11)["segmentation"] = "none"
+
+
+def _far_polygon(told: Told, root: Path) -> None:
+    _of(told, 11)["segmentation"] = [[0, 0, 9000, 0, 9000, 9000]]
+
+
+def _empty(told: Told, root: Path) -> None:
+    _of(told, 11)["segmentation"] = []
+
+
+def _empty_file(told: Told, root: Path) -> None:
+    (root / _of(told, 13)["segmentation_file"]).write_bytes(mask_file_bytes(np.zeros((HEIGHT, WIDTH), bool)))
+
+
+def _mask_gone(told: Told, root: Path) -> None:
+    (root / _of(told, 13)["segmentation_file"]).unlink()
+
+
+def _mask_damaged(told: Told, root: Path) -> None:
+    path = root / _of(told, 13)["segmentation_file"]
+    path.write_bytes(path.read_bytes()[:40])
+
+
+def _mask_small(told: Told, root: Path) -> None:
+    (root / _of(told, 13)["segmentation_file"]).write_bytes(mask_file_bytes(np.ones((8, 9), bool)))
+
+
+def _rle_size(told: Told, root: Path) -> None:
+    _of(told, 12)["segmentation"]["size"] = [8, 9]
+
+
+def _picture_gone(told: Told, root: Path) -> None:
+    (root / "images" / "train" / "page_1.png").unlink()
+
+
+def _picture_damaged(told: Told, root: Path) -> None:
+    path = root / "images" / "train" / "page_1.png"
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def _picture_size(told: Told, root: Path) -> None:
+    Image.new("RGB", (64, 64)).save(root / "images" / "train" / "page_1.png")
+
+
+def _test_split(told: Told, root: Path) -> None:
+    told["images"].append(dict(told["images"][0], id=3, split="test"))
+
+
+def _title_twice(told: Told, root: Path) -> None:
+    told["images"][1]["title"] = "work 1"
+
+
+def _one_title(told: Told, root: Path) -> None:
+    for image in told["images"]:
+        image["title"] = "the only work"
+        del image["split"]
+        image["file_name"] = f"images/{'train' if image['id'] == 1 else 'val'}/{image['file_name']}"
+    for split in ("train", "val"):
+        (root / "images" / split).rename(root / "images" / f"pages_{split}")
+    for image in told["images"]:
+        image["file_name"] = image["file_name"].replace("train", "pages_train").replace("val", "pages_val")
+
+
+def _all_train(told: Told, root: Path) -> None:
+    told["images"][1]["split"] = "train"
+    (root / "images" / "val" / "page_2.png").rename(root / "images" / "train" / "page_2.png")
+
+
+def _no_val_text(told: Told, root: Path) -> None:
+    told["annotations"].remove(_of(told, 23))
+
+
+def _no_train_text(told: Told, root: Path) -> None:
+    told["annotations"].remove(_of(told, 13))
+
+
+CASES: list[tuple[Callable[[Told, Path], None], str, str, int]] = [
+    # what is done to a sound set, the kind of the problem, what it names, annotations that are left of six
+    (_no_id, "bad_entry", "number 0 of the list", 5),
+    (_same_id, "duplicate_id", "annotation 11", 4),
+    (_same_image, "duplicate_id", "image 1", 3),
+    (_leads_out, "outside_folder", "image 1", 3),
+    (_mask_leads_out, "outside_folder", "annotation 13", 5),
+    (_unknown_image, "unknown_image", "annotation 11", 5),
+    (_unknown_category, "unknown_category", "annotation 11", 5),
+    (_flat_box, "bad_bbox", "annotation 11", 5),
+    (_text_box, "bad_bbox", "annotation 11", 5),
+    (_corners, "bbox_corners", "annotation 12", 5),
+    (_box_outside, "bbox_outside", "annotation 11", 5),
+    (_box_elsewhere, "bbox_elsewhere", "annotation 13", 5),
+    (_no_mask, "bad_segmentation", "annotation 11", 5),
+    (_far_polygon, "outside_picture", "annotation 11", 5),
+    (_empty, "empty_annotation", "annotation 11", 5),
+    (_empty_file, "empty_annotation", "annotation 13", 5),
+    (_mask_gone, "mask_file_missing", "annotation 13", 5),
+    (_mask_damaged, "mask_file_broken", "annotation 13", 5),
+    (_mask_small, "mask_size", "annotation 13", 5),
+    (_rle_size, "mask_size", "annotation 12", 5),
+    (_picture_gone, "picture_missing", "page_1.png", 3),
+    (_picture_damaged, "picture_broken", "page_1.png", 3),
+    (_picture_size, "picture_size", "page_1.png", 3),
+    (_test_split, "unknown_split", "image 3", 6),
+    (_title_twice, "title_in_both", "title work 1", 6),
+    (_one_title, "one_title", "the only work", 6),
+    (_all_train, "empty_split", "split val", 6),
+    (_no_val_text, "val_without_category", "split val", 5),
+    (_no_train_text, "train_without_category", "split train", 5),
+]
+
+
+@pytest.mark.parametrize(("change", "kind", "named", "left"), CASES, ids=[case[0].__name__ for case in CASES])
+def test_what_is_broken_is_named_and_costs_nothing_else(plain, change, kind, named, left):
+    root = plain(change)
+    found, problems = read_annotated_set(root)
+    mine = [problem for problem in problems if problem.kind == kind]
+    assert len(mine) == 1
+    assert str(root / "annotations.json") in mine[0].where
+    assert named in mine[0].where
+    assert mine[0].reason and mine[0].way_out
+    assert len(found.annotations) == left
+    assert bool(forbids_training(problems)) == any(p.kind in OF_SPLITS for p in problems)
+
+
+def test_every_kind_of_problem_has_a_case():
+    assert {kind for _, kind, _, _ in CASES} == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "there is no such file"),
+        ("", "is no JSON"),
+        ("[1, 2]", "holds no JSON object"),
+        ("[" * 100_000, "is no JSON"),
+        ('{"images": [], "annotations": []}', "categories"),
+        ('{"images": {}, "annotations": [], "categories": []}', "images"),
+        ('{"images": [], "annotations": [], "categories": []}', "nothing in it can be used"),
+        ('{"images": [7], "annotations": [null], "categories": ["x"]}', "nothing in it can be used"),
+    ],
+)
+def test_what_cannot_be_used_at_all_is_refused(tmp_path, content, words):
+    if content is not None:
+        (tmp_path / "annotations.json").write_text(content)
+    with pytest.raises(AnnotationError, match=words) as refused:
+        read_annotated_set(tmp_path)
+    assert "annotations.json" in str(refused.value)
+
+
+def test_the_digest_follows_what_a_training_sees(plain, tmp_path):
+    root = plain()
+    path = root / "annotations.json"
+    before = read_annotated_set(root)[0].digest
+    told = json.loads(path.read_text())
+
+    def after() -> str:
+        path.write_text(json.dumps(told))
+        return read_annotated_set(root)[0].digest
+
+    told["info"] = {"by": "somebody"}
+    told["annotations"].reverse()
+    assert after() == before  # neither notes nor the order of entries
+    _of(told, 11)["segmentation"] = [[2, 2, 42, 2, 42, 32, 3, 32]]
+    changed = after()
+    assert changed != before
+    told["images"][0]["split"], told["images"][1]["split"] = "val", "train"
+    for number in (1, 2):
+        told["images"][number - 1]["file_name"] = f"images/{('train', 'val')[number - 1]}/page_{number}.png"
+    assert after() not in (before, changed)
+    swapped = read_annotated_set(root)[0].digest
+    Image.new("RGB", (WIDTH, HEIGHT), (9, 9, 9)).save(root / "images" / "train" / "page_1.png")
+    assert read_annotated_set(root)[0].digest != swapped
+
+
+def test_pictures_may_lie_elsewhere(plain, tmp_path):
+    root = plain()
+    (root / "images").rename(tmp_path / "elsewhere")
+    with pytest.raises(AnnotationError, match="no such picture"):
+        read_annotated_set(root)
+    told = json.loads((root / "annotations.json").read_text())
+    for image in told["images"]:
+        image["file_name"] = f"{image['split']}/{image['file_name']}"
+    (root / "annotations.json").write_text(json.dumps(told))
+    found, problems = read_annotated_set(root / "annotations.json", pictures=tmp_path / "elsewhere")
+    assert len(found.annotations) == 6 and problems == []
+
+
+def test_a_box_that_is_left_out_is_taken_from_the_mask(plain):
+    found, problems = read_annotated_set(plain(lambda told, root: _of(told, 12).pop("bbox")))
+    assert problems == []
+    assert next(one.bbox for one in found.annotations if one.id == 12) == (6.0, 5.0, 12.0, 10.0)
+
+
+def test_a_turned_picture_is_compared_upright(plain):
+    def turn(told: Told, root: Path) -> None:
+        path = root / "images" / "train" / "page_1.jpg"
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        Image.new("RGB", (HEIGHT, WIDTH), (200, 30, 30)).save(path, exif=exif)
+        told["images"][0]["file_name"] = path.name
+
+    found, problems = read_annotated_set(plain(turn))
+    assert problems == [] and len(found.annotations) == 6

@@ -1,0 +1,41 @@
+"""A tiny annotated set, a tiny SAM 2 and a data folder that holds both; made once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lora_assets.annotations import AnnotatedSet, read_annotated_set
+from lora_assets.finetuning.settings import SegmenterSettings, TrainingSettings, write_segmenter
+from lora_assets_tests.finetuning.drawn import write_sam2, write_set
+
+QUICK = {"steps": 6, "prompts": 4, "pages": 1, "validate_every": 3, "save_every": 2, "warmup_steps": 1}
+
+
+@pytest.fixture(scope="session")
+def drawn_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_set(tmp_path_factory.mktemp("drawn") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def found(drawn_set: Path) -> AnnotatedSet:
+    return read_annotated_set(drawn_set)[0]
+
+
+@pytest.fixture(scope="session")
+def sam2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_sam2(tmp_path_factory.mktemp("models") / "tiny-sam2")
+
+
+@pytest.fixture
+def segmenter(data: Path, drawn_set: Path, sam2_folder: Path):
+    """Write a settings file `name` for the drawn set."""
+    shutil.copytree(drawn_set, data / "annotations" / "tiny")
+
+    def write(name: str = "comics", base: str | None = None, **training: object) -> Path:
+        settings = TrainingSettings(**{**QUICK, **training})  # pyright: ignore[reportArgumentType]
+        return write_segmenter(data, SegmenterSettings(name, "tiny", base or str(sam2_folder), settings))
+
+    return write

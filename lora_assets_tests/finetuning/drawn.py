@@ -1,0 +1,89 @@
+"""A tiny annotated set (dark frames and round bubbles on grey pages) and a tiny SAM 2, for tests of tuning."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lora_assets.annotations import add_annotation
+
+PANEL, BUBBLE = "panel", "bubble"
+SIZE = (120, 160)
+
+
+def draw_page(seed: int) -> tuple[np.ndarray, list[tuple[str, np.ndarray]]]:
+    """A page (160,120,3) and its things."""
+    rng = np.random.default_rng(seed)
+    width, height = SIZE
+    ys, xs = np.mgrid[:height, :width]
+    page = np.full((height, width, 3), 235, np.uint8)
+    page += rng.integers(0, 12, page.shape, dtype=np.uint8)
+    found = []
+    for row in range(2):
+        x1, y1 = 6 + int(rng.integers(6)), 6 + row * 78 + int(rng.integers(5))
+        x2, y2 = width - 6 - int(rng.integers(20)), y1 + 60 + int(rng.integers(8))
+        panel = (xs >= x1) & (xs < x2) & (ys >= y1) & (ys < y2)
+        page[panel] = rng.integers(60, 120)
+        cx, cy = rng.uniform(x1 + 25, x2 - 25), rng.uniform(y1 + 20, y2 - 20)
+        bubble = ((xs - cx) / 18) ** 2 + ((ys - cy) / 13) ** 2 < 1
+        page[bubble] = 250
+        found += [(PANEL, panel), (BUBBLE, bubble)]
+    return page, found
+
+
+def write_set(root: Path, train: int = 3, val: int = 2, first_seed: int = 0) -> Path:
+    """An annotated set in the folder `root`."""
+    for number in range(train + val):
+        page, found = draw_page(first_seed + number)
+        content = io.BytesIO()
+        Image.fromarray(page).save(content, "PNG")
+        split = "train" if number < train else "val"
+        for category, mask in found:
+            add_annotation(root, content.getvalue(), mask, category, title=f"{split}-{number}", split=split)
+    return root
+
+
+def tiny_sam2_config(side: int = 64, width: int = 8, hidden: int = 32) -> Any:
+    """The architecture of SAM 2 with small numbers."""
+    from transformers import Sam2Config
+
+    return Sam2Config(
+        vision_config={
+            "backbone_config": {
+                "model_type": "sam2_hiera_det_model",
+                "hidden_size": width,
+                "image_size": [side, side],
+                "embed_dim_per_stage": [width, 2 * width, 4 * width, 8 * width],
+                "blocks_per_stage": [1, 1, 2, 1],
+                "num_attention_heads_per_stage": [1, 2, 4, 8],
+                "global_attention_blocks": [3],
+                "window_size_per_stage": [8, 4, 8, 4],
+            },
+            "backbone_channel_list": [8 * width, 4 * width, 2 * width, width],
+            "backbone_feature_sizes": [[side // 4] * 2, [side // 8] * 2, [side // 16] * 2],
+            "fpn_hidden_size": hidden,
+        },
+        prompt_encoder_config={"hidden_size": hidden, "image_size": side},
+        mask_decoder_config={
+            "hidden_size": hidden,
+            "mlp_dim": 2 * hidden,
+            "num_attention_heads": 4,
+            "iou_head_hidden_dim": hidden,
+        },
+    )
+
+
+def write_sam2(folder: Path, seed: int = 0, **numbers: int) -> Path:
+    """A folder in the form of transformers with a small SAM 2 of random weights."""
+    import torch
+    from transformers import Sam2Model
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    torch.manual_seed(seed)
+    Sam2Model(tiny_sam2_config(**numbers)).save_pretrained(folder)
+    return folder

@@ -1,0 +1,179 @@
+"""Training: the same numbers after a kill, a full disk, a damaged checkpoint; what learns and what stays."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from lora_assets.finetuning.checkpoints import BEST, LAST, PREVIOUS, FinetuningError, read_checkpoint, read_last
+from lora_assets.finetuning.history import HISTORY, read_history
+from lora_assets.finetuning.loop import NO_BETTER, STEPS_DONE, TIME_OVER, Tuned, Tuning, tune
+from lora_assets.finetuning.networks import open_network
+from lora_assets.finetuning.settings import TrainingSettings
+from lora_assets.models import resolve
+from lora_assets_tests.finetuning.conftest import QUICK
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture
+def course(found, sam2_folder, data, tmp_path):
+    """Train the tiny SAM 2 in the folder `name`; with `kill_at` it ends there as by a kill."""
+
+    def run(name: str, *, resume: bool = False, kill_at: int = 0, fingerprint: str = "f", **changed) -> Tuned:
+        weights = resolve(str(sam2_folder), data)
+        settings = TrainingSettings(**{**QUICK, **changed})
+
+        def listen(done: int, _total: int, _words: str) -> None:
+            if done == kill_at:
+                raise Killed
+
+        tuning = Tuning(name, open_network(weights), found, settings, tmp_path / name, weights.sha256, fingerprint)
+        return tune(tuning, resume=resume, listen=listen)
+
+    return run
+
+
+def _same(first: Path, second: Path) -> bool:
+    import torch
+
+    one, other = read_checkpoint(first), read_checkpoint(second)
+    assert one.state.step == other.state.step
+    assert one.state.best_iou == other.state.best_iou
+    assert one.weights.keys() == other.weights.keys()
+    assert one.moments.keys() == other.moments.keys()
+    return all(torch.equal(one.weights[name], other.weights[name]) for name in one.weights) and all(
+        torch.equal(one.moments[index][name], other.moments[index][name])
+        for index in one.moments
+        for name in one.moments[index]
+    )
+
+
+@pytest.mark.parametrize("encoder", ["frozen", "lora"])
+def test_a_killed_training_goes_on_to_the_same_numbers(course, tmp_path, encoder):
+    whole = course("whole", encoder=encoder)
+    with pytest.raises(Killed):
+        course("killed", encoder=encoder, kill_at=5)
+    assert read_checkpoint(tmp_path / "killed" / LAST).state.step == 4
+    resumed = course("killed", encoder=encoder, resume=True)
+    assert resumed.resumed_at == 4
+    assert resumed.state.finished == STEPS_DONE
+    assert _same(tmp_path / "whole" / LAST, tmp_path / "killed" / LAST)
+    assert _same(tmp_path / "whole" / BEST, tmp_path / "killed" / BEST)
+    steps = [[(line["step"], line.get("loss"), line.get("val_iou")) for line in read_history(tmp_path / name / HISTORY)]
+             for name in ("whole", "killed")]  # fmt: skip
+    assert steps[0] == steps[1]
+    assert whole.state.best_iou == resumed.state.best_iou
+
+
+def test_a_full_disk_at_a_checkpoint_is_told_and_the_last_good_one_goes_on(course, tmp_path, monkeypatch):
+    course("whole")
+    sync = os.fsync
+    written = []
+
+    def full(handle: int) -> None:
+        written.append(handle)
+        if len(written) > 6:  # history, first checkpoint and best weights, each a file and its folder
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(FinetuningError, match="No space left.*last good one is whole.*--resume"):
+        course("full")
+    kept = read_last(tmp_path / "full")
+    assert kept is not None
+    assert kept.state.step == 2
+    monkeypatch.setattr(os, "fsync", sync)
+    course("full", resume=True)
+    assert _same(tmp_path / "whole" / LAST, tmp_path / "full" / LAST)
+
+
+def test_a_damaged_last_checkpoint_gives_way_to_the_one_before(course, tmp_path):
+    with pytest.raises(Killed):
+        course("one", kill_at=6)
+    last, previous = tmp_path / "one" / LAST, tmp_path / "one" / PREVIOUS
+    assert (read_checkpoint(last).state.step, read_checkpoint(previous).state.step) == (4, 2)
+    last.write_bytes(last.read_bytes()[:1000])
+    kept = read_last(tmp_path / "one")
+    assert kept is not None
+    assert kept.state.step == 2
+    previous.write_bytes(b"nothing")
+    with pytest.raises(FinetuningError, match="damaged"):
+        read_last(tmp_path / "one")
+
+
+def test_another_training_is_not_gone_on_with(course):
+    with pytest.raises(Killed):
+        course("one", kill_at=3)
+    with pytest.raises(FinetuningError, match="other data, another base or other settings"):
+        course("one", resume=True, fingerprint="g")
+    assert course("one", fingerprint="g").resumed_at == 0
+
+
+def test_it_ends_early_when_nothing_gets_better_or_time_is_over(course, tmp_path):
+    # Nothing learns at this rate, so no validation after the first is better.
+    stopped = course("stale", learning_rate=1e-12, validate_every=1, patience=2, steps=50)
+    assert (stopped.state.finished, stopped.state.step) == (NO_BETTER, 3)
+    timed = course("timed", minutes=1e-6)
+    assert (timed.state.finished, timed.state.step) == (TIME_OVER, 1)
+    assert (tmp_path / "timed" / BEST).exists()
+    assert course("timed", resume=True).state.finished == STEPS_DONE
+
+
+def test_what_learns_is_what_the_settings_say(found, sam2_folder, data, tmp_path):
+    import torch
+
+    from lora_assets.finetuning.learning import choose_weights
+
+    weights = resolve(str(sam2_folder), data)
+    learning = {}
+    for encoder in ("frozen", "lora", "full"):
+        network = open_network(weights)
+        choose_weights(network, TrainingSettings(encoder=encoder))
+        learning[encoder] = {name for name, value in network.module.named_parameters() if value.requires_grad}
+    assert not any(name.startswith(("vision_encoder.", "mask_decoder.conv_s")) for name in learning["frozen"])
+    assert any(name.endswith("qkv.up") for name in learning["lora"])
+    assert not any(name.endswith("qkv.base.weight") for name in learning["lora"])
+    assert any(name.startswith("vision_encoder.") for name in learning["full"])
+    settings = TrainingSettings(**{**QUICK, "steps": 2, "validate_every": 2, "encoder": "full", "learning_rate": 1e-3})
+    network = open_network(weights)
+    before = {name: value.clone() for name, value in network.module.state_dict().items()}
+    tune(Tuning("x", network, found, settings, tmp_path / "x", "b", "f"), resume=False, listen=lambda *_: None)
+    changed = {name for name, value in network.module.state_dict().items() if not torch.equal(value, before[name])}
+    assert {name.split(".")[0] for name in changed} >= {"vision_encoder", "mask_decoder", "prompt_encoder"}
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk", "none"])
+def test_embeddings_that_are_kept_change_no_number(course, tmp_path, cache):
+    from lora_assets.finetuning.pages import EmbeddingCache
+
+    course("plain", cache="none")
+    course("kept", cache=cache, cache_gb=0.00002 if cache == "memory" else 1.0)
+    assert _same(tmp_path / "plain" / LAST, tmp_path / "kept" / LAST)
+    if cache == "disk":
+        files = list((tmp_path / "kept" / "embeddings").glob("*.safetensors"))
+        assert len(files) == 5
+        files[0].write_bytes(b"damaged")
+        course("kept", cache="disk")
+        assert _same(tmp_path / "plain" / LAST, tmp_path / "kept" / LAST)
+        again = EmbeddingCache("disk", 1.0, "other base", tmp_path / "kept" / "embeddings", "cpu")
+        assert again._read("0" * 16) is None
+
+
+def test_a_loss_that_is_no_number_ends_the_training(course, monkeypatch):
+    from lora_assets.finetuning import loop
+    from lora_assets.finetuning.learning import StepFigures
+
+    monkeypatch.setattr(loop, "train_step", lambda *_: StepFigures(float("nan"), 0, 0, 0, 0))
+    with pytest.raises(FinetuningError, match="no number: lower learning_rate"):
+        course("nan")
+
+
+def test_mixed_precision_needs_a_gpu(course):
+    with pytest.raises(FinetuningError, match="needs a GPU"):
+        course("half", precision="float16")

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lora_assets.annotations import AnnotatedSet, AnnotationError, read_annotated_set
+from lora_assets.annotations.sample import write_sample
+from lora_assets.finetuning import page_detector
+from lora_assets.finetuning.page_detector import (
+    PageDetectorCard,
+    PageDetectorSettings,
+    best_confidence,
+    detector_path,
+    known_detectors,
+    open_page_detector,
+    train_page_detector,
+)
+from lora_assets.finetuning.page_views import PageBoxes, pages_of, random_view, view_size
+from lora_assets.models import ModelError
+from lora_assets.training.scores import FoundBoxes
+from lora_assets.vision.images import decode_image, read_file
+
+SMALL = PageDetectorSettings(steps=2, minutes=5, batch=2, side=128)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> AnnotatedSet:
+    return write_sample(tmp_path_factory.mktemp("drawn") / "set", 4, 11, size=(240, 320), form="rle")
+
+
+@pytest.fixture(scope="module")
+def trained(drawn: AnnotatedSet, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PageDetectorCard]:
+    data = tmp_path_factory.mktemp("data")
+    return data, train_page_detector(drawn, detector_path(data, "tiny"), SMALL)
+
+
+def test_a_trained_detector_is_found_by_its_name(drawn, trained):
+    data, card = trained
+    assert known_detectors(data) == ["tiny"]
+    assert card.data_digest == drawn.digest and card.steps == 2
+    assert [score.category for score in card.scores] == ["panel", "bubble", "character", "text"]
+    opened = open_page_detector(data, "tiny")
+    assert opened.card == card
+    rows = opened.find(decode_image(read_file(drawn.images[0].path)).pixels)
+    assert rows.shape[1] == 6 and set(rows[:, 5].tolist()) <= {1.0, 2.0, 3.0, 4.0}
+    assert not detector_path(data, "tiny").with_suffix(".training").exists()
+
+
+def test_a_killed_training_goes_on_where_it_was(drawn, tmp_path, monkeypatch):
+    out = detector_path(tmp_path, "killed")
+    real, steps = page_detector._publish, []
+    counted = page_detector._train_step
+
+    def killed(*_: object) -> PageDetectorCard:
+        raise KeyboardInterrupt
+
+    def counting(model, optimizer, views) -> list[float]:
+        steps.append(len(views))
+        return counted(model, optimizer, views)
+
+    monkeypatch.setattr(page_detector, "_train_step", counting)
+    monkeypatch.setattr(page_detector, "_publish", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train_page_detector(drawn, out, SMALL)
+    assert steps == [2, 2] and not out.exists()
+    monkeypatch.setattr(page_detector, "_publish", real)
+    card = train_page_detector(drawn, out, SMALL)
+    assert steps == [2, 2]  # nothing was learned twice
+    assert card.steps == 2 and out.is_file()
+
+
+def test_what_is_not_its_card_is_refused(trained, tmp_path):
+    data, _ = trained
+    with pytest.raises(ModelError, match=r"there is no page detector gone; known: tiny"):
+        open_page_detector(data, "gone")
+    with pytest.raises(AnnotationError, match="letters, digits"):
+        open_page_detector(data, "../tiny")
+    copy = detector_path(tmp_path, "tiny")
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(b"other weights")
+    card = detector_path(data, "tiny").with_suffix(".json").read_text()
+    copy.with_suffix(".json").write_text(card)
+    with pytest.raises(ModelError, match="not the file that its card describes"):
+        open_page_detector(tmp_path, "tiny")
+    copy.with_suffix(".json").write_text(json.dumps({"name": "tiny"}))
+    with pytest.raises(ModelError, match="damaged"):
+        open_page_detector(tmp_path, "tiny")
+
+
+def test_a_split_without_boxes_is_told_before_anything_is_trained(drawn, tmp_path):
+    only = AnnotatedSet(drawn.root, drawn.categories, drawn.images,
+                        tuple(a for a in drawn.annotations if drawn.image(a.image_id).split == "train"), "0" * 16)  # fmt: skip
+    with pytest.raises(AnnotationError, match="split val has no boxes"):
+        train_page_detector(only, tmp_path / "x.pt", SMALL)
+    with pytest.raises(ModelError, match="is not there"):
+        train_page_detector(drawn, tmp_path / "x.pt", PageDetectorSettings(start="/nowhere.pt"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("wrong", [{"side": 100}, {"side": 64}, {"steps": 0}, {"batch": 0}, {"minutes": 0}])
+def test_settings_that_train_nothing_are_refused(wrong):
+    with pytest.raises(ValueError, match="must be"):
+        PageDetectorSettings(**wrong)
+
+
+def test_boxes_of_a_view_lie_in_it_and_follow_the_picture(tmp_path):
+    """A page with one dark thing on white: in every view its box holds what is dark."""
+    from PIL import Image
+
+    page = np.full((320, 240, 3), 255, np.uint8)
+    page[80:200, 60:160] = 20
+    path = tmp_path / "page.png"
+    Image.fromarray(page).save(path)
+    boxes = PageBoxes(path, 240, 320, np.array([[2, 60, 80, 160, 200]], np.float32))
+    assert view_size([boxes], 128) == (96, 128)
+    seen = 0
+    for seed in range(40):
+        view = random_view(np.random.default_rng(seed), boxes, 96, 128)
+        assert view.image.shape == (128, 96, 3)
+        assert ((view.targets[:, 1:] >= 0) & (view.targets[:, 1:] <= 1)).all()
+        for label, x, y, wide, high in view.targets.tolist():
+            assert label == 2
+            inside = view.image[int((y - high / 2) * 128 + 2) : int((y + high / 2) * 128 - 2),
+                                int((x - wide / 2) * 96 + 2) : int((x + wide / 2) * 96 - 2)]  # fmt: skip
+            assert inside.mean() < 90
+            seen += 1
+    assert seen > 30
+
+
+def test_crowds_are_not_learned_and_labels_count_from_zero(drawn):
+    for page, (_, annotations) in zip(pages_of(drawn, "train"), drawn.of_split("train"), strict=True):
+        assert len(page.boxes) == len(annotations)
+        assert set(page.boxes[:, 0].tolist()) <= {0.0, 1.0, 2.0, 3.0}
+
+
+def test_the_confidence_is_taken_where_recall_and_precision_are_best():
+    true = np.array([[0, 0, 10, 10], [20, 20, 30, 30]], float)
+    found = np.concatenate([true, [[50, 50, 60, 60], [70, 70, 80, 80]]])
+    frames = [FoundBoxes(found, np.array([0.9, 0.6, 0.4, 0.3]), true)]
+    assert 0.4 < best_confidence(frames) <= 0.6
+    assert best_confidence([FoundBoxes(np.zeros((0, 4)), np.zeros(0), true)]) == 0.25
+
+
+def test_a_set_read_back_trains_on_the_same_boxes(drawn):
+    again, _ = read_annotated_set(drawn.root)
+    for first, second in zip(pages_of(drawn, "val"), pages_of(again, "val"), strict=True):
+        assert first.path == second.path and (first.boxes == second.boxes).all()

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lora_assets.annotations import AnnotatedSet, read_annotated_set
+from lora_assets.annotations.sample import write_sample
+from lora_assets.finetuning.page_detector import CategoryScore, PageDetector, PageDetectorCard
+from lora_assets.finetuning.page_segmenting import best_mask, page_files, segment_page, segment_pages, within_box
+from lora_assets.vision.images import decode_image, read_file
+from lora_assets.vision.prompted import Candidates, Embedding, best_first, open_prompted
+from lora_assets.vision.several_looks import FoundBoxes
+from lora_assets.vision.yolo import Yolo
+
+CATEGORIES = ((1, "panel"), (2, "bubble"), (3, "character"), (4, "text"))
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> AnnotatedSet:
+    return write_sample(tmp_path_factory.mktemp("drawn") / "set", 2, 23, size=(240, 320), form="rle")
+
+
+class _Knowing:
+    """A prompted segmenter that knows the drawn pages: the mask whose box is asked for, the whole page, nothing."""
+
+    name = "knowing"
+
+    def __init__(self, found: AnnotatedSet) -> None:
+        self._found = found
+        self._pages = {decode_image(read_file(image.path)).pixels.tobytes(): image for image in found.images}
+
+    def embed(self, rgb: np.ndarray) -> Embedding:
+        return Embedding(rgb.shape[1], rgb.shape[0], 0, self._pages[rgb.tobytes()])
+
+    def predict(self, embedding: Embedding, *, points=(), labels=(), box=None, mask_input=None) -> Candidates:
+        image = embedding.features
+        asked = np.asarray(box, float)
+        mine = [one for one in self._found.annotations if one.image_id == image.id]
+        ends = [np.array([x, y, x + w, y + h]) for x, y, w, h in (one.bbox for one in mine)]
+        best = mine[int(np.argmin([np.abs(end - asked).sum() for end in ends]))]
+        mask = self._found.mask(best)
+        return best_first(
+            np.stack([np.ones_like(mask), mask, np.zeros_like(mask)]), np.array([0.9, 0.8, 0.1]), (0, 1, 2)
+        )
+
+
+def _detector(found: AnnotatedSet, confidence: float = 0.9) -> PageDetector:
+    """A detector that finds every true box and, unsurely, one that is not there."""
+    pages = {decode_image(read_file(image.path)).pixels.tobytes(): image for image in found.images}
+
+    def find(rgb: np.ndarray) -> FoundBoxes:
+        mine = [one for one in found.annotations if one.image_id == pages[rgb.tobytes()].id]
+        boxes = [(x, y, x + w, y + h) for x, y, w, h in (one.bbox for one in mine)]
+        classes = [one.category_id - 1 for one in mine]
+        sure = np.array([*np.linspace(confidence, 0.5, len(mine)), 0.2])
+        return FoundBoxes(np.array([*boxes, (3, 3, 9, 9)], float), sure, np.array([*classes, 0]), None)
+
+    scores = tuple(CategoryScore(name, 0.3, 1.0, 1.0, 1.0, 1) for _, name in CATEGORIES)
+    card = PageDetectorCard("knowing", "0" * 64, "", found.digest, "", 0.0, 0, {"side": 128}, CATEGORIES, scores)
+    return PageDetector(card, Yolo(tuple(name for _, name in CATEGORIES), find))
+
+
+@pytest.mark.parametrize("form", ["rle", "polygon", "file"])
+def test_what_is_found_is_written_as_coco_and_read_back(drawn, tmp_path, form):
+    files = [image.path for image in drawn.images]
+    (drawn.root / "images" / "broken.png").write_bytes(b"no picture")
+    try:
+        files.append(drawn.root / "images" / "broken.png")
+        told: list[int] = []
+        made = segment_pages(drawn.root, files, _detector(drawn), _Knowing(drawn), tmp_path / "found.json", form=form,
+                             told=lambda done, total: told.append(done))  # fmt: skip
+    finally:
+        (drawn.root / "images" / "broken.png").unlink()
+    assert (
+        made.pages == 2 and made.from_boxes == 0 and [problem.kind for problem in made.problems] == ["picture_broken"]
+    )
+    assert sum(made.counts.values()) == len(drawn.annotations)
+    found, problems = read_annotated_set(made.path, pictures=drawn.root)
+    assert [problem for problem in problems if problem.kind not in ("one_title", "empty_split")] == []
+    masks = {(drawn.image(one.image_id).path, one.category_id, one.rle) for one in drawn.annotations}
+    assert {(found.image(one.image_id).path, one.category_id, one.rle) for one in found.annotations} == masks
+    assert all(one.score is not None and 0.3 <= one.score <= 0.9 for one in found.annotations)
+
+
+def test_a_mask_that_is_nothing_becomes_its_box(drawn):
+    class Empty(_Knowing):
+        def predict(self, embedding, **prompt) -> Candidates:
+            none = np.zeros((3, embedding.height, embedding.width), bool)
+            return best_first(none, np.zeros(3), (0, 1, 2))
+
+    page = decode_image(read_file(drawn.images[0].path)).pixels
+    found = segment_page(page, _detector(drawn), Empty(drawn))
+    assert found and all(one.from_box and one.mask.any() for one in found)
+
+
+def test_of_three_masks_the_one_that_fits_its_box_is_taken():
+    box = np.array([10.0, 10, 30, 30])
+    masks = np.zeros((3, 60, 60), bool)
+    masks[0, 12:20, 12:20] = True  # a part
+    masks[1, 10:30, 10:30] = True
+    masks[2] = True  # the whole page
+    assert (best_mask(masks, box) == masks[1]).all()
+    assert (best_mask(masks[:0:-1], box) == masks[1]).all()
+    kept = within_box(masks[2], box)
+    assert kept[20, 20] and not kept[50, 50] and kept.sum() < 24 * 24
+
+
+def test_the_starter_segmenter_answers_pages(drawn, tmp_path):
+    page = decode_image(read_file(drawn.images[0].path)).pixels
+    found = segment_page(page, _detector(drawn), open_prompted("starter-sam", tmp_path))
+    assert len(found) == sum(one.image_id == drawn.images[0].id for one in drawn.annotations)
+    assert all(one.mask.shape == page.shape[:2] and one.mask.any() for one in found)
+
+
+def test_pages_are_the_pictures_of_a_folder(tmp_path: Path):
+    (tmp_path / "b").mkdir()
+    for name in ("2.png", "b/1.JPG", "note.txt", ".hidden.png"):
+        (tmp_path / name).write_bytes(b"")
+    assert [path.name for path in page_files(tmp_path)] == ["2.png", "1.JPG"]
+    assert page_files(tmp_path / "2.png") == [tmp_path / "2.png"]

@@ -1,0 +1,72 @@
+"""G15: one bit flipped in any file that a stage wrote: `verify` names that file and no other."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from pathlib import Path
+
+from lora_assets.benchmarks.cheap import ellipses, middle_box
+from lora_assets.main_line.cells import Cell, update_detections, update_masks, update_scored_crops
+from lora_assets.main_line.frames import update_raw_frames
+from lora_assets.main_line.verifying import verify_files
+from lora_assets.recipes import tracker_recipes
+from lora_assets.specs import TrackerSpec, list_datasets
+from lora_assets.store import Store
+from lora_assets.sums import SUMS
+from lora_assets_tests.reliability.goals import Figures, Level, Trials
+from lora_assets_tests.reliability.hostile_pictures import ENCODINGS, drawn_picture
+
+
+def make_results(data: Path, frames: int, size: tuple[int, int] = (160, 90)) -> None:
+    """One dataset of drawn frames and its cell, with models that cost nothing."""
+    folder = data / "input" / "film"
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        for number in range(frames):
+            (folder / f"{number:03d}.png").write_bytes(ENCODINGS[2].encode(drawn_picture(*size, number)))
+    store = Store(data)
+    dataset = list_datasets(data)["film"]
+    update_raw_frames(store, dataset)
+    cell = Cell(store, dataset, "T1", tracker_recipes(TrackerSpec("T1"), data))
+    update_detections(cell, lambda: (middle_box,))
+    update_masks(cell, lambda: ellipses)
+    update_scored_crops(cell)
+
+
+def written_files(data: Path) -> list[Path]:
+    """Every file whose hash was remembered when it was written."""
+    folders = sorted(path.parent for path in data.rglob(SUMS))
+    return [path for folder in folders for path in sorted(folder.iterdir()) if path.is_file() and path.name != SUMS]
+
+
+def _sizes(data: Path) -> dict[str, int]:
+    return {str(path.relative_to(data)): path.stat().st_size for path in written_files(data)}
+
+
+def run(level: Level) -> Figures:
+    """Measure G15."""
+    frames, flips = (24, 3) if level == "full" else (2, 1)
+    trials = Trials("G15", f"each file that the stages wrote for {frames} frames x {flips} random bits",
+                    "a verify that looks at sizes and times")  # fmt: skip
+    rng = random.Random(15)
+    with tempfile.TemporaryDirectory(prefix="lora_assets-flips-") as made:
+        data = Path(made)
+        make_results(data, frames)
+        trials.check(not verify_files(data).problems, "something was wrong before anything was flipped")
+        files, before, missed = written_files(data), _sizes(data), 0
+        for path in files:
+            whole = path.read_bytes()
+            for _ in range(flips):
+                content = bytearray(whole)
+                content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+                path.write_bytes(content)
+                named = [problem.path for problem in verify_files(data).problems]
+                name = str(path.relative_to(data))
+                trials.check(named == [name], f"{name} was flipped, and {named} was named")
+                missed += _sizes(data) == before
+                path.write_bytes(whole)
+        trials.caught = missed == len(files) * flips
+        kinds = sorted({path.relative_to(data).parts[1] for path in files})
+        trials.notes.append(f"{len(files)} files: {', '.join(kinds)}")
+    return trials.figures()
