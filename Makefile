@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup run up test test-all lint bench clean
+.PHONY: setup run up test test-all lint bench soak clean
 
 setup: $(READY)
 
@@ -36,6 +36,12 @@ test: lint
 
 test-all: lint
 	$(BIN)/pytest
+
+# Every kit of docs/RELIABILITY.md: about an hour and a half on two cores, or a few minutes with LEVEL=quick.
+# ONLY="G8 G11" runs some of them; DOCS=yes writes the table into docs/RELIABILITY.md.
+LEVEL ?= full
+soak: $(READY)
+	$(BIN)/python -m lora_assets_tests.reliability.soak --level $(LEVEL) $(if $(ONLY),--only $(ONLY)) $(if $(DOCS),--docs)
 
 bench: $(READY)
 	$(BIN)/lora-assets bench

@@ -47,7 +47,11 @@ The graph, as Dagster loads it (lora_assets_tests/assets/test_graph.py holds it 
 Where to change what:
 
     a column of a table, its unit or range      tables/
-    how files are written and found again       store.py
+    how a file is written, leftovers swept      atomic.py
+    how results are found again                 store.py
+    when a file is taken in, or waits           main_line/frames.py, vision/sniff.py
+    which files count as deleted                main_line/deleted.py, folder_marks.py
+    runs that died with their process           run_recovery.py, run_launcher.py
     how far a stage is, as state on disk        under_way.py
     what a tracker's file may say               specs.py
     how a picture is decoded, what is refused   vision/images.py

@@ -4,6 +4,9 @@ import warnings
 
 import dagster as dg
 
+from lora_assets.models.offline import keep_offline
+
+keep_offline()  # before a library underneath is imported, in every process that Dagster starts
 # Partitioned asset checks are a preview in Dagster 1.13 and say so at import, once for each check.
 warnings.filterwarnings("ignore", message=r".*partitions_def.*", category=dg.PreviewWarning)
 

@@ -156,13 +156,14 @@ def scan_folder(folder: Path) -> FolderScan:
 
 
 def is_unchanged(folder: Path, file: FileStat) -> bool:
-    """True when the file is, by size, times and inode, as it was when it was listed."""
+    """True when the file is, by size and times, as it was when it was listed. Some network disks give another inode at
+    every look."""
     try:
         told = os.stat(folder / file.path, follow_symlinks=False)  # noqa: PTH116
     except OSError:
         return False
-    now = (told.st_size, _time(told.st_mtime_ns), _time(told.st_ctime_ns), told.st_ino & _LARGEST)
-    return now == (file.size, file.mtime_ns, file.ctime_ns, file.inode)
+    now = (told.st_size, _time(told.st_mtime_ns), _time(told.st_ctime_ns))
+    return now == (file.size, file.mtime_ns, file.ctime_ns)
 
 
 def is_settled(file: FileStat, now_ns: int, settle_s: float) -> bool:

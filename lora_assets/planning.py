@@ -138,6 +138,17 @@ def _folder_problem(data: Path, tracker: str, dataset: str, known: dict[str, Dat
     return None
 
 
+def _absent_problem(store: Store, tracker: str, dataset: str) -> str | None:
+    frames = store.frames_of(dataset)
+    absent = int(frames.facts.get("absent", 0)) if frames else 0
+    if not absent:
+        return None
+    return (
+        f"{tracker}: {absent} files of {dataset} are not there now, and its folder does not prove to be the one that "
+        f"was listed: they stay listed. If they were deleted on purpose: lora-assets deleted accept {dataset}"
+    )
+
+
 def plan_tracker(store: Store, spec: TrackerSpec, *, retry_dropped: bool = False) -> Plan:
     """What is due for one tracker. A sealed tracker is never due, and neither is a cell whose folder is gone: that is
     a problem in words. Raises SpecError, ModelError or StoreError."""
@@ -156,7 +167,8 @@ def plan_tracker(store: Store, spec: TrackerSpec, *, retry_dropped: bool = False
         problems[dataset] = _folder_problem(store.data, spec.id, dataset, known)
         if problems[dataset] is None:
             cells.append(cell)
-    told = tuple(problem for problem in problems.values() if problem is not None)
+    absent = [_absent_problem(store, spec.id, dataset) for dataset in datasets]
+    told = tuple(problem for problem in (*problems.values(), *absent) if problem is not None)
     return Plan(tuple(cells), _dashboard_due(store, spec, datasets, cells), told)
 
 

@@ -36,8 +36,8 @@ from lora_assets.tables import arrow_schema, check_table
 
 _FRAMES_KEY = b"lora_assets.frames"
 _FACTS_KEY = b"lora_assets.facts"
-# Where files are written by `atomic_write`. Verdicts and exports sweep their own places.
-_SWEPT = ("store", "tables", "pages", "progress", "trackers", "datasets", "characters", "models", "dagster/home")
+# Dagster's own files, and the originals.
+_NOT_SWEPT = ("dagster", "input")
 _BATCH_ROWS = 4096
 
 
@@ -230,4 +230,6 @@ class Store:
 
     def sweep(self) -> int:
         """Remove the temporary files that killed processes left, however young; returns how many."""
-        return sum(sweep_folder(self.data / name) for name in _SWEPT)
+        own = [path for path in self.data.glob("*") if path.name not in _NOT_SWEPT and path.is_dir()]
+        deep = [*own, self.data / "dagster" / "home"]
+        return sweep_folder(self.data, deep=False) + sum(sweep_folder(folder) for folder in deep)

@@ -180,3 +180,19 @@ def test_a_lost_cursor_does_not_repeat_a_key(film):
     second = clock.ask(4)
     assert len(first) == len(second) == 1
     assert first != second
+
+
+def test_a_run_that_died_with_its_process_is_replaced_at_once_and_however_often(film):
+    clock = _Clock(film, runs_succeed=False)
+    _put(film)
+    keys = clock.ask(4)
+    assert len(keys) == 1
+    for _ in range(20):
+        clock.listings["film"] = Listing(running=True)
+        assert clock.ask(2) == []
+        clock.listings["film"] = Listing(died=True)
+        keys += clock.ask(1)
+    assert len(set(keys)) == len(keys) == 21
+    clock.listings["film"] = Listing()
+    assert clock.ask(3) == []
+    assert len(clock.ask(10)) == 1, "and one that fails by itself waits, as the first time"

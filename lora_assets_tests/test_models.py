@@ -361,3 +361,24 @@ def test_packaged_weights_are_pinned_by_their_card(tmp_path: Path, monkeypatch: 
     (tmp_path / "starter_sam.pt").write_bytes(b"changed")
     with pytest.raises(ModelError, match="not the file"):
         resolve("starter-sam", tmp_path)
+
+
+def test_a_file_that_got_its_old_time_back_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(b"first")
+    os.utime(path, (1_000, 1_000))
+    resolve(str(path), tmp_path)
+    with path.open("r+b") as handle:
+        handle.write(b"fi4st")
+    os.utime(path, (1_000, 1_000))
+    assert resolve(str(path), tmp_path).sha256 == hashlib.sha256(b"fi4st").hexdigest()
+
+
+def test_weights_in_another_file_are_refused(tmp_path: Path) -> None:
+    def field(number: int, content: bytes) -> bytes:
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    path = tmp_path / "split.onnx"
+    path.write_bytes(field(7, field(5, field(13, field(1, b"location") + field(2, b"/etc/passwd")))))
+    with pytest.raises(ModelError, match="keeps a part of its weights in another file"):
+        resolve(str(path), tmp_path)

@@ -7,6 +7,7 @@ import pytest
 from lora_assets import dashboards
 from lora_assets.benchmarks.cheap import ellipses, middle_box
 from lora_assets.dashboards import is_complete, make_dashboard
+from lora_assets.folder_marks import MARK
 from lora_assets.main_line.cells import Cell, update_detections, update_masks, update_scored_crops
 from lora_assets.main_line.frames import update_raw_frames
 from lora_assets.main_line.integrity import Finding
@@ -263,3 +264,19 @@ def test_a_tracker_of_every_folder_is_complete_when_every_folder_is(data, store,
     assert not make_dashboard(store, "ALL").sealed
     (data / "input" / "not listed").rmdir()
     assert make_dashboard(store, "ALL").sealed
+
+
+def test_files_that_are_not_there_now_are_a_problem_in_words_and_nothing_is_made_anew(data, drop_frames):
+    folder = drop_frames(count=3)
+    store, dataset = Store(data), list_datasets(data)["film"]
+    update_raw_frames(store, dataset)
+    spec = TrackerSpec("T1", ("film",))
+    write_tracker(data, spec)
+    before = plan_tracker(store, spec)
+    (folder / MARK).unlink()
+    sorted(folder.glob("*.jpg"))[0].unlink()
+    update_raw_frames(store, dataset)
+    after = plan_tracker(store, spec)
+    assert before.problems == () and [cell.version for cell in after.cells] == [cell.version for cell in before.cells]
+    (problem,) = after.problems
+    assert "1 files of film are not there now" in problem and "lora-assets deleted accept film" in problem

@@ -11,13 +11,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 
 from lora_assets.annotations.categories import map_categories
 from lora_assets.annotations.records import AnnotationError, Category, Problem
 
 Tell = Callable[[str, str, str, str], None]
 MOST_BYTES = 2 << 30
+MOST_ID = 2**53
+"""The largest whole number that every reader of JSON keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def read_entries(path: Path) -> Entries:
     problems: list[Problem] = []
 
     def tell(kind: str, where: str, reason: str, way_out: str) -> None:
-        problems.append(Problem(f"{path}, {where}", reason, way_out, kind))
+        problems.append(Problem(sound_text(f"{path}, {where}"), sound_text(reason), way_out, kind))
 
     lists: dict[str, list[Any]] = {}
     for name in ("images", "annotations", "categories"):
@@ -103,11 +105,11 @@ def _with_ids(entries: Sequence[Any], what: str, tell: Tell) -> list[tuple[int, 
     sound: list[tuple[int, dict[str, Any]]] = []
     for place, entry in enumerate(entries):
         number = entry.get("id") if isinstance(entry, dict) else None
-        if not _is_whole(number) or number < 0:
+        if not _is_whole(number) or not 0 <= number <= MOST_ID:
+            no_id = f"has no whole number from 0 to {MOST_ID} as id ({number!r})"
             tell(
                 "bad_entry", f"{what} number {place} of the list",
-                f"has no whole number from 0 as id ({number!r})" if isinstance(entry, dict) else "is no JSON object",
-                "give it an id or remove it",
+                no_id if isinstance(entry, dict) else "is no JSON object", "give it an id or remove it",
             )  # fmt: skip
         else:
             sound.append((number, entry))
@@ -126,7 +128,7 @@ def _categories(entries: Sequence[Any], tell: Tell) -> tuple[tuple[Category, ...
     for number, entry in _with_ids(entries, "category", tell):
         name = entry.get("name")
         if isinstance(name, str) and name.strip():
-            named.append((number, name.strip()))
+            named.append((number, sound_text(name.strip())))
         else:
             tell("bad_entry", f"category {number}", "has no name", "name it panel, bubble, character, text or your own")
     return map_categories(named)
@@ -157,7 +159,7 @@ def _annotations(
     found = []
     for number, entry in _with_ids(entries, "annotation", tell):
         where, image_id, category_id = f"annotation {number}", entry.get("image_id"), entry.get("category_id")
-        if image_id not in images:
+        if not _is_whole(image_id) or image_id not in images:
             tell("unknown_image", where, f"its image_id {image_id!r} is no usable picture of the set",
                  "mend or add the picture, or remove the annotation")  # fmt: skip
             continue
@@ -174,8 +176,13 @@ def _annotations(
                  "write bbox as [x, y, width, height] in pixels, or leave it out")  # fmt: skip
             continue
         corner = None if box is None else (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
-        found.append(AnnotationEntry(number, int(image_id), ours, corner, bool(entry.get("iscrowd", 0)), entry))
+        found.append(AnnotationEntry(number, image_id, ours, corner, bool(entry.get("iscrowd", 0)), entry))
     return found
+
+
+def sound_text(text: str) -> str:
+    """The text without half characters, which JSON may hold and no file or table takes."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _stays_inside(name: str) -> bool:
@@ -188,7 +195,7 @@ def inside_folder(name: Any) -> str | None:
     return name.replace("\\", "/") if isinstance(name, str) and name.strip() and _stays_inside(name) else None
 
 
-def _is_whole(value: Any) -> bool:
+def _is_whole(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 

@@ -13,7 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from lora_assets.annotations.entries import AnnotationEntry, Entries, ImageEntry, inside_folder, read_entries
+from lora_assets.annotations.entries import (
+    AnnotationEntry,
+    Entries,
+    ImageEntry,
+    inside_folder,
+    read_entries,
+    sound_text,
+)
 from lora_assets.annotations.mask_forms import MaskFormError, mask_of_file, mask_of_segmentation
 from lora_assets.annotations.records import (
     ANNOTATIONS_FILE,
@@ -93,7 +100,8 @@ class _Teller:
         self.problems = list(problems)
 
     def __call__(self, kind: str, where: str, reason: str, way_out: str, severity: Severity = "error") -> None:
-        self.problems.append(Problem(f"{self.path}, {where}", reason, way_out, kind, severity))
+        told = Problem(sound_text(f"{self.path}, {where}"), sound_text(reason), sound_text(way_out), kind, severity)
+        self.problems.append(told)
 
 
 def read_annotated_set(
@@ -138,7 +146,7 @@ def _with_splits(entries: Entries, tell: _Teller) -> list[tuple[ImageEntry, str,
                  f"its split {said!r} is neither train nor val",
                  "correct it, or remove it to have the set split by title", "warning")  # fmt: skip
             continue
-        titles[image.id] = title_of(image.fields, image.file_name)
+        titles[image.id] = sound_text(title_of(image.fields, image.file_name))
         pages.append(PageToSplit(image.id, titles[image.id], split))
     splits = split_pages(pages)
     return [(image, splits[image.id], titles[image.id]) for image in entries.images if image.id in splits]
@@ -146,8 +154,11 @@ def _with_splits(entries: Entries, tell: _Teller) -> list[tuple[ImageEntry, str,
 
 def _found_file(root: Path, name: str, kind: str, split: str) -> Path | None:
     for place in (root / name, root / kind / split / name, root / kind / name):
-        if place.is_file():
-            return place
+        try:
+            if place.is_file():
+                return place
+        except OSError:
+            continue  # a name that no file system takes
     return None
 
 
@@ -189,11 +200,17 @@ def _annotation(entry: AnnotationEntry, image: AnnotatedImage, root: Path, tell:
     own = (float(bounds[0]), float(bounds[1]), float(bounds[2]), float(bounds[3]))
     if entry.bbox is not None and not _check_box(entry.bbox, own, mask, image, where, tell):
         return None
-    score = entry.fields.get("score")
     return Annotation(
         entry.id, image.id, entry.category_id, entry.bbox or own, float(np.count_nonzero(mask)), entry.iscrowd,
-        encode_mask(mask), float(score) if isinstance(score, int | float) and not isinstance(score, bool) else None,
+        encode_mask(mask), _score(entry.fields.get("score")),
     )  # fmt: skip
+
+
+def _score(told: object) -> float | None:
+    """How sure a model was, where the file says a share from 0 to 1."""
+    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told <= 1:
+        return None
+    return float(told)
 
 
 def _mask(entry: AnnotationEntry, image: AnnotatedImage, root: Path, where: str, tell: _Teller) -> BoolMask | None:

@@ -25,13 +25,11 @@ GROUP = "segmenters"
 
 def _told(context: dg.AssetExecutionContext) -> Told:
     listen = LogListener(context.log)
-    began = time.monotonic()
-    at_first: list[int] = []
+    first: dict[str, tuple[int, float]] = {}
 
     def told(step: str, done: int, total: int, unit: str) -> None:
-        at_first.append(done) if not at_first else None
-        worked = done - at_first[0]
-        left = (time.monotonic() - began) / worked * (total - done) / 60 if worked else None
+        begun, since = first.setdefault(unit, (done, time.monotonic()))
+        left = (time.monotonic() - since) / (done - begun) * (total - done) / 60 if done > begun else None
         listen(Progress(step if left is None else f"{step}, {left:.0f} minutes left", done, total, unit))
 
     return told

@@ -15,6 +15,8 @@ real_drawings.py  characters that detectors find in real drawings
 model_speed.py    milliseconds per frame by runtime and threads
 quality.py     metrics of image quality: their cost, and which damage each of them tells
 mining.py         rare-object mining on drawn streets with planted rarities, and over many vectors
+mask_lab.py       refinement presets: cost in the box and on whole frames, quality on drawn scenes
+clicks.py         masks by simulated clicks: IoU and milliseconds, in the process and in Chromium
 failures.py       sheets of pictures of what the starters get wrong
 
 What belongs elsewhere: how the accuracy of a model is measured (training).

@@ -164,8 +164,8 @@ def comb(crop: Damaged, _base: Base, rng: np.random.Generator) -> bool:
 
 
 def lay_bars(crop: Damaged, base: Base, rng: np.random.Generator) -> bool:
-    """Black bars over the frame's ends; the mask stops at the lower one, or runs on over it. Raised arms lie in the upper
-    one."""
+    """Black bars over the frame's ends; the mask stops at the lower one, or runs on over it. Raised arms may lie in the
+    upper one."""
     height = crop.image.shape[0]
     bottom = int(np.flatnonzero(base.figure.any(axis=1))[-1])
     bar = int(height * rng.uniform(0.08, 0.16))

@@ -45,6 +45,8 @@ class Rule:
 _NEVER = 9e9
 _LEAK = ("background_left", "outside_box", "box_shaped")
 _CUT = ("cut_body", "incomplete_body", "left_out", "missing_head", "headless", "box_gap")
+# A neighbour of whom the mask took only a part: the rest of them is left out, and the box that holds both not reached.
+_HALF = ("box_gap", "left_out")
 RULES: tuple[Rule, ...] = (
     Rule("black", "share faded to black", 0.85, 0.92, 0.92, ("black", "flat")),
     Rule("white", "share faded to white", 0.8, 0.93, 0.93, ("flat", "faded")),
@@ -52,9 +54,9 @@ RULES: tuple[Rule, ...] = (
     Rule("empty", "1: fewer than 300 pixels are left", 0.5, 0.5, 0.5, ("empty",)),
     Rule("thing", "1: a thing or an animal, no character", 0.5, 0.5, 0.5, ("no_character", "unsupported")),
     Rule("several", "share of another one's head in the mask", 0.1, 0.6, 0.6,
-         ("several_characters",), ("neighbour_left", *_LEAK, "specks", "head_cut")),
+         ("several_characters",), ("neighbour_left", *_LEAK, "specks", "head_cut", *_HALF)),
     Rule("neighbour", "share of the mask on another one", 0.03, 0.12, 0.35,
-         ("neighbour_left", "several_characters"), (*_LEAK, "specks")),
+         ("neighbour_left", "several_characters"), (*_LEAK, "specks", *_HALF)),
     Rule("dark", "share faded to black", 0.5, 0.78, _NEVER, ("too_dark", "black")),
     Rule("pale", "share faded to white", 0.5, 0.78, 0.93, ("faded", "flat")),
     Rule("cut", "share of the visible figure that is cut off straight", 0.04, 0.2, 0.45, _CUT, ("specks",)),

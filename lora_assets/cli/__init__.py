@@ -14,13 +14,14 @@ weights.py     models list, pull, verify, add, convert
 servers.py     up, serve, password
 dagster_ui.py  the Dagster web server behind the guard
 register.py    reregister
-verdicts.py    verdicts list, export, import, check, backup
+verdicts.py    verdicts list, export, import, check, backup, restore
 judge.py       judge
 compare.py     compare
 curate.py      curate, characters list, name, merge, split
 mask_lab.py    sweep, presets, layers, adopt
 export.py      export, check-export, caption make, list, set, import
 bench.py       bench
+segment.py     segment; corrections list, withdraw
 annotations.py annotations check, convert, show; sample-comics; train-page-detector; segment-pages
 doctor.py      doctor
 verify.py      verify

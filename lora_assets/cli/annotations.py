@@ -152,7 +152,7 @@ def train_page_detector(
     """Train a detector that finds panels, bubbles, characters and text on pages; after a kill it goes on by itself."""
     from lora_assets.annotations import read_annotated_set
     from lora_assets.annotations.reading import forbids_training
-    from lora_assets.finetuning.page_detector import PageDetectorSettings, box_count, detector_path
+    from lora_assets.finetuning.page_detector import PageDetectorSettings, detector_path, score_lines
     from lora_assets.finetuning.page_detector import train_page_detector as train
     from lora_assets.training.schedule import TrainingError
 
@@ -176,7 +176,7 @@ def train_page_detector(
     except TrainingError as error:
         raise SpecError(str(error)) from error
     typer.echo(f"{out}: {card.steps} steps, {card.seconds_trained / 60:.1f} minutes")
-    for line in box_count(card.scores):
+    for line in score_lines(card.scores):
         typer.echo(line)
 
 

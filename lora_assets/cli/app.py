@@ -9,6 +9,7 @@ import typer
 
 from lora_assets.input_folders import FolderGone
 from lora_assets.models import ModelError
+from lora_assets.models.offline import keep_offline
 from lora_assets.specs import SpecError
 from lora_assets.store import StoreError
 from lora_assets.tables import TableError
@@ -49,6 +50,7 @@ def _add_commands() -> None:
         register,
         run,
         scenes,
+        segment,
         servers,
         status,
         tables,
@@ -79,6 +81,7 @@ def _add_commands() -> None:
         mask_lab,
         annotations,
         train_segmenter,
+        segment,
         scenes,
         doctor,
         verify,
@@ -95,6 +98,7 @@ def _told(error: OSError) -> str:
 
 def main() -> None:
     """Entry point of `lora-assets`: an error that names its cause is told in one line, without a traceback."""
+    keep_offline()
     try:
         _add_commands()
         app()
@@ -108,5 +112,7 @@ def main() -> None:
 
 
 def _end(message: str, code: int) -> NoReturn:
-    typer.echo(f"lora-assets: {message}".encode("utf-8", "backslashreplace").decode(), err=True)
+    from lora_assets.cli.console import plain
+
+    typer.echo(f"lora-assets: {plain(message)}", err=True)
     sys.exit(code)

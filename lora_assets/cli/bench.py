@@ -136,6 +136,20 @@ def pages(
 
 
 @bench_app.command()
+def clicks(
+    scenes: Annotated[int, typer.Option(help="Drawn scenes.", min=1)] = 60,
+    model: Annotated[str, typer.Option(help="Segmenter weights.")] = "starter-sam",
+    repeats: Annotated[int, typer.Option(help="Pairs of clicks through the pages.", min=1)] = 20,
+    browser: Annotated[bool, typer.Option(help="Click in Chromium too, when it is installed.")] = True,
+) -> None:
+    """Measure masks by clicks: IoU after one, three and five clicks and from a box, and how long an answer takes."""
+    from lora_assets.benchmarks.clicks import measure_clicks
+    from lora_assets.cli.project import find_project
+
+    _print(measure_clicks(scenes, model, find_project().data, repeats, browser))
+
+
+@bench_app.command()
 def curation(
     films: Annotated[int, typer.Option(help="Drawn films.", min=1)] = 4,
     shots: Annotated[int, typer.Option(help="Shots of each film.", min=1)] = 16,
@@ -178,6 +192,46 @@ def mining(
     _print(measure_mining(frames, seed=seed, clip_model=clip_model))
     if many:
         _print(measure_many(many))
+
+
+@bench_app.command(name="mask-lab")
+def mask_lab(
+    scenes: Annotated[int, typer.Option(help="Drawn scenes at 1080p.", min=1, max=1_000)] = 24,
+    repeats: Annotated[int, typer.Option(help="How often each contestant runs, in turn.", min=1)] = 5,
+) -> None:
+    """Measure the refinement presets: in the box against whole frames and plain OpenCV calls, and their quality."""
+    from lora_assets.benchmarks.mask_lab import measure_mask_lab
+
+    _print(measure_mask_lab(scenes, repeats))
+
+
+@bench_app.command("page-detection")
+def page_detection(
+    detector: Annotated[str, typer.Argument(help="The page detector (train-page-detector NAME).")],
+    model: Annotated[str, typer.Option(help="The segmenter that makes the masks.")] = "starter-sam",
+    pages: Annotated[int, typer.Option(help="Drawn pages of unseen layouts.", min=1)] = 40,
+    real: Annotated[Path | None, typer.Option(help="A real page, with --truth.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Its panels, JSON with format x,y,w,h.")] = None,
+) -> None:
+    """Measure boxes and masks of panels, bubbles, characters and text on pages of unseen layouts."""
+    from lora_assets.benchmarks.page_detection import measure_page_detection
+    from lora_assets.cli.project import find_project
+
+    _print(measure_page_detection(find_project().data, detector, model, pages, real, truth))
+
+
+@bench_app.command()
+def finetuning(
+    pages: Annotated[int, typer.Option(help="Drawn comic pages; a fifth is of unseen layouts.", min=10)] = 100,
+    steps: Annotated[int, typer.Option(help="Steps of the starter SAM; 0 leaves it out.", min=0)] = 400,
+    sam2_steps: Annotated[int, typer.Option(help="Steps of a small random SAM 2; 0 leaves it out.", min=0)] = 1_200,
+    seed: Annotated[int, typer.Option(help="Other seeds draw other pages.", min=0)] = 1,
+    sheets: Annotated[Path | None, typer.Option(help="Write the reports' pictures into this folder.")] = None,
+) -> None:
+    """Measure what tuning gains on drawn comic pages of unseen layouts, its speed and its memory."""
+    from lora_assets.benchmarks.finetuning import measure_finetuning
+
+    _print(measure_finetuning(pages, steps, sam2_steps, seed, sheets))
 
 
 @bench_app.callback()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -77,7 +78,16 @@ def is_terminal() -> bool:
 def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-    return str(value)
+    return plain(str(value))
+
+
+def plain(text: str) -> str:
+    """The text with control characters shown as escapes: a file's name may hold commands for the terminal."""
+    return "".join(
+        char if char.isprintable() or char in "\n\t" or unicodedata.category(char) == "Zs" else
+        char.encode("unicode_escape", "surrogatepass").decode()
+        for char in text
+    )  # fmt: skip
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> Table:

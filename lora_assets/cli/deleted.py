@@ -102,7 +102,7 @@ def restore_deleted(dataset: _Dataset, paths: _Paths = None) -> None:
 
 @group.command("forget")
 def forget_deleted(dataset: _Dataset, paths: _Paths = None) -> None:
-    """Take deleted frames off the list, also restored ones. Their results stay in the store."""
+    """Take deleted frames off the list; a restored one counts as deleted again first. Results stay in the store."""
     project = enter_project()
     spec = _known(project, dataset)
     count = forget(Store(project.data), spec.slug, paths or ())

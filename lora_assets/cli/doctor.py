@@ -304,7 +304,7 @@ def examine(project: Project) -> list[Finding]:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="findings as JSON")] = False) -> None:
-    """Look at this machine: packages, known holes, disk, rights, ports, password, SQLite, GPU, fonts, trackers and their weights.
+    """Look at this machine: packages, known holes, disk, rights, privacy, ports, password, GPU, fonts, trackers.
 
     Exit code 3 when something is bad.
     """

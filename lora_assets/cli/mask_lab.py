@@ -84,17 +84,17 @@ def sweep(
     folder = given_folder(path) if path is not None and path.is_dir() else None
     data = enter_project().data
     with shown_progress() as listen:
-        told_: Told = unheard if as_json else lambda step, done, total, unit: listen(Progress(step, done, total, unit))
+        hear: Told = unheard if as_json else lambda step, done, total, unit: listen(Progress(step, done, total, unit))
         if tracker:
-            made = make_sweep(data, tracker, told_, allow_large=yes)
+            made = make_sweep(data, tracker, hear, allow_large=yes)
         else:
             settings = section_settings(MaskLabSettings, TrackerSpec("sweep", settings={"mask_lab": given}), "mask_lab")
             settings = replace(settings, allow_large=True) if yes else settings
-            swept, place = _sweep_folder(Store(data), source, folder, settings, place, told_)
-    if tracker:
+            made = _sweep_folder(Store(data), source, folder, settings, place, hear)
+    if isinstance(made, MadeSweep):
         _tell_made(made, tracker, as_json)
-    elif place is not None:
-        _tell_swept(swept, place, as_json)
+    else:
+        _tell_swept(*made, as_json)
 
 
 def _given(

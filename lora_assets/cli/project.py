@@ -37,7 +37,20 @@ def find_project() -> Project:
 
 
 def enter_project() -> Project:
-    """Find the project and make its folder the current one."""
+    """Find the project and make its folder the current one. A data folder in which nothing was made yet is closed to
+    other users of the machine: the pictures are private. One that a person opened later stays as it is."""
     project = find_project()
     os.chdir(project.root)
+    _close_new_data(project.data)
     return project
+
+
+def _close_new_data(data: Path) -> None:
+    try:
+        data.mkdir(mode=0o700, exist_ok=True)
+        made = {entry.name for entry in data.iterdir()} - {"README.md", "input"}
+        if not made and data.stat().st_uid == os.getuid() and data.stat().st_mode & 0o077:
+            data.chmod(0o700)
+    except OSError:
+        # A read-only or foreign folder: what a command needs of it, it tells itself.
+        return

@@ -25,6 +25,8 @@ from lora_assets.specs import SpecError, ensure_live
 from lora_assets.store import Store, StoreError
 from lora_assets.tracker.guard import GuardError, check_bind
 from lora_assets.tracker.password import PasswordError, generate_password, read_password_hash, set_password
+from lora_assets.verdicts import VerdictError, open_log
+from lora_assets.verdicts.log import log_path, try_daily_backup
 
 _STOP_SECONDS = 20.0
 _LEAST_LIFE_SECONDS = 30.0
@@ -171,6 +173,18 @@ def _take_up(project: Project) -> None:
         typer.echo(f"{len(closed)} runs were cut off when the servers stopped; what they were to make is made now")
 
 
+def _back_up_verdicts(project: Project) -> None:
+    """A backup of today before anything is served; a log that cannot be read is told, and the pages tell it too."""
+    if log_path(project.data).exists():
+        try:
+            with open_log(project.data) as log:
+                problem = try_daily_backup(log)
+        except VerdictError as error:
+            problem = str(error)
+        if problem:
+            typer.echo(f"no backup of the verdicts was made: {problem}", err=True)
+
+
 def _environment(project: Project) -> dict[str, str]:
     return {**os.environ, "DAGSTER_HOME": dagster_home(project), "PYTHONWARNINGS": "ignore"}
 
@@ -201,6 +215,7 @@ def up(
         (project.data / "input").mkdir(parents=True, exist_ok=True)
         ensure_live(project.data)
         Store(project.data).sweep()
+        _back_up_verdicts(project)
         # Dagster processes that start at once on a fresh home fail at making its tables: make them first.
         _take_up(project)
         told = [
@@ -223,6 +238,7 @@ def serve(
     from lora_assets.tracker.serve import ServeError, serve_pages
 
     project = enter_project()
+    _back_up_verdicts(project)
     link = dagster_url() if dagster_port == DAGSTER_PORT else f"http://{LOOPBACK}:{dagster_port}"
     try:
         serve_pages(

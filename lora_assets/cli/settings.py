@@ -33,9 +33,9 @@ def given_settings(
 
 
 def _weights_from_here(name: str) -> str:
-    """The absolute path of a weights file, or the name as it is."""
+    """The absolute path of a weights file or a SAM 2 folder, or the name as it is."""
     path = expanded(Path(name))
-    return str(path.absolute()) if path.is_file() else name
+    return str(path.absolute()) if path.is_file() or (path / "config.json").is_file() else name
 
 
 def _assignment(text: str) -> tuple[str, str, Any]:

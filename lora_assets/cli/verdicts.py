@@ -1,4 +1,4 @@
-"""verdicts list, export, import, check, backup: the log of what a person said. How it is kept is in verdicts."""
+"""verdicts list, export, import, check, backup, restore: what a person said. How it is kept is in verdicts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lora_assets.specs import read_tracker
 from lora_assets.store import Store, StoreError, atomic_write_bytes
 from lora_assets.verdicts import VerdictError, match_verdicts, open_log, tracker_places
 from lora_assets.verdicts.log import keep_backup
+from lora_assets.verdicts.restoring import restore as put_back
 
 verdicts_app = typer.Typer(help="Look at, carry away and bring back what you said of crops.", no_args_is_help=True)
 
@@ -100,6 +101,28 @@ def backup(
     target = file.resolve() if file else None
     with open_log(enter_project().data) as log:
         typer.echo(f"copied to {log.backup(target) if target else keep_backup(log)}")
+
+
+@verdicts_app.command()
+def restore(
+    file: Annotated[Path | None, typer.Argument(help="Backup to put back; none: the newest one.")] = None,
+) -> None:
+    """Put a backup back. What lay there is moved aside, and rows that only it has are taken over where it can be read.
+
+    Stop `lora-assets up` and `serve` first.
+    """
+    backup = file.resolve() if file else None
+    project = enter_project()
+    try:
+        with Store(project.data).lock("up", wait=False):
+            found = put_back(project.data, backup)
+    except StoreError as error:
+        raise StoreError("the servers of this project are running: stop them with Ctrl-C, then restore") from error
+    typer.echo(f"{found.rows} rows of the backup, {found.taken_over} more taken over from the log that lay there")
+    if found.aside is not None:
+        typer.echo(f"that one is in {found.aside}")
+    if found.unread:
+        typer.echo(f"it could not be read whole: {found.unread}")
 
 
 def add_to(app: typer.Typer) -> None:

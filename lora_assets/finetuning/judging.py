@@ -14,8 +14,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from lora_assets.annotations import AnnotatedImage
 from lora_assets.finetuning.learning import AnnotatedPage, Learner, answered, fixed_prompts
-from lora_assets.finetuning.prompts import BOX, POINT, mask_box
+from lora_assets.finetuning.networks import Features, StarterNetwork
+from lora_assets.finetuning.pages import read_page
+from lora_assets.finetuning.prompts import BOX, POINT, Prompts, mask_box
 from lora_assets.models.tuned import BETTER, WORSE
 from lora_assets.tables.segmenters import CategoryFigure, JudgedAnnotation
 from lora_assets.training.scores import mask_iou
@@ -60,7 +63,7 @@ def boundary_f(found: BoolMask, true: BoolMask) -> float:
         return float(found.any() == true.any())
     x1, y1, x2, y2 = mask_box(found | true).astype(int)
     parts = [np.pad(mask[y1:y2, x1:x2], 1).astype(np.uint8) for mask in (found, true)]
-    rims = [part & ~cv2.erode(part, np.ones((3, 3), np.uint8)) > 0 for part in parts]
+    rims = [(part > 0) & (cv2.erode(part, np.ones((3, 3), np.uint8)) == 0) for part in parts]
     box = mask_box(true)
     reach = max(_LEAST_TOLERANCE, TOLERANCE * math.hypot(box[2] - box[0], box[3] - box[1]))
     near = [cv2.distanceTransform((~rim).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= reach for rim in rims]
@@ -84,7 +87,6 @@ def _judge_page(base: Learner, tuned: Learner, page: AnnotatedPage, seed: int) -
     import torch
 
     image, annotations = page
-    size = (image.width, image.height)
     true = tuned.masks(page)
     embedded = []
     for learner in (base, tuned):
@@ -94,7 +96,7 @@ def _judge_page(base: Learner, tuned: Learner, page: AnnotatedPage, seed: int) -
     for kind in JUDGED_KINDS:
         prompts = fixed_prompts(page, true, kind, tuned.settings, seed)
         (base_masks, base_rated), (tuned_masks, tuned_rated) = (
-            answered(learner, features, prompts, size) for learner, features in embedded
+            _asked(learner, image, features, prompts) for learner, features in embedded
         )
         for index, (one, mask) in enumerate(zip(annotations, true, strict=True)):
             row = JudgedAnnotation(
@@ -113,6 +115,15 @@ def _judge_page(base: Learner, tuned: Learner, page: AnnotatedPage, seed: int) -
             masks = (mask, base_masks[index], tuned_masks[index])
             found.append(Judged(row, *(encode_mask(np.ascontiguousarray(each)) for each in masks)))
     return found
+
+
+def _asked(
+    learner: Learner, image: AnnotatedImage, features: Features, prompts: Prompts
+) -> tuple[list[BoolMask], list[float]]:
+    """Masks and predicted IoUs as in use: the starter SAM answers clicks in another way than its decoder alone."""
+    if prompts.boxes is None and isinstance(learner.network, StarterNetwork):
+        return learner.network.clicked(read_page(image), prompts)
+    return answered(learner, features, prompts, (image.width, image.height))
 
 
 def category_figures(rows: Sequence[JudgedAnnotation], seed: int = 0) -> list[CategoryFigure]:

@@ -242,7 +242,7 @@ def fixed_prompts(
 
 def answered(
     learner: Learner, features: Features, prompts: Prompts, size: tuple[int, int]
-) -> tuple[list[BoolMask], Any]:
+) -> tuple[list[BoolMask], list[float]]:
     """The mask that the network rates best for each prompt, and its predicted IoU, as in use; a few at a time."""
     import torch
 

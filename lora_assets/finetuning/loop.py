@@ -71,10 +71,9 @@ class Tuning:
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """How a training ended: its state, and how many steps a second its last stretch made."""
+    """How a training ended: its state, and steps a second at work, validations counted in."""
 
     state: TuningState
-    first: Validation
     steps_per_second: float
     trained_numbers: int
     resumed_at: int
@@ -179,22 +178,17 @@ class _Course:
 
     def run(self) -> Tuned:
         try:
-            first = (
-                validate(self.learner, self.val_pages) if not self.state.step else Validation(self.state.best_iou, {})
-            )
             if not self.state.step:
-                self._tell({"val_iou": first.iou, **{f"val_iou_{k}": v for k, v in first.by_category.items()}})
-            clock, before = time.monotonic(), self.state.step
+                self._tell(_named(validate(self.learner, self.val_pages)))
             while not self.state.finished:
                 self._step()
-            worked = time.monotonic() - clock
-            rate = (self.state.step - before) / worked if worked > 0 else 0.0
         finally:
             for one in self.history:
                 one.close()
         if (self.tuning.folder / BEST).exists():
             put_weights(self.tuning.network.module, read_checkpoint(self.tuning.folder / BEST))
-        return Tuned(self.state, first, rate, count_trained(self.tuning.network.module), self.resumed_at)
+        rate = self.state.step / self.state.seconds if self.state.seconds else 0.0
+        return Tuned(self.state, rate, count_trained(self.tuning.network.module), self.resumed_at)
 
     def _step(self) -> None:
         step = self.state.step
@@ -230,7 +224,7 @@ class _Course:
 
     def _validate(self) -> None:
         told = validate(self.learner, self.val_pages)
-        self._tell({"val_iou": told.iou, **{f"val_iou_{name}": value for name, value in told.by_category.items()}})
+        self._tell(_named(told))
         if told.iou >= self.state.best_iou + self.settings.least_gain:
             self.state = replace(self.state, best_iou=told.iou, best_step=self.state.step, stale=0)
             save_best(self.tuning.folder, self.state, self.tuning.network.module)
@@ -247,3 +241,8 @@ class _Course:
     def _tell(self, figures: dict[str, float]) -> None:
         for one in self.history:
             one.tell(self.state.step, figures)
+
+
+def _named(told: Validation) -> dict[str, float]:
+    """A validation as figures of the history."""
+    return {"val_iou": told.iou, **{f"val_iou_{name}": value for name, value in told.by_category.items()}}

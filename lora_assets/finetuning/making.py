@@ -45,7 +45,7 @@ from lora_assets.under_way import RUNNING, TUNING_STAGE, read_state, telling
 from lora_assets.vision.yolo import torch_device
 
 REPORT_VERSION = "1"
-MOST_JUDGED = 400
+MOST_JUDGED = 240
 """Annotations of val that the report asks for."""
 COURSE_PICTURE, REPORT_PICTURE = "course.png", "report.png"
 
@@ -274,7 +274,7 @@ def _weights(network: Network) -> bytes:
 
 def _course(lines: Sequence[dict[str, Any]]) -> list[TuningStep]:
     names = TuningStep.__dataclass_fields__
-    return [TuningStep(**{name: line.get(name) for name in names}) for line in lines]
+    return [TuningStep(**{name: line.get(name) for name in names}) for line in lines]  # pyright: ignore[reportArgumentType]
 
 
 def make_report(data: Path, name: str, told: Told = unheard, *, run_id: str = "") -> MadeReport:

@@ -206,6 +206,18 @@ class StarterNetwork(SamNetwork):
         side = self.side // MASK_STEP
         return torch.stack([laid(plane, look, side) for plane, look in zip(planes, answers.looks, strict=True)])
 
+    def clicked(self, page: RgbImage, prompts: Prompts) -> tuple[list[BoolMask], list[float]]:
+        """The best answer to each prompt of points alone, and its predicted IoU, as a person who clicks gets them."""
+        from lora_assets.vision.click_starter import ClickedStarter
+
+        asked = ClickedStarter(self.module, self.family)
+        embedding = asked.embed(page)
+        found = [
+            asked.predict(embedding, points=points, labels=labels)
+            for points, labels in zip(prompts.points, prompts.labels, strict=True)
+        ]
+        return [one.masks[0] for one in found], [float(one.scores[0]) for one in found]
+
 
 class Sam2Network:
     """SAM 2 and 2.1 of transformers."""
@@ -256,7 +268,7 @@ def open_network(weights: OpenWeights, device: str = "cpu") -> Network:
     Raises ModelError when the file is damaged or of another architecture than its family says.
     """
     if weights.family == SAM2:
-        return Sam2Network(load_sam2(weights.path).to(device))  # pyright: ignore[reportCallIssue]
+        return Sam2Network(load_sam2(weights.path).to(device))  # pyright: ignore[reportArgumentType]
     sam = load_sam(weights.path).to(device)
     return StarterNetwork(sam, weights.family) if weights.family == STARTER_SAM else SamNetwork(sam, weights.family)
 

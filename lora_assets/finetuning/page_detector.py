@@ -28,6 +28,7 @@ from lora_assets.sums import file_sha256
 from lora_assets.training.detector import batch_of, learn_batch, new_network, write_network
 from lora_assets.training.feeding import batches, usual_feeders
 from lora_assets.training.loop import LoopOptions, Trained, run_loop
+from lora_assets.training.schedule import TrainingError
 from lora_assets.training.scores import FoundBoxes, matched, score_boxes
 from lora_assets.vision.device import device
 from lora_assets.vision.images import decode_image, read_file
@@ -161,17 +162,44 @@ def train_page_detector(
     def publish(average: DetectionModel, trained: Trained) -> None:
         cards.append(_publish(average, found, val, out, settings, trained))
 
+    state = _begun(out, found, settings, resume=resume)
     run_loop(
         model.to(device()),
         settings,
-        LoopOptions(out.with_suffix(".training"), resume, None, publish_minutes),
+        LoopOptions(state, resume, None, publish_minutes),
         lambda step: batches(partial(_views, pages, size, settings), step, usual_feeders()),
         _train_step,
         ("box", "class", "edge"),
         publish,
     )
-    out.with_suffix(".training").unlink(missing_ok=True)
+    state.unlink(missing_ok=True)
+    _note_of(state).unlink(missing_ok=True)
     return cards[-1]
+
+
+def _note_of(state: Path) -> Path:
+    """Beside a training's state: the set and settings that it is of."""
+    return state.with_name(f"{state.name}.json")
+
+
+def _begun(out: Path, found: AnnotatedSet, settings: PageDetectorSettings, *, resume: bool) -> Path:
+    """Where the training keeps its state. Raises TrainingError when one is there that cannot be gone on from."""
+    state = out.with_suffix(".training")
+    note = _note_of(state)
+    # How long to train may change; anything else would go on to other batches, or with other weights.
+    own = {name: value for name, value in asdict(settings).items() if name not in ("steps", "minutes")}
+    told = {"set": found.digest, "settings": own}
+    if resume and state.exists():
+        try:
+            past = json.loads(note.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            past = None
+        if past != told:
+            raise TrainingError(
+                f"{state} is of another set or of other settings: train with those again, or start anew with --restart"
+            )
+    atomic_write_json(note, told)
+    return state
 
 
 def take_weights(model: DetectionModel, start: str) -> int:
@@ -188,7 +216,7 @@ def take_weights(model: DetectionModel, start: str) -> int:
     own = model.state_dict()
     fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
     if not fitting:
-        raise ModelError(f"{path} has no weights that fit {model.yaml.get('yaml_file', 'the network')}: name another")
+        raise ModelError(f"{path} has no weights that fit this network: name another checkpoint or another network")
     model.load_state_dict(fitting, strict=False)
     return len(fitting)
 
@@ -254,13 +282,11 @@ def best_confidence(frames: Sequence[FoundBoxes], usual: float = 0.25) -> float:
     count = sum(len(frame.true) for frame in frames)
     if not hits.any() or count == 0:
         return usual
-    best, least = 0.0, usual
-    for limit in np.arange(LEAST_CONFIDENCE, 0.951, 0.025).tolist():
-        taken = sure >= limit
-        f1 = 2 * np.count_nonzero(hits & taken) / (count + np.count_nonzero(taken))
-        if f1 > best:
-            best, least = f1, limit
-    return round(least, 3)
+    limits = np.arange(LEAST_CONFIDENCE, 0.951, 0.025)
+    f1 = [2 * np.count_nonzero(hits[sure >= one]) / (count + np.count_nonzero(sure >= one)) for one in limits]
+    # In the middle of the best ones, where neither a lost nor a false box is near.
+    best = limits[np.isclose(f1, max(f1))]
+    return round(float(best[len(best) // 2]), 3)
 
 
 def _views(
@@ -306,7 +332,7 @@ def _publish(
     return card
 
 
-def box_count(scores: Sequence[CategoryScore]) -> Iterator[str]:
+def score_lines(scores: Sequence[CategoryScore]) -> Iterator[str]:
     """A line of words for each category."""
     for score in scores:
         yield (

@@ -21,22 +21,28 @@ from lora_assets.vision.masks import BoolMask, encode_mask, mask_bounds
 from lora_assets.vision.prompted import Prompted
 
 PAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
-LEAST_FILLED = 0.05
-"""Share of its box that a mask must fill; a smaller one is a failure of the segmenter, and the box is its mask."""
+LEAST_FIT = 0.5
+"""IoU that a mask's bounds must have with the box that it was asked for: a worse one is a part of the thing or nothing,
+and the box is taken as the mask."""
+LEAST_SURE = 0.45
+"""IoU that a segmenter must expect of its own mask: boxes of drawn things share 0.5 (characters) to 1.0 (panels) of
+their pixels with them, so that below this the box is the better mask."""
 ROOM = 0.06
 """How far a mask may stand out of the box that it was asked for, in the box's sides."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageMask:
-    """One thing on a page: its category, how sure the detector was (0 to 1), and its mask (bool HxW of the page).
+    """One thing on a page: its category, how sure the detector was (0 to 1), its mask (bool HxW of the page), and the
+    detector's box (xyxy, clipped to the page).
 
-    `from_box` tells that the segmenter gave nothing of use and the mask is the whole box.
+    `from_box` tells that the segmenter gave nothing that fits and the mask is the whole box.
     """
 
     category_id: int
     score: float
     mask: BoolMask
+    box: tuple[float, float, float, float]
     from_box: bool
 
 
@@ -62,32 +68,37 @@ def segment_page(page: np.ndarray, detector: PageDetector, segmenter: Prompted) 
         box = np.clip(row[:4], 0, [page.shape[1], page.shape[0]] * 2)
         if min(box[2] - box[0], box[3] - box[1]) < 1:
             continue
-        mask = within_box(best_mask(segmenter.predict(embedding, box=box).masks, box), box)
-        filled = np.count_nonzero(mask) / max(1.0, (box[2] - box[0]) * (box[3] - box[1]))
-        empty = filled < LEAST_FILLED
-        found.append(PageMask(int(row[5]), float(row[4]), box_mask(box, page.shape[:2]) if empty else mask, empty))
+        answer = segmenter.predict(embedding, box=box)
+        best = best_candidate(answer.masks, box)
+        mask = within_box(answer.masks[best], box)
+        unfit = bool(box_fit(mask, box) < LEAST_FIT or answer.scores[best] < LEAST_SURE)
+        if unfit:
+            mask = box_mask(box, page.shape[:2])
+        left, top, right, bottom = (float(value) for value in box)
+        found.append(PageMask(int(row[5]), float(row[4]), mask, (left, top, right, bottom), unfit))
     return found
 
 
-def best_mask(candidates: np.ndarray, box: np.ndarray) -> BoolMask:
-    """Of three masks (3,H,W), the surest first, the one whose bounds fit the asked box best.
+def best_candidate(candidates: np.ndarray, box: np.ndarray) -> int:
+    """Which of three masks (3,H,W), the surest first, has the bounds that fit the asked box best.
 
     Ambiguity is over parts and wholes (Kirillov et al. 2023, "Segment Anything", section 3), and the box has answered
     that; the surest counts unless another fits better by a twentieth.
     """
-    fits = []
-    for mask in candidates:
-        bounds = mask_bounds(mask)
-        if bounds is None:
-            fits.append(0.0)
-            continue
-        x, y, width, height = bounds
-        across = min(x + width, box[2]) - max(x, box[0])
-        down = min(y + height, box[3]) - max(y, box[1])
-        shared = max(0.0, across) * max(0.0, down)
-        fits.append(shared / (width * height + (box[2] - box[0]) * (box[3] - box[1]) - shared))
-    best = int(np.argmax(np.array(fits) - 0.05 * np.arange(len(fits))))
-    return candidates[best]
+    fits = [box_fit(mask, box) for mask in candidates]
+    return int(np.argmax(np.array(fits) - 0.05 * np.arange(len(fits))))
+
+
+def box_fit(mask: BoolMask, box: np.ndarray) -> float:
+    """IoU of a mask's bounds with an xyxy box, 0 to 1; 0 for an empty mask."""
+    bounds = mask_bounds(mask)
+    if bounds is None:
+        return 0.0
+    x, y, width, height = bounds
+    across = min(x + width, box[2]) - max(x, box[0])
+    down = min(y + height, box[3]) - max(y, box[1])
+    shared = max(0.0, across) * max(0.0, down)
+    return float(shared / (width * height + (box[2] - box[0]) * (box[3] - box[1]) - shared))
 
 
 def within_box(mask: BoolMask, box: np.ndarray) -> BoolMask:

@@ -76,7 +76,7 @@ def shrunk_page(path: Path, side: int) -> np.ndarray:
 def view_size(pages: Sequence[PageBoxes], side: int) -> tuple[int, int]:
     """Width and height of views: the longer side `side`, the other as pages have it in the middle, in steps of 32."""
     ratio = float(np.median([page.width / page.height for page in pages]))
-    other = int(np.clip(round(side * min(ratio, 1 / ratio) / 32), 4, side // 32)) * 32
+    other = int(np.clip(round(side * min(ratio, 1 / ratio) / 32), 2, side // 32)) * 32
     return (other, side) if ratio <= 1 else (side, other)
 
 

@@ -22,7 +22,7 @@ def coverage(mask: BoolMask, window: npt.NDArray[np.float64], shape: tuple[int, 
     x1, y1, x2, y2 = mask_box(mask).astype(int)
     down = _shares(window[1], window[3], shape[0], y1, y2)
     across = _shares(window[0], window[2], shape[1], x1, x2)
-    return np.clip(down @ mask[y1:y2, x1:x2].astype(np.float32) @ across.T, 0, 1)
+    return np.clip(down @ mask[y1:y2, x1:x2].astype(np.float32) @ across.T, 0, 1).astype(np.float32)
 
 
 def page_part(window: npt.NDArray[np.float64], shape: tuple[int, int], size: tuple[int, int]) -> BoolMask:

@@ -98,7 +98,7 @@ def _check(name: str, value: Any, kind: type) -> None:
         low, high = _RANGES[name]
         if not low <= value <= high:
             raise ValueError(f"{name} must lie from {low:g} to {high:g}, not {value!r}")
-    if kind is str and not value.strip():
+    if isinstance(value, str) and not value.strip():
         raise ValueError(f"{name} must not be empty")
 
 

@@ -113,6 +113,9 @@ def restore(store: Store, dataset: str, paths: Iterable[str] = ()) -> int:
 
 
 def forget(store: Store, dataset: str, paths: Iterable[str] = ()) -> int:
-    """Take deleted frames (all without `paths`) off the list; a restored one is then listed no more. Results stay in
-    the store. Returns how many. Raises SpecError for a path that is not among them."""
-    return _change(store, dataset, paths, lambda _: None)
+    """Take deleted frames (all without `paths`) off the list; a restored one counts as deleted again instead, since it
+    leaves the listing first. Results stay in the store. Returns how many. Raises SpecError for a path that is not among
+    them."""
+    return _change(
+        store, dataset, paths, lambda row: dataclasses.replace(row, restored=False) if row.restored else None
+    )

@@ -201,6 +201,7 @@ def update_raw_frames(
         reads_as_before = before is not None and before.facts.get("reader") == reader
         listed_before = from_table(before.read(), RawFrame) if before else []
         known = {} if rehash else _known_rows(listed_before if reads_as_before else [], journal)
+        proof = proof_of(dataset.folder)
         scan = _scan(dataset, before, accept)
         now = time.time_ns()
         settled = [file for file in scan.files if is_settled(file, now, settle_s)]
@@ -219,7 +220,7 @@ def update_raw_frames(
         waiting = _not_ready(dataset.folder, unproven, rows, settle_s, workers)
         for path in waiting:
             del rows[path]
-        root = _keep_absent(store, dataset, scan, before, listed_before, rows, accept=accept)
+        root = _keep_absent(store, dataset, scan, proof, before, listed_before, rows, accept=accept)
         ordered = [rows[path] for path in sorted(rows)]
         frames = len({row.sha256 for row in ordered if row.quarantine_reason is None})
         quarantined = sum(row.quarantine_reason is not None for row in ordered)
@@ -286,6 +287,7 @@ def _keep_absent(
     store: Store,
     dataset: DatasetSpec,
     scan: FolderScan,
+    proof: FolderProof,
     before: PublishedTable | None,
     listed_before: list[RawFrame],
     rows: dict[str, RawFrame],
@@ -294,7 +296,8 @@ def _keep_absent(
 ) -> _Root:
     """Put the rows of files that are not there now, but do not count as deleted, among `rows`; remember the others.
 
-    The folder is known by what it proves now as soon as nothing is kept for the want of a proof.
+    The folder must prove itself before the scan (`proof`) and after it: a disk may be mounted in between. It is known
+    by what it proves now as soon as nothing is kept for the want of a proof.
     """
     known = known_proof(before.facts.get("root")) if before else None
     now = proof_of(dataset.folder)
@@ -302,7 +305,8 @@ def _keep_absent(
     remembered = read_deleted(store, dataset.slug)
     restored = {path: row for path, row in restored_rows(remembered).items() if path not in present}
     gone = [row for row in listed_before if row.path not in restored]
-    absent = judge_absent(gone, present, scan.unreadable, proven=accept or now.proves(known))
+    proven = accept or (proof.proves(known) and now.proves(known))
+    absent = judge_absent(gone, present, scan.unreadable, proven=proven)
     there = dict(rows)
     rows.update(absent.kept)
     rows.update(restored)

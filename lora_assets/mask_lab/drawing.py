@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from lora_assets.mask_lab.sweeping import JudgedMask, clipped
 from lora_assets.tables import Mask
@@ -30,6 +31,7 @@ _AROUND = 0.12
 _ZOOM = 4
 _ZOOM_SIDE = 480
 """Pixels of the zoomed picture; a quarter of that is looked at."""
+_NAME_LETTERS = 16
 _FAR = 4.0
 """Times so many times apart are drawn on a logarithmic axis."""
 _BAR_COLOURS = ("#0072b2", "#e69f00")
@@ -106,7 +108,7 @@ def edge_window(refined: Sequence[Mask], judged: JudgedMask) -> Window:
     right, bottom = max(row.x + row.width for row in rows), max(row.y + row.height for row in rows)
     window = (left, top, right - left, bottom - top)
     masks = [place_pixels(mask_pixels(row), row.x, row.y, window) for row in rows]
-    share = np.mean(masks, axis=0, dtype=np.float32)
+    share = np.asarray(np.mean(masks, axis=0), np.float32)
     unlike = np.asarray(
         cv2.boxFilter(share * (1 - share), -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
     )
@@ -147,7 +149,7 @@ def edge_zoom(image: RgbImage, row: Mask, judged: JudgedMask, window: Window) ->
 def plot(results: Sequence[PresetResult], language: str = "en") -> bytes:
     """The plot as PNG: coverage and bounding box of the presets, and the objective against the seconds.
 
-    Of a grid only the presets on the front are named. On a machine without a CJK font, CJK words are boxes.
+    Of a grid only the best preset is named. On a machine without a CJK font, CJK words are boxes.
     """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -157,9 +159,11 @@ def plot(results: Sequence[PresetResult], language: str = "en") -> bytes:
     with warnings.catch_warnings(), matplotlib.rc_context({"font.family": families, "font.size": 10}):
         if len(families) < 2:
             warnings.filterwarnings("ignore", message="Glyph")
-        figure = Figure(figsize=(13, 5.4), dpi=110, layout="constrained")
+        figure = Figure(figsize=(13, 5.4), dpi=110)
         FigureCanvasAgg(figure)
         left, right = figure.subplots(1, 2, width_ratios=(2, 3))
+        # Fixed margins: a layout that measures its words first draws everything twice.
+        figure.subplots_adjust(left=0.1, right=0.98, top=0.92, bottom=0.12, wspace=0.2)
         _bars(left, [each for each in results if ":" not in each.preset] or results[:12], words)
         _scatter(right, results, words)
         buffer = io.BytesIO()
@@ -175,7 +179,7 @@ def _bars(axes: Any, results: Sequence[PresetResult], words: dict[str, str]) -> 
     ):
         bars = axes.barh(places + shift, values, 0.38, color=colour, label=label)
         axes.bar_label(bars, fmt="%.1f %%", padding=3, fontsize=8, color="#555555")
-    axes.set_yticks(places, [each.preset for each in results])
+    axes.set_yticks(places, [_short(each.preset, _NAME_LETTERS) for each in results])
     axes.set_title(words["cover"])
     axes.set_xlim(0, max((100 * each.box_share for each in results), default=1.0) * 1.2 + 0.5)
     axes.xaxis.set_visible(False)
@@ -214,18 +218,23 @@ def _scatter(axes: Any, results: Sequence[PresetResult], words: dict[str, str]) 
     axes.margins(x=0.16, y=0.12)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    _name(axes, [each for each in rated if each.on_front or ":" not in each.preset])
+    best = max(rated, key=lambda each: each.objective or 0.0)
+    _name(axes, [each for each in rated if each is best or ":" not in each.preset])
     axes.legend(loc="lower right", frameon=True)
+
+
+def _short(name: str, most: int) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def _name(axes: Any, results: Sequence[PresetResult]) -> None:
     """The names beside their points, those that would lie on each other moved apart."""
-    axes.figure.canvas.draw()
+    axes.autoscale_view()
     dots = [axes.transData.transform((1000 * each.seconds, each.objective)) for each in results]
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in dots]
     for each in sorted(results, key=lambda one: -(one.objective or 0.0)):
         x, y = axes.transData.transform((1000 * each.seconds, each.objective))
-        name = each.preset if len(each.preset) <= 40 else f"{each.preset[:38]}…"
+        name = _short(each.preset, 40)
         wide = 7.6 * len(name)
         for right, down in ((9, -4), (9, 9), (9, -17), (9, 22), (9, -30), (9, 35), (9, -43), (9, 48), (9, -56)):
             box = (x + right, y + down, x + right + wide, y + down + 13)
@@ -241,8 +250,8 @@ def _name(axes: Any, results: Sequence[PresetResult]) -> None:
 
 def plot_markdown(png: bytes, overlays: Sequence[RgbImage]) -> str:
     """Markdown with the plot, and a sheet of overlays below, small enough for Dagster's metadata."""
-    plotted = cv2.cvtColor(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    parts = [("quality against time", sheet_jpeg(np.asarray(plotted, np.uint8), 120_000))]
+    with Image.open(io.BytesIO(png)) as picture:
+        parts = [("quality against time", sheet_jpeg(np.asarray(picture.convert("RGB")), 120_000))]
     if overlays:
         parts.append(("overlays", sheet_jpeg(contact_sheet(list(overlays), 4, 240), 120_000)))
     return "\n\n".join(

@@ -193,7 +193,7 @@ def _chosen(frames: Sequence[str], settings: LayerSettings) -> list[str]:
     if not settings.frames or len(frames) <= settings.frames:
         return list(frames)
     order = np.random.default_rng([settings.seed, 12]).permutation(len(frames))[: settings.frames]
-    return [frames[place] for place in sorted(order)]
+    return [frames[int(place)] for place in sorted(order)]
 
 
 def _layered(

@@ -58,7 +58,8 @@ def agreement(mask: BoolMask, judge: BoolMask) -> Agreement:
 def _outline(mask: BoolMask) -> npt.NDArray[np.uint8]:
     """The outermost pixels of a mask; the window's edge is no outline."""
     levels = mask.astype(np.uint8)
-    return levels - cv2.erode(levels, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    inner = cv2.erode(levels, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    return levels - np.asarray(inner, np.uint8)
 
 
 def tolerance_of(judge: BoolMask) -> float:

@@ -181,13 +181,18 @@ def _chosen(
         taken.setdefault(each.key, (each, [], detail))[1].append(reason)
 
     def fill(candidates: Sequence[_Found], reason: str, detail: str, most: int) -> None:
-        """Take `most` of the candidates, those of frames that nothing was taken from first."""
+        """Take `most` of the candidates, those of frames that nothing was taken from first. One that is there already
+        gets the further reason, and counts."""
         count = 0
         for again in (False, True):
             for each in candidates:
                 if count == most or len(taken) == settings.sample:
                     return
-                if each.key not in taken and (again or (each.source, each.frame) not in frames):
+                if each.key in taken:
+                    if reason != RANDOM and reason not in taken[each.key][1]:
+                        taken[each.key][1].append(reason)
+                        count += 1
+                elif again or (each.source, each.frame) not in frames:
                     take(each, reason, float(getattr(each, detail)) if detail else 0.0)
                     count += 1
 

@@ -19,7 +19,7 @@ from lora_assets.mask_lab.frames import LabSource
 from lora_assets.store import StoreError, digest
 from lora_assets.tables import Mask
 from lora_assets.vision.images import ImageRefused, ReadSettings, decode_image, read_file
-from lora_assets.vision.masks import BoolMask, window_pixels
+from lora_assets.vision.masks import BoolMask, decode_mask, window_pixels
 
 TRUTH_FILE = "truth.json"
 _SUFFIXES = (".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -102,10 +102,9 @@ def _decoded(segmentation: Any, width: int, height: int, folder: Path) -> BoolMa
         elif isinstance(segmentation["counts"], list):
             lengths = coco.frPyObjects(segmentation, *segmentation["size"])
         else:
-            counts = segmentation["counts"]
-            lengths = {**segmentation, "counts": counts.encode() if isinstance(counts, str) else counts}
-        mask = np.asarray(coco.decode(lengths)) > 0  # pyright: ignore[reportArgumentType]
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+            lengths = {**segmentation, "counts": segmentation["counts"].encode()}
+        mask = decode_mask(bytes(lengths["counts"]), *lengths["size"])  # pyright: ignore[reportArgumentType]
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise StoreError(f"{folder / TRUTH_FILE}: a segmentation is damaged ({error}): mend or remove it") from error
     if mask.shape != (height, width):
         raise StoreError(

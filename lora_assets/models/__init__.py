@@ -7,6 +7,7 @@ records.py     what a person added or accepted: `data/models/added.toml`, `pins.
 download.py    one file from the net, resumable and checked
 folder.py      `data/models/`: list, pull, verify, add
 opening.py     a name or a path becomes a file that may be opened
+offline.py     the switches by which the libraries underneath stay off the network
 confinement.py runs foreign code without network and rights, for a pickle that is to be converted
 shut_in.py     the program by which a process shuts itself in
 tuned.py       segmenters that a person tuned: `data/models/tuned/`

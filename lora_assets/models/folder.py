@@ -19,6 +19,7 @@ from lora_assets.models.records import AddedWeights, read_added, read_pins, reco
 from lora_assets.models.registry import (
     DETECT,
     QUALITY,
+    SAM2,
     SEGMENT,
     TASK_OF_FAMILY,
     WEIGHTS,
@@ -169,6 +170,10 @@ def add(
     if find(name) is not None:
         raise ModelError(f"the name {name} belongs to known weights: give another with --name")
     family = family or guess_family(file)
+    if family == SAM2:
+        raise ModelError(
+            f"{file} is one of two files of a SAM 2 model: name its folder instead, where weights are named"
+        )
     if family not in TASK_OF_FAMILY:
         raise ModelError(f"unknown family {family!r}: choose one of {', '.join(TASK_OF_FAMILY)}")
     task = task or TASK_OF_FAMILY[family]

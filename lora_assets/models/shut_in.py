@@ -1,8 +1,8 @@
 """Shuts this process in and becomes another program: `python -I -S shut_in.py FOLDER MEMORY CPU FILE COMMAND...`.
 
-Linux' namespaces: no network, the disk read-only but for FOLDER, no other process in sight, no rights to undo that. Only
-the standard library is imported, and little of it: the system gives new namespaces to a process of one thread only. Who
-calls it, and with which limits, is in confinement.py.
+Linux' namespaces: no network, the disk read-only but for FOLDER, no other process in sight, no rights to undo that.
+Only the standard library is imported, and little of it: the system gives new namespaces to a process of one thread
+only. Who calls it, and with which limits, is in confinement.py.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SYS_MOUNT_SETATTR = 442
 _AT_FDCWD, _AT_RECURSIVE, _ATTR_READ_ONLY = -100, 0x8000, 1
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 # Sockets of other programs lie there, and are reached although nothing can be written.
-_HIDDEN = ("/run", "/tmp", "/var/tmp", "/dev/shm", "/var/run")  # noqa: S108 - hidden, not used
+_HIDDEN = ("/run", "/tmp", "/var/tmp", "/dev/shm", "/var/run")
 _INSIDE_ID = 1000
 
 

@@ -154,7 +154,7 @@ def block_region(
     top, left = max(0, int(rows[0]) - reach), max(0, int(columns[0]) - reach)
     window = (slice(top, int(rows[-1]) + reach + 1), slice(left, int(columns[-1]) + reach + 1))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    part = cv2.copyMakeBorder(inked[window].view(np.uint8), *[2 * reach] * 4, cv2.BORDER_CONSTANT, value=0)
+    part = np.pad(inked[window].view(np.uint8), 2 * reach)
     closed = np.asarray(cv2.morphologyEx(part, cv2.MORPH_CLOSE, disc))[2 * reach : -2 * reach, 2 * reach : -2 * reach]
     region[window] = closed > 0
     return inked, region

@@ -237,7 +237,7 @@ class ScoredCrop:
         | None
     ) = None
     sharpness: (
-        Annotated[float, Column("steepness of the strongest edges in the figure; null: it has none", 0.0, 1.0)] | None
+        Annotated[float, Column("1 / (1 + blur^2) of its strongest edges, pixels; null: it has none", 0.0, 1.0)] | None
     ) = None
     text_share: Annotated[float, Column("share of the figure under lettering", 0.0, 1.0)] | None = None
     comb_ratio: (

@@ -21,6 +21,7 @@ from lora_assets.tracker import (
     routes_pages,
     routes_pictures,
     routes_progress,
+    routes_segment,
     routes_verdicts,
 )
 from lora_assets.tracker.faults import add_faults
@@ -34,6 +35,7 @@ ROUTES = (
     routes_pictures,
     routes_progress,
     routes_verdicts,
+    routes_segment,
     routes_compare,
     routes_funnel,
     map_page,

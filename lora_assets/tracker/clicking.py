@@ -32,13 +32,14 @@ _MEMORY_SHARE = 0.6
 
 @dataclass(frozen=True, slots=True)
 class ClickLimits:
-    """start, embed, click: seconds after which a step counts as hung (opening a model and embedding a picture with a
-    large one takes long on a CPU). idle: seconds without a click after which the process ends and its memory is free
-    again. waiting: requests that may wait for one another. embeddings: pictures kept ready."""
+    """start, embed, click: seconds after which a step counts as hung (to open a model and to embed a picture with a
+    large one takes long on a CPU; a click on a picture that is ready does not). idle: seconds without a click after
+    which the process ends and its memory is free again. waiting: requests that may wait for one another. embeddings:
+    pictures kept ready."""
 
     start: float = 120.0
     embed: float = 300.0
-    click: float = 30.0
+    click: float = 60.0
     idle: float = 300.0
     waiting: int = 6
     embeddings: int = 4
@@ -69,6 +70,7 @@ class Clicker:
         self._process: subprocess.Popen[bytes] | None = None
         self._pending = b""
         self._used = 0.0
+        self._ready: list[tuple[str, str]] = []
         self._watcher: threading.Thread | None = None
 
     @property
@@ -79,8 +81,7 @@ class Clicker:
 
     def open(self, tracker: str, frame: str, path: Path) -> dict[str, Any]:
         """Embed a frame (its hash and its file): model, width, height, milliseconds. Raises as `ask`."""
-        told = {"do": "open", "tracker": tracker, "frame": frame, "path": str(path)}
-        return self._asked(told, self._limits.embed)
+        return self._asked({"do": "open", "tracker": tracker, "frame": frame, "path": str(path)})
 
     def ask(self, tracker: str, frame: str, path: Path, prompt: dict[str, Any]) -> dict[str, Any]:
         """The candidates of a prompt: `points`, `labels`, `box`, and `after` (answer and candidate to go on from).
@@ -89,28 +90,29 @@ class Clicker:
         """
         names = ("points", "labels", "box", "after")
         told = {"do": "ask", "tracker": tracker, "frame": frame, "path": str(path)}
-        return self._asked({**told, **{name: prompt[name] for name in names if name in prompt}}, self._limits.embed)
+        return self._asked({**told, **{name: prompt[name] for name in names if name in prompt}})
 
-    def _asked(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+    def _asked(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._count:
             if self._waiting >= self._limits.waiting:
                 raise ClickingFailed("the model is busy with other clicks: wait a moment, then click again")
             self._waiting += 1
         try:
             with self._turn:
-                return self._answer(request, seconds)
+                return self._answer(request)
         finally:
             with self._count:
                 self._waiting -= 1
 
-    def _answer(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        picture = (request["tracker"], request["frame"])
         try:
             process = self._running()
             self._used = time.monotonic()
             assert process.stdin is not None
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
-            told = self._line(process, seconds)
+            told = self._line(process, self._limits.click if picture in self._ready else self._limits.embed)
         except (OSError, ValueError, _Died) as error:
             how = str(error) if isinstance(error, _Died) else _how_it_ended(self._process)
             self._end()
@@ -119,6 +121,7 @@ class Clicker:
                 "segmenter for this tracker"
             ) from error
         self._used = time.monotonic()
+        self._ready = [*(one for one in self._ready if one != picture), picture][-self._limits.embeddings :]
         if "error" in told:
             raise ClickRefused(str(told["error"]), prompt=told.get("kind") == "prompt")
         return told
@@ -184,6 +187,7 @@ class Clicker:
 
     def _end(self) -> None:
         process, self._process = self._process, None
+        self._ready = []
         if process is None:
             return
         atexit.unregister(self.close)

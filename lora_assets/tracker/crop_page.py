@@ -25,6 +25,7 @@ from lora_assets.tracker.marking import Said, VerdictBook
 from lora_assets.tracker.pages import crop_url, list_url, picture_url, read_choice
 from lora_assets.tracker.pictures import FRAME_SIDE, mask_before, original_fault
 from lora_assets.tracker.reviewed import ReviewedView
+from lora_assets.tracker.segment_page import segment_url
 from lora_assets.tracker.view import Choice
 from lora_assets.verdicts.record import Box
 
@@ -124,6 +125,8 @@ class CropPage:
     """false while the crop's stage is still under way"""
     line_width: float
     """width of a drawn box in pixels of the frame"""
+    segment_url: str
+    """where the mask can be mended by clicks; empty when the original cannot be shown"""
 
 
 def crop_page(
@@ -177,6 +180,7 @@ def crop_page(
         caption=caption_of(cells, tracker, crop.crop_id),
         finished=not cell.scored_crops.facts.get("unfinished"),
         line_width=max(frame.width or 1, frame.height or 1) / 400 if frame else 1.0,
+        segment_url="" if fault else segment_url(tracker, sha256, crop.detection_id, crop.crop_id),
     )
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 import numpy as np
 import numpy.typing as npt
@@ -96,9 +97,10 @@ class CropTile:
 
 @dataclass(frozen=True, slots=True)
 class FrameTile:
-    """A frame in which nothing was found: its thumbnail, and the whole frame behind it."""
+    """A frame in which nothing was found: its thumbnail, the whole frame behind it, and where a mask can be drawn."""
 
     url: str
+    segment_url: str
     thumb_url: str
     path: str
     dataset_name: str
@@ -204,8 +206,15 @@ def _page_url(tracker: str, choice: Choice, show: str = "crops", page: int = 1) 
 
 def crop_url(tracker: str, crop: Mapping[str, Any], choice: Choice) -> str:
     """Address of a large crop; the box is named because two boxes may give the same pixels."""
-    query = {**choice_query(choice), "in": crop["dataset"], "box": crop["detection_id"]}
-    return f"{tracker_url(tracker)}/crop/{quote(crop['crop_id'], safe='')}?{urlencode(query)}"
+    rest = f"in={quote_plus(crop['dataset'])}&box={quote_plus(crop['detection_id'])}"
+    return f"{tracker_url(tracker)}/crop/{quote(crop['crop_id'], safe='')}?{_choice_part(choice)}{rest}"
+
+
+@lru_cache(maxsize=64)
+def _choice_part(choice: Choice) -> str:
+    """The choice in an address that goes on: a page has hundreds of links with the same one."""
+    told = urlencode(choice_query(choice))
+    return f"{told}&" if told else ""
 
 
 def picture_url(tracker: str, kind: str, name: str, suffix: str) -> str:
@@ -438,6 +447,7 @@ def _frame_tiles(view: TrackerView, here: slice) -> tuple[FrameTile, ...]:
     return tuple(
         FrameTile(
             url=picture_url(view.spec.id, "frame", frame.sha256, ".jpg"),
+            segment_url=f"/tracker/{quote(view.spec.id)}/segment/{frame.sha256}",
             thumb_url=picture_url(view.spec.id, "frame-thumb", frame.sha256, ".webp"),
             path=frame.path,
             dataset_name=frame.dataset_name,

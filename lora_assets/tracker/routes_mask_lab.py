@@ -175,14 +175,15 @@ def lab_page(cells: Cells, tracker: str, show: str = "") -> LabPage:
         return LabPage(spec, preset, False, **parts)
     facts = table.facts
     found = _rows(cells, results, PresetResult)
-    shown = [each for each in found if ":" not in each.preset]
-    grid = sorted(
-        (each for each in found if ":" in each.preset), key=lambda each: (-(each.objective or 0), each.seconds)
-    )
     best = facts.get("best")
+    if best is not None:
+        found.sort(key=lambda each: (-(each.objective or 0.0), each.seconds))
+    grid = [each for each in found if ":" in each.preset]
+    hidden = {each.preset for each in grid[_GRID_ROWS:]}
+    shown = [each for each in found if each.preset not in hidden]
     lines = tuple(
         PresetLine(each, each.preset == best, each.preset == preset, suggested_id(cells.data, tracker, each.preset))
-        for each in (*shown, *grid[:_GRID_ROWS])
+        for each in shown
     )
     show = show if show in PICTURES else "close"
     return LabPage(
@@ -198,7 +199,7 @@ def lab_page(cells: Cells, tracker: str, show: str = "") -> LabPage:
         seconds=float(facts.get("seconds", 0.0)),
         said=tuple(facts.get("said", ())),
         lines=lines,
-        hidden=len(found) - len(lines),
+        hidden=len(hidden),
         images=_images(cells, tracker, table, [each for each in found if each.has_pictures], folder.name, show),
         **parts,
     )

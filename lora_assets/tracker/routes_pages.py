@@ -30,7 +30,8 @@ def add_routes(app: FastAPI, site: Site) -> None:
         page = tracker_page(site.cells, view, request.query_params, site.dagster_url)
         labels = site.labels(request)
         progress = tracker_progress(site.cells, view, labels)
-        return site.page(request, "tracker.html", page=page, progress=progress, names=tile_names(view, labels))
+        names = tile_names(view, labels)
+        return site.page(request, "tracker.html", drawn_once=True, page=page, progress=progress, names=names)
 
     @app.get("/api/tracker/{tracker}")
     def api_tracker(tracker: str) -> Response:

@@ -9,8 +9,9 @@ is in verdicts and marking.
 from __future__ import annotations
 
 import json
+import logging
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -21,7 +22,7 @@ from starlette.exceptions import HTTPException
 from lora_assets.tracker.marking import Answer, Change, TrackerMarks, as_json
 from lora_assets.tracker.site import Site
 from lora_assets.verdicts import VerdictError
-from lora_assets.verdicts.log import keep_backup
+from lora_assets.verdicts.log import keep_backup, try_daily_backup
 from lora_assets.verdicts.record import CLEARED, NOTE_LIMIT, VALUES
 
 MOST_MARKS = 2_000
@@ -29,11 +30,22 @@ MOST_MARKS = 2_000
 _MOST_BYTES = 1024 * 1024
 _MOST_IMPORTED_BYTES = 16 * 1024 * 1024
 _REQUEST_ID = re.compile(r"[0-9A-Za-z._-]{8,64}")
+_log = logging.getLogger(__name__)
 _CROP_ID = re.compile(r"[0-9a-f]{8,64}")
 
 
 def add_routes(app: FastAPI, site: Site) -> None:
     """Register the routes of this module."""
+
+    backed_up: set[date] = set()
+
+    def back_up() -> None:
+        """Once a day, with the first mark; a backup that fails is told and holds no mark up."""
+        today = datetime.now(UTC).date()
+        if today not in backed_up:
+            backed_up.add(today)
+            if problem := try_daily_backup(site.reviews.book.log()):
+                _log.warning("no backup of the verdicts today: %s", problem)
 
     @app.get("/api/tracker/{tracker}/verdicts")
     def verdicts(tracker: str, since: int = 0, epoch: str = "") -> Response:
@@ -51,7 +63,9 @@ def add_routes(app: FastAPI, site: Site) -> None:
 
         def save() -> Response:
             marks = site.reviews.marks(site.cells.spec(tracker))
-            return _answer(marks, marks.mark(request_id, changes))
+            answer = _answer(marks, marks.mark(request_id, changes))
+            back_up()
+            return answer
 
         return await run_in_threadpool(save)
 

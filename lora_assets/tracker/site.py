@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +30,7 @@ from lora_assets.tracker.view import TrackerView, read_view
 
 STATIC_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 _LAST_VIEWS = 8
+_DRAWN_PAGES = 16
 KEPT_FOR_GOOD = "private, max-age=31536000, immutable"
 
 
@@ -60,6 +62,7 @@ class Site:
         self._views = Memory(8)
         self._last_views: dict[str, TrackerView] = {}
         self._lock = threading.Lock()
+        self._drawn: OrderedDict[tuple[str, ...], tuple[dict[str, Any], str]] = OrderedDict()
         self._templates = Environment(
             loader=PackageLoader("lora_assets.tracker", "templates"),
             autoescape=True,
@@ -93,14 +96,35 @@ class Site:
         wish = request.headers.get("accept-language", "")
         return read_labels(choose_language(asked, request.cookies.get("lang", ""), wish))
 
-    def page(self, request: Request, template: str, status: int = 200, **context: Any) -> Response:
-        """A page: the template with `t` (labels), `shell` and what else is given."""
+    def page(
+        self, request: Request, template: str, status: int = 200, *, drawn_once: bool = False, **context: Any
+    ) -> Response:
+        """A page: the template with `t` (labels), `shell` and what else is given.
+
+        With `drawn_once` the text is used again while the same address gives an equal context: for contexts of frozen
+        values only, since drawing a large page takes longer than finding out what is on it.
+        """
         labels = self.labels(request)
-        text = self._templates.get_template(template).render(shell=self._shell(request, labels), t=labels, **context)
+        key = (template, labels.code, request.url.path, request.url.query)
+        known = self._drawn.get(key) if drawn_once else None
+        if known is not None and known[0] == context:
+            text = known[1]
+        else:
+            drawing = self._templates.get_template(template)
+            text = drawing.render(shell=self._shell(request, labels), t=labels, **context)
+            if drawn_once:
+                self._remember(key, context, text)
         response = Response(text, status, media_type="text/html; charset=utf-8")
         if request.query_params.get("lang") in LANGUAGES:
             response.set_cookie("lang", labels.code, max_age=31_536_000, httponly=True, samesite="lax")
         return response
+
+    def _remember(self, key: tuple[str, ...], context: dict[str, Any], text: str) -> None:
+        with self._lock:
+            self._drawn.pop(key, None)
+            self._drawn[key] = (context, text)
+            if len(self._drawn) > _DRAWN_PAGES:
+                self._drawn.popitem(last=False)
 
     def _shell(self, request: Request, labels: Labels) -> Shell:
         rest = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]

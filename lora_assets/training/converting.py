@@ -1,15 +1,14 @@
 """A weights file that is a pickle of foreign code becomes one of plain numbers, in a process that is shut in.
 
 A `.pt` or `.pth` is a program: opening it in full runs whatever its maker wrote. The stages open such files only as
-numbers or with an allow-list and refuse the rest; here a person who trusts a file enough to try it has it unpickled once,
-without network, with a read-only disk and under limits. What comes out is read by the strict openers only, since what ran
-may have written anything. `python -m lora_assets.training.converting FILE` is the inner program. How a process is shut
-in is in models.confinement.
+numbers or with an allow-list and refuse the rest; here a person who trusts a file enough to try it has it unpickled
+once, without network, with a read-only disk and under limits. What comes out is read by the strict openers only, since
+what ran may have written anything. `python -m lora_assets.training.converting FILE` is the inner program. How a process
+is shut in is in models.confinement.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import tempfile
@@ -84,7 +83,7 @@ def _open_strictly(made: Path, file: Path) -> None:
         raise ModelError(f"{file} was converted, but what came out is refused: {error}") from error
 
 
-# --- the inner program ---------------------------------------------------------------------------------------------------
+# --- the inner program -----------------------------------------------------------------------------------------------
 
 
 def _tensors(stored: Any, depth: int = 0) -> dict[str, Any]:

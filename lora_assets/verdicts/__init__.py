@@ -2,6 +2,7 @@
 
 record.py      one verdict: its columns, their limits, JSON lines
 log.py         the log on disk: append, undo, current view, export, import, check, backup
+restoring.py   a backup put back, with what the damaged log still tells
 local_disk.py  is a folder on a disk of this machine, as the log needs
 places.py      the crops of a tracker with frame and box, from its published tables
 matching.py    a verdict survives re-detection: same frame, IoU of 0.8 or more

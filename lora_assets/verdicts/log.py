@@ -14,7 +14,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -205,8 +205,9 @@ class VerdictLog:
                     f"{known[0].value}): choose a new request id"
                 )
             return known[0]
-        before = self._read("WHERE crop_id = ?", (mark.crop_id,))
-        taken = Verdict(mark, self._next_time(), before[-1].value if before else None)
+        last = "SELECT value FROM verdict WHERE crop_id = ? ORDER BY at DESC, seq DESC LIMIT 1"
+        before = self._db.execute(last, (mark.crop_id,)).fetchone()
+        taken = Verdict(mark, self._next_time(), before[0] if before else None)
         self._db.execute(_INSERT, _row(taken))
         return taken
 
@@ -396,6 +397,14 @@ class VerdictLog:
                 return [str(error)]
         return [] if told == ["ok"] else told
 
+    def into_one_file(self) -> None:
+        """Take the write-ahead log into the file itself, so that the file alone is all of it; for one that is moved."""
+        with self._lock:
+            try:
+                self._db.pragma("journal_mode", "delete")
+            except apsw.Error as error:
+                raise _unusable(f"cannot close {self.path}", error) from error
+
     def backup(self, target: Path) -> Path:
         """Write a whole, checked copy of the log to `target`, which must not be there yet; on disk on return.
 
@@ -420,7 +429,8 @@ class VerdictLog:
         except (OSError, apsw.Error) as error:
             raise VerdictError(f"cannot back up {self.path} to {target}: {error}; {_way_out(error)}") from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
         return target
 
 
@@ -433,6 +443,15 @@ def keep_backup(log: VerdictLog, kept: int = _KEPT_BACKUPS) -> Path:
         for old in sorted(folder.glob("verdicts-????-??-??.sqlite"))[:-kept]:
             old.unlink()
     return today
+
+
+def try_daily_backup(log: VerdictLog) -> str:
+    """A backup of today when there is none yet; why it could not be made, else "". It never stops a mark."""
+    try:
+        keep_backup(log)
+    except VerdictError as error:
+        return str(error)
+    return ""
 
 
 def request_of(verdict: Verdict) -> str:

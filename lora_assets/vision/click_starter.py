@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from lora_assets.models import OpenWeights
 from lora_assets.vision.boxes import FloatArray, box_iou
-from lora_assets.vision.click_walk import Field, walk
+from lora_assets.vision.click_walk import CLICK_RADIUS, Field, walk
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.masks import BoolMask, mask_bounds
 from lora_assets.vision.prompted import CANDIDATES, WANTED, Candidates, Embedding, Prompt, best_first, check_prompt
@@ -201,10 +201,7 @@ class ClickedStarter:
 
     def _held(self, image: RgbImage, prompt: Prompt, seen: Standing) -> Standing:
         """The same where every click holds in it already, else with the clicks walked into it."""
-        if all(
-            _belief_at(seen, point) == (label == WANTED)
-            for point, label in zip(prompt.points, prompt.labels, strict=True)
-        ):
+        if _hold(seen, _pixel_middles(image, prompt.points), prompt.labels):
             return seen
         return _walked(image, prompt, seen, seen.belief)
 
@@ -263,13 +260,18 @@ def _belief(logits: Field) -> Field:
     return (1 / (1 + np.exp(-np.clip(logits, -30, 30)))).astype(np.float32)
 
 
-def _belief_at(standing: Standing, point: FloatArray) -> bool:
-    """True when a point (x, y of the frame) is inside the standing answer."""
+def _pixel_middles(image: RgbImage, points: FloatArray) -> FloatArray:
+    """The middles of the frame's pixels under points."""
+    return np.clip(np.floor(points), 0, [image.shape[1] - 1, image.shape[0] - 1]) + 0.5
+
+
+def _hold(standing: Standing, middles: FloatArray, labels: npt.NDArray[np.integer]) -> bool:
+    """True when every click has its pixel in the mask, or outside it, as it wants; read as the mask is enlarged."""
     left, top, side = standing.window
-    rows, columns = standing.belief.shape
-    x, y = (point - [left, top]) * [columns / side, rows / side]
-    inner = 0 <= x < columns and 0 <= y < rows
-    return inner and bool(standing.belief[int(y), int(x)] > 0.5)
+    places = ((middles - [left, top]) * standing.belief.shape[0] / side - 0.5).astype(np.float32)
+    across, down = (np.ascontiguousarray(places[:, axis]) for axis in (0, 1))
+    read = cv2.remap(standing.belief, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return bool(((np.ravel(read) > 0.5) == (labels == WANTED)).all())
 
 
 def _piece_under(mask: BoolMask, window: Square, wanted: FloatArray) -> BoolMask | None:
@@ -331,8 +333,10 @@ def _walked(image: RgbImage, prompt: Prompt, standing: Standing, prior: Field) -
     left, top, side = standing.window
     pixels, _ = _cut(image, standing.window, WALK_SIDE)
     start = cv2.resize(prior, (WALK_SIDE, WALK_SIDE), interpolation=cv2.INTER_LINEAR)
-    places = (prompt.points - [left, top]) * WALK_SIDE / side
-    belief = walk(pixels, np.asarray(start, np.float32), places, prompt.labels)
+    scale = WALK_SIDE / side
+    # The pixel that was clicked on, in its middle and whole: a window may be smaller than the one walked in.
+    places, radius = (_pixel_middles(image, prompt.points) - [left, top]) * scale, max(CLICK_RADIUS, scale)
+    belief = walk(pixels, np.asarray(start, np.float32), places, prompt.labels, radius)
     return Standing(standing.window, standing.box, standing.first, belief)
 
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.sparse.linalg import spsolve
+from scipy.sparse.linalg import cg
 
 Field = npt.NDArray[np.float32]
 
@@ -20,10 +20,13 @@ STEEPNESS = 400.0
 """How much a difference of colour (CIELAB in units of 100, squared) hinders a walk; set on drawn scenes."""
 TRUST = 0.01
 """What a sure belief of the network weighs beside one neighbour of the same colour; set on drawn scenes."""
+CLICK_RADIUS = 2.0
+"""Pixels around a click that are as sure as the click itself."""
 _LEAST_TRUST = 0.05
 _LEAST_STEP = 1e-3
 _CLICK_WEIGHT = 50.0
-_CLICK_RADIUS = 2.0
+_TOLERANCE = 1e-4
+_MOST_ROUNDS = 400
 
 
 def walk(
@@ -31,11 +34,12 @@ def walk(
     prior: Field,
     points: npt.NDArray[np.floating],
     labels: npt.NDArray[np.integer],
+    radius: float = CLICK_RADIUS,
 ) -> Field:
     """The belief after the clicks: (n,m) from 0 to 1.
 
     pixels: (n,m,3) RGB; prior: (n,m) from 0 to 1; points: (N,2) x, y in these pixels, labels 1 or 0; points outside
-    are left out. Where two clicks meet, the later one counts.
+    are left out. A click is sure within `radius` pixels; where two meet, the later one counts.
     """
     rows, columns = prior.shape
     laplacian = _laplacian(pixels)
@@ -43,9 +47,12 @@ def walk(
     weight = TRUST * (np.abs(2 * belief - 1) + _LEAST_TRUST)
     across, down = np.arange(columns) + 0.5, np.arange(rows) + 0.5
     for (x, y), label in zip(points, labels, strict=True):
-        near = ((across[None, :] - x) ** 2 + (down[:, None] - y) ** 2 <= _CLICK_RADIUS**2).ravel()
+        near = ((across[None, :] - x) ** 2 + (down[:, None] - y) ** 2 <= radius**2).ravel()
         weight[near], belief[near] = _CLICK_WEIGHT, float(label)
-    answer = spsolve((laplacian + sparse.diags_array(weight)).tocsc(), weight * belief)
+    system = sparse.csr_array(laplacian + sparse.diags_array(weight))
+    scale = sparse.diags_array(1 / system.diagonal())
+    # From the prior, and exact enough for a threshold: a quarter of the time of solving it to the last digit.
+    answer, _ = cg(system, weight * belief, x0=belief, rtol=_TOLERANCE, maxiter=_MOST_ROUNDS, M=scale)
     return np.clip(answer, 0, 1).astype(np.float32).reshape(rows, columns)
 
 

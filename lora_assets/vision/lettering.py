@@ -23,7 +23,7 @@ _REACH = 0.2
 _STROKE = 0.008
 _SHORTEST, _TALLEST, _FILLED, _FEWEST, _OF_BAND = 0.26, 0.19, 0.12, 5, 0.12
 _SURE_STROKES, _SURE_LENGTH = 12, 0.4
-_LEAST_LETTER, _MOST_LETTER, _AMONG_DOTS = 0.015, 0.12, 0.7
+_LEAST_LETTER, _MOST_LETTER, _AMONG_DOTS, _NEXT_TO_BLACK = 0.015, 0.12, 0.85, 0.7
 _IN_HEAD, _BEYOND = 0.8, 0.1
 
 # Faint words.
@@ -32,6 +32,8 @@ _LEAST_GAIN, _LEAST_OPACITY, _MOST_OPACITY = 10, 0.3, 0.72
 _AGREE = 4.0
 _BAND = 0.3
 _FAINT_AT_MOST = 0.11
+# Under this share of clear colours the picture is a grey one, where all steps go the same way to white.
+_GREY = 0.03
 
 
 def text_over(cut: CutOut) -> float | None:
@@ -104,11 +106,16 @@ def _plain(strip: RgbImage) -> BoolMask:
 
 def _of_letter_size(strokes: BoolMask, frame_height: int) -> BoolMask:
     """The pieces as large as letters, 1.5 to 12 % of the frame's height: the dots of a printed tone are smaller."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(strokes.view(np.uint8), connectivity=8)
+    kept = np.zeros_like(strokes)
+    x, y, width, height = cv2.boundingRect(strokes.view(np.uint8))
+    part = np.s_[y : y + height, x : x + width]
+    inside = np.ascontiguousarray(strokes[part]).view(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
     wide, tall = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
     keep = (np.maximum(wide, tall) >= _LEAST_LETTER * frame_height) & (tall <= _MOST_LETTER * frame_height)
     keep[0] = False
-    return keep[labels]
+    kept[part] = keep[np.asarray(labels, np.int32)]
+    return kept
 
 
 def _outlined_lines(strip: RgbImage, frame_height: int) -> list[_Line]:
@@ -127,9 +134,12 @@ def _outlined_lines(strip: RgbImage, frame_height: int) -> list[_Line]:
     square = np.ones((stroke, stroke), np.uint8)
     bright = (cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, square) >= 70) & plain
     dotted = bright & (cv2.erode(grey, square) <= 60)
+    if np.count_nonzero(dotted) < 30:
+        return found
     outlined = _of_letter_size(dotted, frame_height)
     if np.count_nonzero(outlined) < 30:
         return found
+    black = cv2.erode(grey, np.ones((5, 5), np.uint8)) < 60
     begins = np.zeros(grey.shape, np.float32)
     begins[:, 1:] = outlined[:, 1:] & ~outlined[:, :-1]
     span, rows = max(9, round(_REACH * frame_height)), max(5, round(0.03 * frame_height))
@@ -148,8 +158,10 @@ def _outlined_lines(strip: RgbImage, frame_height: int) -> list[_Line]:
         if len(heights) < _FEWEST or np.median(heights) < _OF_BAND * tall:
             continue
         # In a printed tone what is left of the dots may stand like letters.
-        among = int(np.count_nonzero(strokes)) / max(1, int(np.count_nonzero(dotted & inside)))
-        if among >= _AMONG_DOTS and np.count_nonzero(strokes) >= _FILLED * np.count_nonzero(inside):
+        drawn = int(np.count_nonzero(strokes))
+        is_line = drawn >= _AMONG_DOTS * np.count_nonzero(dotted & inside)
+        is_line &= int(np.count_nonzero(black & strokes)) >= _NEXT_TO_BLACK * drawn
+        if is_line and drawn >= _FILLED * np.count_nonzero(inside):
             # The search window is wider than the letters: the line ends where its strokes end.
             columns = np.flatnonzero(strokes.any(axis=0))
             inside[:, : max(0, columns[0] - stroke)] = False
@@ -221,14 +233,15 @@ class _Faint:
     def evidence(self) -> float:
         """Above 0 for lettering: logistic regression on drawn crops of the tier benchmark (its tuning part)."""
         return (
-            1.78 * float(np.log(max(1.0, self.stands_out)))
-            + 11.1 * self.in_band
-            - 3.5 * self.alike
-            + 0.32 * min(8, self.grounds)
-            + 5.1 * min(0.5, self.coloured)
-            + 0.55 * float(np.log1p(self.on_figure))
-            + 1.56 * float(np.log1p(len(self.steps)))
-            - 29.5
+            1.77 * float(np.log(max(1.0, self.stands_out)))
+            + 12.4 * self.in_band
+            - 4.76 * self.alike
+            + 0.22 * min(8, self.grounds)
+            + 3.5 * min(0.5, self.coloured)
+            + 0.68 * float(np.log1p(self.on_figure))
+            + 1.73 * float(np.log1p(len(self.steps)))
+            - (2.0 if self.coloured < _GREY else 0.0)
+            - 30.8
         )
 
 

@@ -5,7 +5,7 @@ The mirror image of `mask_facts.background_left`. Whether a value is bad does no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -54,8 +54,8 @@ def find_lost_parts(cut: CutOut) -> LostParts | None:
     taken = np.zeros((height, width), np.bool_)
     for other in cut.others:
         taken |= other.covers(window)
-    figure = without_specks(cut.subject.covers(window))
-    seen = surroundings(cut.image[top : top + height, left : left + width], figure, taken)
+    seen = surroundings(cut.image[top : top + height, left : left + width], cut.subject.covers(window), taken)
+    seen = replace(seen, mask=without_specks(seen.mask))
     mask, outside = seen.mask, seen.outside
     levels = mask.astype(np.uint8)
     square = np.ones((3, 3), np.uint8)

@@ -97,10 +97,11 @@ def background_left(image: RgbImage, mask: BoolMask, others: BoolMask) -> float 
     bins = seen.colour_bins()
     outer, own = colour_shares(bins[ring], None), colour_shares(bins[inside], depth(inside)[inside])
     steps = seen.steps()
+    flat = seen.flat(near, steps)
     foreign = inside & (outer > _MORE_LIKE_OUTSIDE * own)[bins]
-    foreign |= zones_of_other_side(seen, seen.flat(near, steps) & near, inside, _MOST_OF_ZONE, area / 2)
+    foreign |= zones_of_other_side(seen, flat & near, inside, _MOST_OF_ZONE, area / 2)
     rim = int(np.ceil(max(_RIM, _RIM_SHARE * longer) * seen.scale))
-    ground = ground_pieces(seen, foreign, open_air, near, steps, max(2, rim))
+    ground = ground_pieces(seen, foreign, open_air, near, steps, flat, max(2, rim))
     return max(float(np.count_nonzero(ground.pieces)) / area, _OF_LOOSE * ground.loose)
 
 

@@ -9,6 +9,7 @@ as superpixels; drawn pictures are flat between their lines. What is looked for 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -67,9 +68,7 @@ class Surroundings:
 
     def contrast(self, part: BoolMask) -> float:
         """The span of the luminance of the middle 96 % of a part's pixels, 0..255; 0 without pixels."""
-        grey = cv2.cvtColor(self.image, cv2.COLOR_RGB2GRAY)[part]
-        low, high = np.percentile(grey, (2, 98)) if grey.size else (0.0, 0.0)
-        return float(high - low)
+        return _span(cv2.cvtColor(self.image, cv2.COLOR_RGB2GRAY)[part], 0.02)[1]
 
     def flat(self, near: BoolMask, steps: Levels) -> BoolMask:
         """Where no edge is: steps of less than a tenth of the contrast of `near`."""
@@ -84,6 +83,14 @@ class Ground:
     loose: float
 
 
+def _span(levels: npt.NDArray[Any], beyond: float) -> tuple[float, float]:
+    """The level 0..255 under which a share `beyond` of the pixels lies, and how far it is to the one over which as many
+    lie; zeros without pixels."""
+    counts = np.cumsum(np.bincount(levels.reshape(-1), minlength=256))
+    low, high = np.searchsorted(counts, (beyond * counts[-1], (1.0 - beyond) * counts[-1]))
+    return float(low), float(high - low)
+
+
 def surroundings(image: RgbImage, mask: BoolMask, others: BoolMask) -> Surroundings:
     """The window at work size; image HxWx3, mask and others HxW of one window of the frame."""
     scale = min(1.0, _WORK_SIDE / max(mask.shape))
@@ -94,9 +101,9 @@ def surroundings(image: RgbImage, mask: BoolMask, others: BoolMask) -> Surroundi
             cv2.resize(each.view(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
             for each in (np.ascontiguousarray(mask), np.ascontiguousarray(others))
         )
-    low, high = np.percentile(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY), (1, 99))
-    if high - low < _LEAST_SPAN:
-        gain = _FULL_SPAN / max(12.0, float(high - low))
+    low, span = _span(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY), 0.01)
+    if span < _LEAST_SPAN:
+        gain = _FULL_SPAN / max(12.0, span)
         image = np.clip((image.astype(np.float32) - np.float32(low)) * np.float32(gain), 0, 255).astype(np.uint8)
     return Surroundings(np.ascontiguousarray(image), mask, others & ~mask, scale)
 
@@ -121,8 +128,8 @@ def closed_by_frame(mask: BoolMask, window: Window, width: int, height: int) -> 
         (top + tall >= height, closed[-1]),
     )
     for reached, edge in edges:
-        on = np.flatnonzero(edge) if reached else ()
-        if len(on):
+        on = np.flatnonzero(edge)
+        if reached and len(on):
             edge[on[0] : on[-1] + 1] = True
     return closed
 
@@ -153,29 +160,34 @@ def zones_of_other_side(
     outside = np.bincount(labels.reshape(-1), minlength=count) - inside
     alike = (inside >= _LEAST_ZONE) & (inside <= most * outside) & (inside <= largest)
     alike[0] = False
+    if not alike.any():
+        return np.zeros_like(here)
+    # Only the few zones in question are weighed: all of them would take most of the time.
+    places = np.flatnonzero(alike[labels])
+    whose, inner = labels.reshape(-1)[places], here.reshape(-1)[places]
     for channel in cv2.split(seen.image):
-        level = channel.astype(np.float64)
-        total = np.bincount(labels.reshape(-1), level.reshape(-1), count)
-        own = np.bincount(labels[here], level[here], count)
+        level = channel.reshape(-1)[places].astype(np.float64)
+        total = np.bincount(whose, level, count)
+        own = np.bincount(whose[inner], level[inner], count)
         alike &= np.abs(own / np.maximum(inside, 1.0) - (total - own) / np.maximum(outside, 1.0)) <= _SAME_COLOUR
     return here & alike[labels]
 
 
 def ground_pieces(
-    seen: Surroundings, found: BoolMask, air: BoolMask, near: BoolMask, steps: Levels, rim: int
+    seen: Surroundings, found: BoolMask, air: BoolMask, near: BoolMask, steps: Levels, flat: BoolMask, rim: int
 ) -> Ground:
     """The pieces of `found` in the mask, thicker than `rim` pixels, that hang together with the open `air` around it.
 
     A right outline has a drawn edge within `rim` pixels all along (segmenters and presets draw it that far out); where
     the air goes on in the mask there is none. Two signs for a piece: a tenth of its contact with the air lies further
     than that from any edge; or, in a ground that is full of edges itself (bricks, stripes), those at the contact are no
-    stronger than the ground's own. The mask's straight sides are no contact: there it may be cut (body_checks). `loose`
-    is the share of the whole outline that lies on calm ground, whatever its colours.
+    stronger than the ground's own. `near` is where the ground is looked at, `flat` where no edge is. The straight sides
+    of the mask are no contact: there it may be cut (body_checks). `loose` is the share of the whole outline that lies
+    on calm ground, whatever its colours.
     """
     mask = seen.mask
     square = np.ones((2 * max(1, rim - 1) + 1,) * 2, np.uint8)
-    flat = seen.flat(near, steps).astype(np.uint8)
-    calm = cv2.erode(flat, square, borderType=cv2.BORDER_CONSTANT, borderValue=1) > 0
+    calm = cv2.erode(flat.view(np.uint8), square, borderType=cv2.BORDER_CONSTANT, borderValue=1) > 0
     outline = mask & (cv2.dilate(air.view(np.uint8), _SQUARE) > 0)
     loose = int(np.count_nonzero(outline & calm)) / max(1, int(np.count_nonzero(outline)))
     labels = _pieces(found, mask, rim)
@@ -183,8 +195,10 @@ def ground_pieces(
         return Ground(np.zeros_like(mask), loose)
     touching = (labels > 0) & (cv2.dilate(air.view(np.uint8), _FIVE) > 0)
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-    touching[[y, y + 1, y + height - 2, y + height - 1]] = False
-    touching[:, [x, x + 1, x + width - 2, x + width - 1]] = False
+    for side in (np.s_[y : y + 2], np.s_[max(0, y + height - 2) : y + height]):
+        touching[side] = False
+    for side in (np.s_[x : x + 2], np.s_[max(0, x + width - 2) : x + width]):
+        touching[:, side] = False
     sizes = np.bincount(labels.reshape(-1))
     roots, count = np.sqrt(sizes), len(sizes)
     contact = np.bincount(labels[touching], minlength=count)

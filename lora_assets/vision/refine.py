@@ -92,22 +92,24 @@ def _kernel(size: int) -> npt.NDArray[np.uint8]:
 
 def refine_pixels(mask: BoolMask, preset: Preset) -> BoolMask:
     """The chain of `preset` on a bool HxW mask, as its authors run it on whole frames."""
-    levels = mask.astype(np.uint8) * np.uint8(255)
+    # In place and on 0 and 1 as far as it goes: fresh arrays of this size cost as much as the steps themselves.
+    levels = mask.astype(np.uint8)
     if preset.close:
-        levels = cv2.morphologyEx(levels, cv2.MORPH_CLOSE, _kernel(preset.close), iterations=preset.close_iterations)
+        times = preset.close_iterations
+        cv2.morphologyEx(levels, cv2.MORPH_CLOSE, _kernel(preset.close), levels, iterations=times)
     if preset.open:
-        levels = cv2.morphologyEx(levels, cv2.MORPH_OPEN, _kernel(preset.open), iterations=preset.open_iterations)
+        cv2.morphologyEx(levels, cv2.MORPH_OPEN, _kernel(preset.open), levels, iterations=preset.open_iterations)
     if preset.gaussian:
-        levels = cv2.GaussianBlur(levels, (preset.gaussian, preset.gaussian), 0)
+        np.multiply(levels, np.uint8(255), out=levels)
+        cv2.GaussianBlur(levels, (preset.gaussian, preset.gaussian), 0, levels)
         if preset.unsharp:
             wide = cv2.GaussianBlur(levels, (preset.unsharp, preset.unsharp), 0)
             # Whole numbers times bytes: exact in float, so that a window and a frame round alike.
-            amount = preset.unsharp_amount
-            levels = cv2.addWeighted(levels, 1 + amount, wide, -amount, 0)
-        levels = cv2.threshold(levels, preset.threshold, 255, cv2.THRESH_BINARY)[1]
+            cv2.addWeighted(levels, 1 + preset.unsharp_amount, wide, -preset.unsharp_amount, 0, levels)
+        cv2.threshold(levels, preset.threshold, 1, cv2.THRESH_BINARY, levels)
     if preset.dilate:
-        levels = cv2.dilate(levels, _kernel(preset.dilate), iterations=preset.dilate_iterations)
-    return np.asarray(levels) > 0
+        cv2.dilate(levels, _kernel(preset.dilate), levels, iterations=preset.dilate_iterations)
+    return levels.view(np.bool_)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

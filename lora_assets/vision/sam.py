@@ -58,7 +58,8 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _damaged(path: Path, error: Exception) -> ModelError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    # What follows the first sentence of torch tells how to switch the protection off.
+    reason = str(error).splitlines()[0].partition(". ")[0] if str(error) else type(error).__name__
     return ModelError(
         f"{path} cannot be opened as tensors ({reason}): it is damaged or not a plain checkpoint; fetch it again, "
         f"choose other weights (lora-assets models list), or take its numbers out: lora-assets models convert {path}"

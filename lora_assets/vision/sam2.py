@@ -131,7 +131,7 @@ def pixels_of(model: Sam2Model, image: RgbImage) -> Tensor:
 
 def encode(model: Sam2Model, pixels: Tensor) -> tuple[Tensor, ...]:
     """Feature maps (1,C,H,W), the finest first, of one frame; as `Sam2Model.get_image_embeddings`, with gradients."""
-    told = model.get_image_features(pixels, return_dict=True)
+    told = model.get_image_features(pixels, return_dict=True)  # pyright: ignore[reportCallIssue]
     maps = list(told.fpn_hidden_states)
     maps[-1] = maps[-1] + model.no_memory_embedding
     return tuple(
@@ -230,4 +230,4 @@ class PromptedSam2:
 
 def open_sam2(weights: OpenWeights) -> PromptedSam2:
     """The model of these weights on this machine's device, to be asked by clicks. Raises ModelError as `load_sam2`."""
-    return PromptedSam2(weights.name, load_sam2(weights.path).to(torch_device()))  # pyright: ignore[reportCallIssue]
+    return PromptedSam2(weights.name, load_sam2(weights.path).to(torch_device()))  # pyright: ignore[reportArgumentType]

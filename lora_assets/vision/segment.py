@@ -181,7 +181,7 @@ def load_segmenter(
         )
     opinion = _open_opinion(settings, opinion_weights)
     if weights.family == SAM2:
-        return segmenter_of(sam2_boxes(load_sam2(weights.path).to(torch_device())), settings, opinion)  # pyright: ignore[reportCallIssue]
+        return segmenter_of(sam2_boxes(load_sam2(weights.path).to(torch_device())), settings, opinion)  # pyright: ignore[reportArgumentType]
     # Convolutions on a CPU are about a fifth faster with the channels of a pixel side by side.
     sam = load_sam(weights.path).to(torch_device()).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     return segmenter_of(sam, settings, opinion)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from lora_assets.annotations import AnnotationError, read_annotated_set
@@ -289,3 +291,47 @@ def test_a_turned_picture_is_compared_upright(plain):
 
     found, problems = read_annotated_set(plain(turn))
     assert problems == [] and len(found.annotations) == 6
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 2**70)
+    | st.floats()
+    | st.text(max_size=4)
+    | st.sampled_from(["../x\0", "x" * 5000, "\ud800", "val", "train"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(st.sampled_from(["images", "annotations", "categories"]), st.integers(0, 5), st.text(max_size=4) | st.none(),
+       st.sampled_from(["id", "file_name", "width", "split", "title", "image_id", "category_id", "bbox", "iscrowd",
+                        "segmentation", "segmentation_file", "name", "score", ""]), anything)  # fmt: skip
+def test_nothing_in_the_file_breaks_the_reader(whole, kind, place, more, key, value):
+    """Whatever stands where, the rest is read, or the refusal is in words."""
+    told = json.loads((whole / "annotations.json").read_text())
+    entries = told[kind]
+    if key:
+        entries[place % len(entries)][key] = value
+    else:
+        entries[place % len(entries)] = value if more is None else {more: value}
+    odd = whole / "odd.json"
+    odd.write_text(json.dumps(told))
+    try:
+        found, problems = read_annotated_set(odd)
+    except AnnotationError as refused:
+        assert str(odd) in str(refused)
+        return
+    assert all(found.mask(one).any() for one in found.annotations)
+    assert all(problem.kind in KINDS for problem in problems)
+    assert len(found.annotations) == 6 or problems
+    told_words = [*(str(problem) for problem in problems), *(image.title for image in found.images),
+                  *(category.name for category in found.categories)]  # fmt: skip
+    assert all(words.encode() for words in told_words)
+
+
+@pytest.fixture
+def whole(plain) -> Path:
+    return plain()

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import datetime
 import uuid
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from lora_assets.assets import automation
-from lora_assets.assets.automation import input_folders, live_trackers, nightly_recheck
+from lora_assets.assets.automation import RETRIES, input_folders, live_trackers, nightly_recheck
 from lora_assets.resources import DataFolder
+from lora_assets.run_launcher import PROCESS_TAG
+from lora_assets.run_recovery import close_dead_runs
 from lora_assets.specs import LIVE, TrackerSpec, read_tracker, tracker_path, write_tracker
 
 
@@ -182,3 +185,56 @@ def test_a_live_tracker_that_cannot_be_read_stops_no_other(data, drop_frames, ti
     tracker_path(data, LIVE).write_text("datasets = [")
     run_job("main_line_frames", "film", dataset="film")
     assert [str(request.partition_key) for request in tick(live_trackers).run_requests] == ["film|T1"]
+
+
+def _die(instance, request) -> None:
+    """A run as the machine leaves it that stops while it goes on, and the servers as they start again."""
+    job = request.job_name or "main_line_frames"
+    tags = {**request.tags, "dagster/run_key": request.run_key, PROCESS_TAG: "another-start/1/1"}
+    if request.job_name is None:
+        tags["dagster/partition"] = request.partition_key
+    run = dg.DagsterRun(job_name=job, run_id=str(uuid.uuid4()), status=dg.DagsterRunStatus.STARTED, tags=tags)
+    instance.add_run(run)
+    assert close_dead_runs(instance) == [run.run_id]
+
+
+def test_deaths_use_up_no_retries(data, drop_frames, tick, run_job, instance):
+    drop_frames(count=1)
+    run_job("main_line_frames", "film", dataset="film")
+    keys = set()
+    for _ in range(3 * RETRIES):
+        (request,) = tick(live_trackers).run_requests
+        _die(instance, request)
+        keys.add(request.run_key)
+    assert len(keys) == 3 * RETRIES
+    for _ in range(RETRIES + 1):
+        (request,) = tick(live_trackers).run_requests
+        assert request.run_key not in keys
+        keys.add(request.run_key)
+        _end_run(instance, request, dg.DagsterRunStatus.FAILURE)
+    assert tick(live_trackers).run_requests[0].run_key in keys
+
+
+def test_what_failed_for_good_is_tried_once_a_day_and_told(data, drop_frames, tick, run_job, instance, clock, capfd):
+    drop_frames(count=1)
+    run_job("main_line_frames", "film", dataset="film")
+    keys = []
+    for _ in range(RETRIES + 1):
+        (request,) = tick(live_trackers).run_requests
+        keys.append(request.run_key)
+        _end_run(instance, request, dg.DagsterRunStatus.FAILURE)
+    clock[0] = datetime.datetime.now(datetime.UTC).timestamp()
+    assert tick(live_trackers).run_requests[0].run_key in keys
+    assert "4 runs failed" in capfd.readouterr().err
+    (request,) = tick(live_trackers, 90_000.0).run_requests
+    assert request.run_key not in keys
+
+
+def test_the_instance_has_a_limit_for_runs_one_of_each_partition_and_no_telemetry():
+    import yaml
+
+    told = yaml.safe_load((Path(__file__).resolve().parents[2] / "dagster.yaml").read_text())
+    assert told["telemetry"] == {"enabled": False}
+    assert told["run_monitoring"]["enabled"] and 0 < told["run_monitoring"]["max_runtime_seconds"] <= 48 * 3600
+    (limit,) = told["concurrency"]["runs"]["tag_concurrency_limits"]
+    assert limit == {"key": "dagster/partition", "value": {"applyLimitPerUniqueValue": True}, "limit": 1}

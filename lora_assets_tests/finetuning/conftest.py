@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lora_assets.annotations import AnnotatedSet, read_annotated_set
+from lora_assets.finetuning.making import make_report, tune_segmenter
 from lora_assets.finetuning.settings import SegmenterSettings, TrainingSettings, write_segmenter
 from lora_assets_tests.finetuning.drawn import write_sam2, write_set
 
@@ -39,3 +40,24 @@ def segmenter(data: Path, drawn_set: Path, sam2_folder: Path):
         return write_segmenter(data, SegmenterSettings(name, "tiny", base or str(sam2_folder), settings))
 
     return write
+
+
+@pytest.fixture(scope="session")
+def _tuned(tmp_path_factory: pytest.TempPathFactory, drawn_set: Path) -> Path:
+    data = tmp_path_factory.mktemp("tuned") / "data"
+    shutil.copytree(drawn_set, data / "annotations" / "tiny")
+    settings = TrainingSettings(
+        steps=5, prompts=4, pages=1, validate_every=5, learning_rate=2e-3, corrections=0, share_of_points=0.0,
+        warmup_steps=1,
+    )  # fmt: skip
+    write_segmenter(data, SegmenterSettings("comics", "tiny", "starter-sam", settings))
+    tune_segmenter(data, "comics")
+    make_report(data, "comics")
+    return data
+
+
+@pytest.fixture
+def tuned_data(_tuned: Path, data: Path) -> Path:
+    """A data folder with the starter SAM tuned a little, as "comics", and judged."""
+    shutil.copytree(_tuned, data, dirs_exist_ok=True)
+    return data

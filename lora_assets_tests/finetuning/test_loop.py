@@ -83,7 +83,7 @@ def test_a_full_disk_at_a_checkpoint_is_told_and_the_last_good_one_goes_on(cours
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(FinetuningError, match="No space left.*last good one is whole.*--resume"):
+    with pytest.raises(FinetuningError, match=r"No space left.*last good one is whole.*--resume"):
         course("full")
     kept = read_last(tmp_path / "full")
     assert kept is not None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from lora_assets.finetuning.page_detector import (
 )
 from lora_assets.finetuning.page_views import PageBoxes, pages_of, random_view, view_size
 from lora_assets.models import ModelError
+from lora_assets.training.schedule import TrainingError
 from lora_assets.training.scores import FoundBoxes
 from lora_assets.vision.images import decode_image, read_file
 
@@ -67,9 +69,14 @@ def test_a_killed_training_goes_on_where_it_was(drawn, tmp_path, monkeypatch):
         train_page_detector(drawn, out, SMALL)
     assert steps == [2, 2] and not out.exists()
     monkeypatch.setattr(page_detector, "_publish", real)
+    for other in (replace(SMALL, seed=5), replace(SMALL, side=160)):
+        with pytest.raises(TrainingError, match="--restart"):
+            train_page_detector(drawn, out, other)
+    with pytest.raises(TrainingError, match="another set"):
+        train_page_detector(replace(drawn, digest="1" * 16), out, SMALL)
     card = train_page_detector(drawn, out, SMALL)
     assert steps == [2, 2]  # nothing was learned twice
-    assert card.steps == 2 and out.is_file()
+    assert card.steps == 2 and sorted(path.name for path in out.parent.iterdir()) == ["killed.json", "killed.pt"]
 
 
 def test_what_is_not_its_card_is_refused(trained, tmp_path):
@@ -91,8 +98,8 @@ def test_what_is_not_its_card_is_refused(trained, tmp_path):
 
 
 def test_a_split_without_boxes_is_told_before_anything_is_trained(drawn, tmp_path):
-    only = AnnotatedSet(drawn.root, drawn.categories, drawn.images,
-                        tuple(a for a in drawn.annotations if drawn.image(a.image_id).split == "train"), "0" * 16)  # fmt: skip
+    in_train = tuple(one for one in drawn.annotations if drawn.image(one.image_id).split == "train")
+    only = AnnotatedSet(drawn.root, drawn.categories, drawn.images, in_train, "0" * 16)
     with pytest.raises(AnnotationError, match="split val has no boxes"):
         train_page_detector(only, tmp_path / "x.pt", SMALL)
     with pytest.raises(ModelError, match="is not there"):
@@ -131,8 +138,8 @@ def test_boxes_of_a_view_lie_in_it_and_follow_the_picture(tmp_path):
 
 
 def test_crowds_are_not_learned_and_labels_count_from_zero(drawn):
-    for page, (_, annotations) in zip(pages_of(drawn, "train"), drawn.of_split("train"), strict=True):
-        assert len(page.boxes) == len(annotations)
+    for page, (_, held) in zip(pages_of(drawn, "train"), drawn.of_split("train"), strict=True):
+        assert len(page.boxes) == len(held)
         assert set(page.boxes[:, 0].tolist()) <= {0.0, 1.0, 2.0, 3.0}
 
 

@@ -8,7 +8,7 @@ import pytest
 from lora_assets.annotations import AnnotatedSet, read_annotated_set
 from lora_assets.annotations.sample import write_sample
 from lora_assets.finetuning.page_detector import CategoryScore, PageDetector, PageDetectorCard
-from lora_assets.finetuning.page_segmenting import best_mask, page_files, segment_page, segment_pages, within_box
+from lora_assets.finetuning.page_segmenting import best_candidate, page_files, segment_page, segment_pages, within_box
 from lora_assets.vision.images import decode_image, read_file
 from lora_assets.vision.prompted import Candidates, Embedding, best_first, open_prompted
 from lora_assets.vision.several_looks import FoundBoxes
@@ -94,6 +94,22 @@ def test_a_mask_that_is_nothing_becomes_its_box(drawn):
     found = segment_page(page, _detector(drawn), Empty(drawn))
     assert found and all(one.from_box and one.mask.any() for one in found)
 
+    class Part(_Knowing):
+        def predict(self, embedding, *, box=None, **prompt) -> Candidates:
+            part = np.zeros((3, embedding.height, embedding.width), bool)
+            x1, y1, x2, y2 = np.asarray(box, float)
+            part[:, int(y1) : int((y1 + y2) / 2), int(x1) : int((x1 + x2) / 2)] = True
+            return best_first(part, np.array([0.9, 0.8, 0.7]), (0, 1, 2))
+
+    assert all(one.from_box for one in segment_page(page, _detector(drawn), Part(drawn)))
+
+    class Unsure(_Knowing):
+        def predict(self, embedding, **prompt) -> Candidates:
+            answer = super().predict(embedding, **prompt)
+            return best_first(answer.masks, np.array([0.4, 0.3, 0.1]), (0, 1, 2))
+
+    assert all(one.from_box for one in segment_page(page, _detector(drawn), Unsure(drawn)))
+
 
 def test_of_three_masks_the_one_that_fits_its_box_is_taken():
     box = np.array([10.0, 10, 30, 30])
@@ -101,16 +117,18 @@ def test_of_three_masks_the_one_that_fits_its_box_is_taken():
     masks[0, 12:20, 12:20] = True  # a part
     masks[1, 10:30, 10:30] = True
     masks[2] = True  # the whole page
-    assert (best_mask(masks, box) == masks[1]).all()
-    assert (best_mask(masks[:0:-1], box) == masks[1]).all()
+    assert best_candidate(masks, box) == 1
+    assert best_candidate(masks[:0:-1], box) == 1
     kept = within_box(masks[2], box)
-    assert kept[20, 20] and not kept[50, 50] and kept.sum() < 24 * 24
+    assert kept[20, 20] and not kept[50, 50] and kept.sum() <= 24 * 24
 
 
 def test_the_starter_segmenter_answers_pages(drawn, tmp_path):
     page = decode_image(read_file(drawn.images[0].path)).pixels
-    found = segment_page(page, _detector(drawn), open_prompted("starter-sam", tmp_path))
-    assert len(found) == sum(one.image_id == drawn.images[0].id for one in drawn.annotations)
+    mine = [one for one in drawn.annotations if one.image_id == drawn.images[0].id and one.category_id == 3][:2]
+    few = AnnotatedSet(drawn.root, drawn.categories, drawn.images, tuple(mine), drawn.digest)
+    found = segment_page(page, _detector(few), open_prompted("starter-sam", tmp_path))
+    assert len(found) == len(mine) > 0
     assert all(one.mask.shape == page.shape[:2] and one.mask.any() for one in found)
 
 

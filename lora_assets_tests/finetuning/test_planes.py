@@ -31,7 +31,11 @@ def test_coverage_keeps_the_area(x, y, wide, high, cells):
 @settings(max_examples=30, deadline=None)
 def test_what_is_made_small_is_found_again_where_it_was(x, y, wide, high):
     mask = _rectangle(x, y, x + wide, y + high)
-    for window in (WHOLE, np.array([0.0, 0.0, 60.0, 60.0]), np.array([x - 4.5, y - 3.0, x + wide + 3.5, y + high + 5.0])):
+    for window in (
+        WHOLE,
+        np.array([0.0, 0.0, 60.0, 60.0]),
+        np.array([x - 4.5, y - 3.0, x + wide + 3.5, y + high + 5.0]),
+    ):
         logits = coverage(mask, window, (48, 48)) - 0.5
         assert mask_iou(enlarged(logits, window, (60, 40)), mask) > 0.85
 

@@ -50,7 +50,10 @@ def decoders_in_use() -> set[str]:
     root = Path(lora_assets.__path__[0])
     found = set()
     for path in root.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        source = path.read_text(encoding="utf-8")
+        if not any(f"{owner}.{name}" in source for owner, name in _DECODERS):
+            continue  # parsing all modules takes seconds
+        for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 owner = node.func.value
                 if isinstance(owner, ast.Name) and (owner.id, node.func.attr) in _DECODERS:

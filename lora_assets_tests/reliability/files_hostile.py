@@ -42,7 +42,7 @@ def _put(folder: Path, level: Level) -> tuple[list[Path], list[Path]]:
     bad, good = folder / "bad", folder / "good"
     bad.mkdir()
     good.mkdir()
-    count, side = (110, 25_000) if level == "full" else (1, 16_000)
+    count, side = (200, 25_000) if level == "full" else (1, 16_000)
     hostile = []
     for number, (name, content) in enumerate(hostile_files(count, side)):
         path = bad / f"{number:05d} {name}"

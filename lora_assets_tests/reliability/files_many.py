@@ -49,11 +49,12 @@ def run(level: Level) -> Figures:
                 (folder / f"{number // 1000:03d}").mkdir(parents=True)
             (folder / f"{number // 1000:03d}" / f"{number:06d}.png").touch()
         dataset = DatasetSpec("film", "film", folder)
-        cursor, slowest, requests = None, 0.0, []
+        cursor, slowest, busiest, requests = None, 0.0, 0.0, []
         for look in range(5):
-            began = time.monotonic()
+            began, busy = time.monotonic(), time.process_time()
             watch = look_at_folders([dataset], read_state(cursor), 1000.0 + 10 * look, lambda _: Listing(running=True))
             slowest = max(slowest, time.monotonic() - began)
+            busiest = max(busiest, time.process_time() - busy)
             cursor = write_state(watch.state)
             requests += watch.requests
         trials.check(len(requests) == 1, f"{len(requests)} runs were asked for")
@@ -62,6 +63,7 @@ def run(level: Level) -> Figures:
         trials.check(_count_opened(lambda: scan_folder(folder)) == 0, "a look opened files")
         trials.caught = _count_opened(lambda: [(folder / file.path).read_bytes() for file in files[:50]]) == 50
         if level == "full":
-            trials.check(slowest <= _MOST_SECONDS, f"the slowest look took {slowest:.2f} s")
-        trials.notes.append(f"the slowest of 5 looks took {slowest:.2f} s")
+            # By the processor's time: others may use the machine meanwhile.
+            trials.check(busiest <= _MOST_SECONDS, f"the slowest look took {busiest:.2f} s")
+        trials.notes.append(f"the slowest of 5 looks took {slowest:.2f} s, {busiest:.2f} s of them at work")
     return trials.figures()

@@ -34,6 +34,7 @@ Write = Callable[[Path, bytes], None]
 OLD, NEW = b"old " * 2500, b"new!" * 2500
 FAULTS = ("KILL", "ENOSPC", "EIO")
 _KILLED = 9
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 class CountedCalls:
@@ -230,7 +231,7 @@ def _strace(path: Path, call: str, number: int, fault: str) -> int:
     watched = [part for each in (path, temporary, path.with_name(sums.SUMS), path.parent) for part in ("-P", str(each))]
     command = ["strace", "-f", "-qq", "-o", "/dev/null", *watched, "-e", f"trace={','.join(_TRACED)}",
                "-e", f"inject={inject}", sys.executable, "-m", __spec__.name, "write", str(path)]  # fmt: skip
-    return subprocess.run(command, check=False, capture_output=True).returncode
+    return subprocess.run(command, cwd=_ROOT, check=False, capture_output=True).returncode
 
 
 def with_strace(folder: Path, trials: Trials, most: int) -> str:
@@ -329,7 +330,7 @@ def _in_process_of_its_own(level: Level) -> Figures:
 
     told = subprocess.run(
         [sys.executable, "-m", __spec__.name, "run", level],
-        env={**os.environ, "LORA_ASSETS_KIT_CHILD": "1"}, capture_output=True, text=True, check=False,
+        cwd=_ROOT, env={**os.environ, "LORA_ASSETS_KIT_CHILD": "1"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if told.returncode != 0:
         raise RuntimeError(f"the kit of G5 ended with {told.returncode}: {told.stderr[-2000:]}")

@@ -13,11 +13,13 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,9 +32,8 @@ KEPT = _ROOT / "build" / "reliability"
 DOCUMENT = _ROOT / "docs" / "RELIABILITY.md"
 BEGIN, END = "<!-- table of make soak: begin -->", "<!-- table of make soak: end -->"
 _MOST_SECONDS = {"quick": 300, "full": 3 * 3600}
-_KIT = (
-    "import sys, json, dataclasses; from pathlib import Path; from lora_assets_tests.reliability.goals import kit_of; "
-)
+_KIT = "import sys, json, dataclasses, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+_KIT += "from pathlib import Path; from lora_assets_tests.reliability.goals import kit_of; "
 _KIT += "Path(sys.argv[3]).write_text(json.dumps(dataclasses.asdict(kit_of(sys.argv[1]).run(sys.argv[2]))))"
 
 
@@ -71,18 +72,31 @@ def measure(kit: Kit, level: Level) -> dict[str, Any]:
         note = Path(folder) / "figures.json"
         command = [sys.executable, "-W", "ignore", "-c", _KIT, kit.goal, level, str(note)]
         environment = {"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": str(_ROOT)}
-        try:
-            ended = subprocess.run(
-                command, cwd=_ROOT, env=environment, capture_output=True, text=True, timeout=_MOST_SECONDS[level],
-                errors="replace", check=False,
-            )  # fmt: skip
-            last = ended.stderr.strip().splitlines()[-1:] or [f"exit code {ended.returncode}"]
-            why = "" if note.exists() else f"the kit ended early: {last[0]}"
-        except subprocess.TimeoutExpired:
-            why = f"the kit took more than {_MOST_SECONDS[level]} s"
+        with subprocess.Popen(
+            command, cwd=_ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            errors="replace", start_new_session=True,
+        ) as process:  # fmt: skip
+            try:
+                errors = process.communicate(timeout=_MOST_SECONDS[level])[1]
+                last = errors.strip().splitlines()[-1:] or [f"exit code {process.returncode}"]
+                why = "" if note.exists() else f"the kit ended early: {last[0]}"
+            except subprocess.TimeoutExpired:
+                why = f"the kit took more than {_MOST_SECONDS[level]} s"
+            finally:
+                _end(process)
         told = json.loads(note.read_text()) if not why else asdict(_not_measured(kit, why, time.monotonic() - began))
     told |= {"level": level, "at": datetime.now(UTC).isoformat(timespec="minutes"), "machine": _machine()}
     return told
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a kit that still runs so that it stops its servers, then whatever it or its death has left behind."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(60)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _not_measured(kit: Kit, why: str, seconds: float) -> Figures:
@@ -109,7 +123,9 @@ def kept(goal: str, level: Level) -> tuple[Figures, dict[str, Any]] | None:
     except (OSError, ValueError):
         return None
     names = {each.name for each in fields(Figures)}
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items() if name in names}
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in told.items() if name in names
+    }
     return Figures(**given), told
 
 
@@ -186,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="soak", description="Measure the goals of docs/RELIABILITY.md.")
     parser.add_argument("--level", choices=get_args(Level), default="full")
     parser.add_argument("--only", nargs="+", default=[], metavar="GOAL", help="goals to measure, such as G8 G11")
-    parser.add_argument("--docs", action="store_true", help=f"write the table into {DOCUMENT.relative_to(_ROOT)}")
+    parser.add_argument("--docs", action="store_true", help="write the table into docs/RELIABILITY.md")
     parser.add_argument("--list", action="store_true", help="name the goals and print the table of what is kept")
     asked = parser.parse_args(arguments)
     try:
@@ -202,12 +218,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table = KEPT / f"table.{asked.level}.md"
     KEPT.mkdir(parents=True, exist_ok=True)
     table.write_text(markdown(asked.level), encoding="utf-8")
-    print(
-        f"\n{markdown(asked.level)}\nwritten to {table.relative_to(_ROOT)}; took {(time.monotonic() - began) / 60:.1f} min"
-    )
+    minutes = (time.monotonic() - began) / 60
+    print(f"\n{markdown(asked.level)}\nwritten to {table}; took {minutes:.1f} min")
     if asked.docs:
         write_document(asked.level)
-        print(f"the table is in {DOCUMENT.relative_to(_ROOT)}")
+        print(f"the table is in {DOCUMENT}")
     found = [kept(kit.goal, asked.level) for kit in kits]
     return int(any(each is None or not (each[0].passed or each[0].skipped) for each in found))
 

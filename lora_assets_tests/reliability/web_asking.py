@@ -143,8 +143,10 @@ class InProcess:
             await asyncio.wait_for(self.app(scope, receive, send), 5.0)
         return sent
 
-    def close(self) -> None:
-        """End the event loop."""
+    def __enter__(self) -> InProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.runner.close()
 
 
@@ -183,7 +185,7 @@ class OverSocket:
         return Answer(int(parts[1]), tuple((name, value.strip()) for name, _, value in pairs), body)
 
 
-# --- servers in processes of their own ---------------------------------------------------------------------------------
+# --- servers in processes of their own -------------------------------------------------------------------------------
 
 
 def free_port() -> int:
@@ -223,6 +225,14 @@ for line in sys.stdin:
 """
 
 
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 class Nursery:
     """Starts servers within milliseconds: one process imports the pages once and forks a child for each start.
 
@@ -246,6 +256,11 @@ class Nursery:
         self._process.stdin.write(f"{name}\t{data}\t{port}\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
+
+    def kill(self, pid: int) -> None:
+        """End a server with SIGKILL, and wait until the system has taken its port back."""
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not _is_there(pid), 30.0, f"the end of process {pid}")
 
     def close(self) -> None:
         """End all of it."""

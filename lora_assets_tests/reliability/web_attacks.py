@@ -104,7 +104,7 @@ def _state(data: Path) -> dict[str, str]:
     }
 
 
-# --- without the password ----------------------------------------------------------------------------------------------
+# --- without the password --------------------------------------------------------------------------------------------
 
 
 def _never_limited(app: ASGIApp) -> ASGIApp:
@@ -158,7 +158,7 @@ def _guesses(tally: Tally, count: int) -> None:
     tally.see("guessing", opens == 200, "the right password is locked out")
 
 
-# --- an open page ------------------------------------------------------------------------------------------------------
+# --- an open page ----------------------------------------------------------------------------------------------------
 
 
 def _climbing(asker: Asker, tally: Tally, every: int) -> None:
@@ -255,7 +255,7 @@ def _broken_input(asker: Asker, tally: Tally, crop: str) -> None:
         tally.see("broken input", held, f"{name}: {answer.status} after {seconds:.1f} s {answer.body[:100]!r}")
 
 
-# --- names -------------------------------------------------------------------------------------------------------------
+# --- names -----------------------------------------------------------------------------------------------------------
 
 
 def _hostile_pages(planted: Planted) -> list[str]:
@@ -332,7 +332,12 @@ def _in_chromium(planted: Planted, url: str, tally: Tally) -> str:
         context.add_init_script("window.pwnedCalls = []; window.pwned = (told) => window.pwnedCalls.push(told);")
         page = context.new_page()
         heard: list[str] = []
-        page.on("dialog", lambda dialog: (heard.append(f"dialog {dialog.message}"), dialog.dismiss()))
+
+        def dismiss(dialog: Any) -> None:
+            heard.append(f"dialog {dialog.message}")
+            dialog.dismiss()
+
+        page.on("dialog", dismiss)
         page.on("console", lambda message: heard.append(message.text) if "Content Security" in message.text else None)
         page.on("pageerror", lambda error: heard.append(str(error)))
         page.on("request", lambda asked: heard.append(asked.url) if not asked.url.startswith(url) else None)
@@ -351,7 +356,7 @@ def _in_chromium(planted: Planted, url: str, tally: Tally) -> str:
     return ""
 
 
-# --- planted faults ----------------------------------------------------------------------------------------------------
+# --- planted faults --------------------------------------------------------------------------------------------------
 
 
 def _beside_the_guard(app: ASGIApp, path: str) -> ASGIApp:
@@ -384,21 +389,22 @@ def _caught(pages: ASGIApp, data: Path, planted: Planted, routes: list[str], cro
         part(tally)
         return bool(tally.failures)
 
-    hole = InProcess(_beside_the_guard(pages, "/compare"))
-    naive = InProcess(_naive_files(data / "tables" / "frames" / TRACKER / "x"))
-    open_pages = InProcess(pages)
     unescaped = create_app(planted.data, password_hash=None)
     _site_of(unescaped).autoescape = False
-    found = {
-        "one route beside the guard": sees(lambda tally: _credentials(hole, tally, ["/compare"], ("GET",))),
-        "addresses joined to a folder": sees(lambda tally: _climbing(naive, tally, 3)),
-        "no guard: foreign origins": sees(lambda tally: _foreign_origins(open_pages, tally, routes[:1], crop)),
-        "no guard: foreign hosts": sees(lambda tally: _foreign_hosts(open_pages, tally, ["/"])),
-        "templates that do not escape": sees(lambda tally: _hostile_names(planted, InProcess(unescaped), tally)),
-    }
-    for asker in (hole, naive, open_pages):
-        asker.close()
-    return found
+    files = _naive_files(data / "tables" / "frames" / TRACKER / "x")
+    with (
+        InProcess(_beside_the_guard(pages, "/compare")) as hole,
+        InProcess(files) as naive,
+        InProcess(pages) as open_pages,
+        InProcess(unescaped) as raw,
+    ):
+        return {
+            "one route beside the guard": sees(lambda tally: _credentials(hole, tally, ["/compare"], ("GET",))),
+            "addresses joined to a folder": sees(lambda tally: _climbing(naive, tally, 3)),
+            "no guard: foreign origins": sees(lambda tally: _foreign_origins(open_pages, tally, routes[:1], crop)),
+            "no guard: foreign hosts": sees(lambda tally: _foreign_hosts(open_pages, tally, ["/"])),
+            "templates that do not escape": sees(lambda tally: _hostile_names(planted, raw, tally)),
+        }
 
 
 def _site_of(app: Any) -> Any:
@@ -410,7 +416,7 @@ def _site_of(app: Any) -> Any:
     raise LookupError("no route of the pages has a site")
 
 
-# --- the kit -----------------------------------------------------------------------------------------------------------
+# --- the kit ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,7 +441,8 @@ def _pages(folder: Path) -> _Pages:
     assert frames is not None
     crop = next(row["crop_id"] for row in crops.read().to_pylist() if row["has_picture"])
     frame = next(row["sha256"] for row in frames.read().to_pylist() if row["sha256"])
-    version = next(part for part in InProcess(app).ask("GET", "/").body.decode().split('"') if "/static/" in part)
+    with InProcess(app) as asker:
+        version = next(part for part in asker.ask("GET", "/").body.decode().split('"') if "/static/" in part)
     values = {
         "tracker": TRACKER,
         "crop_id": crop,
@@ -520,22 +527,19 @@ def run(level: Level) -> Figures:
     every = 12 if level == "quick" else 1
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        pages, planted = _pages(folder), plant(folder / "hostile", 4 if level == "quick" else 20)
-        bare = pages.app
-        locked = InProcess(_never_limited(bare))
+        pages, planted = _pages(folder), plant(folder / "hostile", 2 if level == "quick" else 20)
         targets = [*pages.targets, *random_targets(20 if level == "quick" else 200)]
-        _credentials(locked, tally, targets, METHODS, 7 if level == "quick" else 1)
-        _sockets(locked, tally, pages.targets if level == "full" else pages.targets[::4])
+        with InProcess(_never_limited(pages.app)) as locked:
+            _credentials(locked, tally, targets, METHODS, 17 if level == "quick" else 1)
+            _sockets(locked, tally, pages.targets if level == "full" else pages.targets[::4])
         _guesses(tally, 60 if level == "quick" else 1000)
-        asker = InProcess(bare)
-        _open_parts(asker, pages, tally, every)
-        _looking(asker, tally, pages.targets if level == "full" else pages.targets[::3], pages.data)
-        _broken_input(asker, tally, pages.crop)
-        hostile = InProcess(create_app(planted.data, password_hash=None))
-        _hostile_names(planted, hostile, tally)
+        with InProcess(pages.app) as asker:
+            _open_parts(asker, pages, tally, every)
+            _looking(asker, tally, pages.targets if level == "full" else pages.targets[::3], pages.data)
+            _broken_input(asker, tally, pages.crop)
+        with InProcess(create_app(planted.data, password_hash=None)) as hostile:
+            _hostile_names(planted, hostile, tally)
         caught = _caught(_without_guard(pages.data), pages.data, planted, pages.changing, pages.crop)
-        for each in (locked, asker, hostile):
-            each.close()
         if level == "full":
             notes += _over_sockets(folder, pages, planted, tally)
     notes.insert(
@@ -544,8 +548,8 @@ def run(level: Level) -> Figures:
     unseen = [fault for fault, was_seen in caught.items() if not was_seen]
     return Figures(
         "G11",
-        f"every route of the pages x {len(METHODS)} methods x {len(CREDENTIALS)} kinds of credentials, random addresses, "
-        "websockets, guesses; addresses that climb, hostile names, foreign origins and hosts, broken input",
+        f"every route of the pages x {len(METHODS)} methods x {len(CREDENTIALS)} kinds of credentials, random "
+        "addresses, websockets, guesses; addresses that climb, hostile names, foreign origins and hosts, broken input",
         sum(tally.tried.values()),
         len(tally.failures),
         not unseen,

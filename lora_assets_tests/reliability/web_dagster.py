@@ -193,7 +193,7 @@ def _own_pages(asker: InProcess, instance: _Instance) -> list[str]:
     return missing
 
 
-# --- what listens ------------------------------------------------------------------------------------------------------
+# --- what listens ----------------------------------------------------------------------------------------------------
 
 
 def listening(pids: set[int]) -> dict[tuple[str, int], int]:
@@ -302,16 +302,13 @@ def run(level: Level) -> Figures:
     asked = list(probes())
     with tempfile.TemporaryDirectory() as name, _dagster(Path(name) / "instance") as instance:
         host = {"Host": _HOST}
-        guarded = InProcess(Guard(instance.app, dagster=True), host)
-        failures += [probe.name for probe in asked if _succeeds(guarded, probe, instance)]
+        with InProcess(Guard(instance.app, dagster=True), host) as guarded:
+            failures += [probe.name for probe in asked if _succeeds(guarded, probe, instance)]
+            failures += [f"the guard keeps from the UI {what}" for what in _own_pages(guarded, instance)]
         tried = len(asked)
-        missing = _own_pages(guarded, instance)
-        failures += [f"the guard keeps from the UI {what}" for what in missing]
-        bare = InProcess(instance.app, host)
         unguarded = asked if level == "full" else asked[::6]
-        through = sum(_succeeds(bare, probe, instance) for probe in unguarded)
-        guarded.close()
-        bare.close()
+        with InProcess(instance.app, host) as bare:
+            through = sum(_succeeds(bare, probe, instance) for probe in unguarded)
         notes.append(
             f"{through} of {len(unguarded)} of the same probes succeed against dagster-webserver without the guard"
         )
@@ -321,8 +318,8 @@ def run(level: Level) -> Figures:
             notes.append(told)
     return Figures(
         "G12",
-        f"{len(asked)} probes (foreign origins, rebound names, websockets, mutations in the address of a GET, reports of "
-        "assets) against the real dagster-webserver behind the guard, and what `lora-assets up` listens on",
+        f"{len(asked)} probes (foreign origins, rebound names, websockets, mutations in the address of a GET, reports "
+        "of assets) against the real dagster-webserver behind the guard, and what `lora-assets up` listens on",
         tried,
         len(failures),
         through >= len(unguarded) // 3,

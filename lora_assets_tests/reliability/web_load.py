@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
-import signal
 import tempfile
 import time
 from collections.abc import Sequence
@@ -185,7 +183,7 @@ def run(level: Level) -> Figures:
                 if at[kind][1] > most:
                     failures.append(f"p99 of a {kind} is {1e3 * at[kind][1]:.0f} ms, not {1e3 * most:.0f}")
         if level == "quick":
-            os.kill(pid, signal.SIGKILL)
+            nest.kill(pid)
             nest.start("hasty", data, real := free_port())
             until_listening(real)
         closed, beside = asyncio.run(_half_open(real, size.half_open, size.closed_within_s, picture))

@@ -100,7 +100,7 @@ def random_targets(count: int, seed: int = 11) -> list[str]:
     known = [
         "/docs", "/redoc", "/openapi.json", "/metrics", "/favicon.ico", "/robots.txt", "/.git/config", "/.env",
         "/health", "/admin", "/debug", "/server_info", "/graphql", "/static", "/static/", "/api", "/api/", "/console",
-        "/__debug__", "/server-status", "*", "http://127.0.0.1:8088/", "//evil.example/", "/?lang=ja", "/%00", "/%0d%0a",
+        "/server-status", "*", "http://127.0.0.1:8088/", "//evil.example/", "/?lang=ja", "/%00", "/%0d%0a",
     ]  # fmt: skip
     made = ["/" + "".join(chance.choice(letters) for _ in range(chance.randint(1, 40))) for _ in range(count)]
     return known + made

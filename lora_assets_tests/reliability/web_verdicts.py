@@ -112,11 +112,11 @@ def _send_under_kills(
             goal = min(marks, len(sent.answered) + chance.randint(1, max(1, marks // (kills + 1))))
             sent.progress.wait_for(lambda goal=goal: len(sent.answered) >= goal, timeout=60)
         time.sleep(chance.uniform(0.0, 0.01))
-        os.kill(pid, signal.SIGKILL)
+        nest.kill(pid)
         pid = nest.start(server, data, port)
     _until_quiet(clients, sent)
     stop.set()
-    os.kill(pid, signal.SIGKILL)
+    nest.kill(pid)
     return sent
 
 
@@ -144,7 +144,7 @@ def _faults(data: Path, sent: _Sent) -> tuple[int, int, list[str]]:
     return len(lost), len(doubled), told
 
 
-# --- the order of system calls -----------------------------------------------------------------------------------------
+# --- the order of system calls ---------------------------------------------------------------------------------------
 
 _TRACED = "recvfrom,read,sendto,sendmsg,write,writev,fdatasync,fsync"
 _ARRIVES = re.compile(r" (?:recvfrom|read)\(.*\"POST /api/")
@@ -246,8 +246,8 @@ def run(level: Level) -> Figures:
             notes.append("strace is not installed: the order of calls was not looked at")
     return Figures(
         "G8",
-        f"{size.marks} numbered marks from {_CLIENTS} clients at once, {size.kills} kill -9 of the server, each mark sent "
-        "again until it is answered; then the log is compared with what was answered, and system calls with strace",
+        f"{size.marks} numbered marks from {_CLIENTS} clients at once, {size.kills} kill -9 of the server, each mark "
+        "sent again until it is answered; then the log is compared with what was answered, and system calls by strace",
         tried,
         failed,
         caught,

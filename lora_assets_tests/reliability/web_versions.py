@@ -100,8 +100,8 @@ def run(level: Level) -> Figures:
     checked = sum(_installed(row.package) is not None for row in SAFE_VERSIONS)
     return Figures(
         "G16",
-        "every package of the table of versions without known holes: as installed, as locked, as an older release, as a "
-        "version that says nothing, and absent",
+        "every package of the table of versions without known holes: as installed, as locked, as an older release, as "
+        "a version that says nothing, and absent",
         tried,
         len(failures),
         blind and seeing,

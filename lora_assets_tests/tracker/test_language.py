@@ -38,7 +38,8 @@ def test_every_label_is_used_and_every_used_label_exists():
     for key in re.findall(r'\bt\("([a-z0-9_.]+)"[,)]', source):
         assert key in words, key
     grouped = (
-        "body.", "compare_", "flag.", "framing.", "funnel.", "part.", "progress.", "ready.", "ready_state.",
+        "body.", "compare_", "flag.", "framing.", "funnel.", "lab.show_", "lab.why_", "part.", "progress.", "ready.",
+        "ready_state.",
         "reason.", "said.", "script.ground_", "script.mark_", "script.said_", "script.why_", "sort.", "sort_hint.",
         "stage.", "tab.", "tier.", "tier_use.", "verdict.", "view.", "why.",
     )  # fmt: skip

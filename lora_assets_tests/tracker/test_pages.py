@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jinja2 import Environment, nodes
+from jinja2 import Environment, Template, nodes
 
 import lora_assets.tracker
 from lora_assets.specs import TrackerSpec, dataset_slug
@@ -191,3 +191,21 @@ def test_the_view_is_made_again_only_when_a_table_is_new(cells: Cells):
     assert {frame.reason for frame in first.quarantined} >= {"the file ends too early: copy it again"}
     assert first.slugs[0] == dataset_slug(JAPANESE)
     assert np.array_equal(np.sort(first.path_ranks), np.arange(len(first.tiers)))
+
+
+def test_a_page_is_drawn_again_only_when_something_on_it_changed(own, client_of, monkeypatch):
+    client = client_of(own)
+    drawn = []
+    render = Template.render
+    monkeypatch.setattr(Template, "render", lambda self, **told: drawn.append(self.name) or render(self, **told))
+    first = client.get(f"/tracker/{TRACKER}").text
+    assert client.get(f"/tracker/{TRACKER}").text == first
+    assert drawn == ["tracker.html"]
+    assert client.get(f"/tracker/{TRACKER}?lang=ja").text != first
+    assert client.get(f"/tracker/{TRACKER}?tier=low").text != first
+    assert len(drawn) == 3
+    crop = client.get(f"/api/tracker/{TRACKER}/crops").json()["crop"][0]
+    told = {"request_id": "request-1", "marks": [{"crop": crop, "value": "good"}]}
+    assert client.post(f"/api/tracker/{TRACKER}/verdicts", told).status_code == 200
+    marked = client.get(f"/tracker/{TRACKER}").text
+    assert marked != first and "verdict-good" in marked

@@ -224,3 +224,18 @@ def test_marks_need_the_header_that_only_own_scripts_send(client: Client, crops:
     content = json.dumps(body({"crop": crops[0], "value": "good"})).encode()
     for headers in ({}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "cross-site", "X-Lora-Assets": "1"}):
         assert client.ask("POST", URL, headers, content).status_code == 403
+
+
+def test_the_first_mark_of_a_day_makes_a_backup_and_a_failing_one_holds_nothing_up(
+    own: Path, client: Client, crops: list[str]
+):
+    backups = log_path(own).parent / "backups"
+    client.post(URL, body({"crop": crops[0], "value": "good"}))
+    (kept,) = backups.iterdir()
+    with VerdictLog(kept) as copy:
+        assert [verdict.value for verdict in copy.history()] == ["good"]
+    shutil.rmtree(backups)
+    backups.write_text("a file where a folder should be")
+    other = Client(create_app(own, password_hash=None))
+    answer = other.post(URL, body({"crop": crops[1], "value": "bad"}, request_id="request-2"))
+    assert answer.status_code == 200

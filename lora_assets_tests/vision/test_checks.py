@@ -118,6 +118,8 @@ def test_outlines_get_softer_with_blur_and_stay_with_contrast():
     sharp = [value or 0.0 for value in values]
     assert sharp == sorted(sharp, reverse=True)
     assert sharp[0] > 0.5 and sharp[-1] < 0.28
+    # Lines of three pixels are no steps: they look a little sharper.
+    assert sharp[1] == pytest.approx(1 / (1 + 1.5**2), abs=0.1) and sharp[2] == pytest.approx(1 / (1 + 3**2), abs=0.05)
     faint = (128 + (image.astype(int) - 128) // 3).astype(np.uint8)
     assert (outline_sharpness(cut_of(figure(), faint)) or 0.0) > 0.5
 
@@ -291,6 +293,23 @@ def test_parts_outside_the_mask_and_holes_in_it_are_told_apart():
     assert lost is not None and lost.holes > 0.04 and lost.ends < 0.02
     assert find_lost_parts(cut_of(np.zeros((300, 320), np.bool_))) is None
     assert find_lost_parts(cut_of(np.ones((300, 320), np.bool_))) is None
+
+
+def test_a_hole_that_the_frame_cuts_is_a_hole():
+    pierced = figure(220)[:220]
+    pierced[195:, 150:172] = False
+    lost = find_lost_parts(cut_of(pierced, painted(figure())[:220], box=(135, 40, 185, 220)))
+    assert lost is not None and lost.holes > 0.04 and lost.ends < 0.02
+
+
+def test_what_is_left_out_cannot_be_told_without_lines_nor_where_it_is_background():
+    short = figure(200)
+    assert (MEASURES["left_out"](cut_of(short)) or 0.0) > 0.1
+    soft = np.asarray(cv2.GaussianBlur(painted(figure()), (0, 0), 4), np.uint8)
+    assert all(MEASURES[name](cut_of(short, soft)) is None for name in ("left_out", "holes", "background_left"))
+    taken = cut_of(short)
+    subject = make_subject(taken.image, dataclasses.replace(taken.row, background_left=0.9), taken.detection)
+    assert MEASURES["left_out"](make_cutout(taken.image, subject, (), ())) == 0.0
 
 
 def test_background_in_the_cut_out_is_measured_where_the_mask_stage_did_not():

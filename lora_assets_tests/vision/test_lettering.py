@@ -56,9 +56,25 @@ def test_faint_words_are_found_at_any_size_and_never_grave(opacity: float, heigh
 
 def test_words_beside_the_figure_and_words_that_nobody_sees_do_not_count():
     image, mask = dressed(360, 640)
-    assert text_over(cut_of(with_words(image, 0.5, 0.16), mask)) == 0.0 or not mask[:60].any()
+    beside = with_words(image, 0.5)
+    beside[:, 220:] = image[:, 220:]
+    assert not mask[:, :220].any() and text_over(cut_of(beside, mask)) == 0.0
     assert text_over(cut_of(with_words(image, 0.05), mask)) == 0.0
     assert text_over(cut_of(with_words(np.full_like(image, 252), 0.5), mask)) == 0.0
+
+
+def test_the_dots_of_a_printed_tone_are_no_letters_and_letters_among_them_are():
+    image, mask = dressed(360, 640)
+    toned = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    rows, columns = np.mgrid[:360, :640]
+    toned[(rows % 4 < 2) & (columns % 4 < 2)] = 255
+    toned[(rows % 4 >= 2) & (columns % 4 >= 2)] = 10
+    assert text_over(cut_of(toned, mask)) == 0.0
+    letters = np.zeros((360, 640), np.uint8)
+    cv2.putText(letters, "WHERE WERE YOU NOW", (110, 220), cv2.FONT_HERSHEY_SIMPLEX, 1.2, 255, 2)
+    toned[cv2.dilate(letters, np.ones((7, 7), np.uint8)) > 100] = 8
+    toned[letters > 100] = 252
+    assert (text_over(cut_of(toned, mask)) or 0.0) > 0.03
 
 
 @pytest.mark.parametrize("picture", ["grey ramp", "noise", "black", "white"])

@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from lora_assets.vision.mask_facts import background_left
 from lora_assets.vision.outline_pieces import (
     around,
+    closed_by_frame,
     enclosed_gaps,
-    open_pieces,
+    ground_pieces,
     surroundings,
+    torn_pieces,
+    without_specks,
     zones_of_other_side,
 )
 from lora_assets_tests.vision.drawn import noise_mask
@@ -34,22 +37,73 @@ def test_a_piece_of_the_ground_is_in_a_zone_of_the_other_side():
     wrong = np.zeros_like(mask)
     wrong[140:190, 20:70] = True
     seen = surroundings(image, mask | wrong, np.zeros_like(mask))
-    flat = seen.flat(seen.ring(0.08))
+    flat = seen.flat(seen.ring(0.08), seen.steps())
     found = zones_of_other_side(seen, flat, seen.mask, 0.6)
     true = cv2.resize((wrong & ~mask).astype(np.uint8), found.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
     assert (found & true).sum() > 0.85 * true.sum() and (found & ~true).sum() < 0.05 * seen.mask.sum()
     assert not zones_of_other_side(seen, flat, seen.mask, 0.6, largest=10).any()
 
 
-def test_what_a_line_parts_from_the_outside_is_no_piece():
+def striped(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The picture with the ground in stripes of 6 pixels."""
+    bars = np.broadcast_to((np.arange(image.shape[1]) // 6 % 2 == 0)[None], mask.shape)
+    shown = image.copy()
+    shown[bars & ~mask] = (185, 220, 245)
+    return shown
+
+
+@pytest.mark.parametrize("stripes", [False, True])
+def test_ground_in_the_mask_is_a_piece_and_what_a_line_parts_from_it_is_none(stripes: bool):
     image, mask = drawn()
-    seen = surroundings(image, mask, np.zeros_like(mask))
-    flat = seen.flat(seen.ring(0.08))
+    image = striped(image, mask) if stripes else image
+    wrong = cv2.circle(np.zeros(mask.shape, np.uint8), (50, 140), 30, 1, -1) > 0
+    seen = surroundings(image, mask | wrong, np.zeros_like(mask))
+    near, steps = seen.ring(0.08), seen.steps()
+    small = cv2.resize((wrong & ~mask).astype(np.uint8), seen.mask.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    ground = ground_pieces(seen, small, seen.outside, near, steps, seen.flat(near, steps), 3)
+    assert (ground.pieces & small).sum() > 0.8 * small.sum() and stripes | (ground.loose > 0.15)
     inside = cv2.erode(seen.mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    assert not open_pieces(inside, seen.mask, seen.outside, flat, 3).any()
-    everywhere = np.ones_like(flat)
-    assert open_pieces(inside, seen.mask, seen.outside, everywhere, 3).sum() > 0.8 * seen.mask.sum()
-    assert not open_pieces(np.zeros_like(inside), seen.mask, seen.outside, flat, 3).any()
+    right = surroundings(image, mask, np.zeros_like(mask))
+    around_it, edges = right.ring(0.08), right.steps()
+    ground = ground_pieces(right, inside & right.mask, right.outside, around_it, edges, right.flat(around_it, edges), 3)
+    assert not ground.pieces.any() and ground.loose < 0.02
+    assert not ground_pieces(
+        seen, np.zeros_like(inside), seen.outside, near, steps, seen.flat(near, steps), 3
+    ).pieces.any()
+
+
+def test_what_the_outline_cuts_without_a_line_is_torn_off():
+    image, mask = drawn()
+    upper = mask.copy()
+    upper[110:] = False
+    for lined, torn in ((False, True), (True, False)):
+        shown = image.copy()
+        if lined:
+            cv2.line(shown, (40, 110), (160, 110), (20, 20, 30), 3)
+        seen = surroundings(shown, upper, np.zeros_like(mask))
+        lost = cv2.resize((mask & ~upper).astype(np.uint8), seen.mask.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+        found = torn_pieces(seen, lost, seen.outside, seen.steps(), 2)
+        assert found.any() == torn and (not torn or (found & lost).sum() > 0.9 * lost.sum())
+    assert not torn_pieces(seen, np.zeros_like(lost), seen.outside, seen.steps(), 2).any()
+
+
+def test_specks_are_left_out_and_large_pieces_stay():
+    _, mask = drawn()
+    specked = mask.copy()
+    specked[5:15, 5:15] = True
+    assert (without_specks(specked) == mask).all() and without_specks(mask) is mask
+    apart = mask.copy()
+    apart[95:105] = False
+    assert (without_specks(apart) == apart).all()
+
+
+def test_a_gap_that_the_frame_closes_is_enclosed():
+    mask = np.zeros((40, 40), np.bool_)
+    mask[10:, 5:35] = True
+    mask[30:, 15:25] = False
+    closed = closed_by_frame(mask, (100, 60, 40, 40), 300, 100)
+    assert enclosed_gaps(closed)[32, 20] and not enclosed_gaps(mask).any()
+    assert not enclosed_gaps(closed_by_frame(mask, (100, 60, 40, 40), 300, 200)).any()
 
 
 @pytest.mark.parametrize("rim", [2, 4, 6])
@@ -86,6 +140,9 @@ def test_any_window_gives_pieces_of_it(seed: int, height: int, width: int, share
     mask = noise_mask(seed, height, width, share)
     image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     seen = surroundings(image, mask, np.zeros_like(mask))
-    flat = seen.flat(seen.ring(0.1))
-    assert not (zones_of_other_side(seen, flat, seen.mask, 0.6) & ~seen.mask).any()
-    assert not (open_pieces(mask, seen.mask, seen.outside, flat, 2, narrow=True) & ~seen.mask).any()
+    near, steps = seen.ring(0.1), seen.steps()
+    assert not (zones_of_other_side(seen, seen.flat(near, steps), seen.mask, 0.6) & ~seen.mask).any()
+    ground = ground_pieces(seen, seen.mask, seen.outside, near, steps, seen.flat(near, steps), 2)
+    assert not (ground.pieces & ~seen.mask).any() and 0.0 <= ground.loose <= 1.0
+    assert not (torn_pieces(seen, seen.outside, seen.outside, steps, 2) & seen.mask).any()
+    assert not (without_specks(seen.mask) & ~seen.mask).any()

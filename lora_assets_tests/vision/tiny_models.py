@@ -103,3 +103,23 @@ def brightness_onnx(path: Path, feed: str = "input.1", side: int = 320) -> Path:
     graph += _field(11, _value_info(feed, (1, 3, side, side))) + _field(12, _value_info("1959", (1, 1, side, side)))
     path.write_bytes(_field(1, 8) + _field(7, graph) + _field(8, _field(1, "") + _field(2, 13)))
     return path
+
+
+def lama_onnx(path: Path, side: int = 512) -> Path:
+    """An ONNX file of LaMa's signature, `image[1,3,s,s], mask[1,1,s,s] -> [1,3,s,s]`: the picture times 255, black in
+    the hole."""
+
+    def constant(name: str, value: float) -> bytes:
+        return _field(2, 1) + _field(8, name) + _field(9, np.float32(value).tobytes())
+
+    nodes = [
+        _field(1, "one") + _field(1, "mask") + _field(2, "kept") + _field(4, "Sub"),
+        _field(1, "image") + _field(1, "kept") + _field(2, "shown") + _field(4, "Mul"),
+        _field(1, "shown") + _field(1, "range") + _field(2, "output") + _field(4, "Mul"),
+    ]
+    graph = b"".join(_field(1, node) for node in nodes) + _field(2, "tiny")
+    graph += _field(5, constant("one", 1.0)) + _field(5, constant("range", 255.0))
+    graph += _field(11, _value_info("image", (1, 3, side, side))) + _field(11, _value_info("mask", (1, 1, side, side)))
+    graph += _field(12, _value_info("output", (1, 3, side, side)))
+    path.write_bytes(_field(1, 8) + _field(7, graph) + _field(8, _field(1, "") + _field(2, 13)))
+    return path

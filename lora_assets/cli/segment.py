@@ -1,0 +1,169 @@
+"""segment, corrections list, withdraw: masks of pictures by a segmenter, and masks that were made by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lora_assets.cli.app import EXIT_BAD_INPUT
+from lora_assets.cli.console import print_table, shown_progress
+from lora_assets.cli.project import enter_project
+from lora_assets.specs import SpecError, list_datasets, read_tracker
+from lora_assets.store import Store
+
+corrections_app = typer.Typer(help="Masks that you made by hand: list them, withdraw one.", no_args_is_help=True)
+_SHOWN = 40
+
+
+def _points(told: list[str]) -> tuple[tuple[float, float, int], ...]:
+    """Clicks from the command line: X,Y belongs to it, X,Y,0 does not."""
+    found = []
+    for text in told:
+        try:
+            x, y, *rest = (float(part) for part in text.split(","))
+            label = int(rest[0]) if rest else 1
+            if len(rest) > 1 or label not in (0, 1):
+                raise ValueError
+        except ValueError as error:
+            raise typer.BadParameter(f"{text!r}: give X,Y for what belongs to it, X,Y,0 for what does not") from error
+        found.append((x, y, label))
+    return tuple(found)
+
+
+def segment(
+    source: Annotated[Path, typer.Argument(metavar="IMAGE|FOLDER", help="A picture, or a folder; it is only read.")],
+    out: Annotated[Path, typer.Option(help="Folder for masks, cut-outs and records.")],
+    model: Annotated[str, typer.Option(help="Segmenter: a name, a tuned one, or a file.")] = "starter-sam",
+    boxes: Annotated[
+        Path | None, typer.Option(help="Boxes by picture: CSV (file,x1,y1,x2,y2[,label]), JSON or COCO.")
+    ] = None,
+    points: Annotated[
+        list[str] | None, typer.Option(help="A click on one picture: X,Y, or X,Y,0 for what does not belong to it.")
+    ] = None,
+    detector: Annotated[
+        list[str] | None, typer.Option(help="Detector weights that find the boxes when none are given.")
+    ] = None,
+    cutouts: Annotated[bool, typer.Option(help="Write RGBA cut-outs beside the masks.")] = True,
+    coco: Annotated[bool, typer.Option("--coco", help="Write OUT/annotations.json.")] = False,
+) -> None:
+    """Segment a picture or a folder, without a tracker: masks as PNG, cut-outs, and COCO when asked.
+
+    What is done already under the same model and boxes is skipped; a picture that cannot be used is named and costs no
+    other. Exit code 3 when there was one.
+    """
+    from lora_assets.main_line.asked_boxes import read_boxes
+    from lora_assets.main_line.segment_files import Asked, pictures_below, segment_files, write_coco_of
+    from lora_assets.models import resolve
+    from lora_assets.recipes import read_settings
+    from lora_assets.vision.prompted import open_prompted
+
+    source, out = source.expanduser().absolute(), out.expanduser().absolute()
+    boxes = None if boxes is None else boxes.expanduser().absolute()
+    clicks = _points(points or [])
+    if clicks and (boxes is not None or source.is_dir()):
+        raise SpecError("clicks are of one picture, without a file of boxes: leave --points or --boxes out")
+    data = enter_project().data
+    told = read_boxes(boxes) if boxes is not None else None
+    for problem in (told.problems if told else ())[:_SHOWN]:
+        typer.echo(problem, err=True)
+    pictures = pictures_below(source, out)
+    weights = resolve(model, data)
+    asked = Asked(told, clicks) if told or clicks else _found_by(detector, data)
+    failed, counts = [], {"masks": 0, "segmented": 0, "skipped": 0}
+    with shown_progress() as listener:
+        for one in segment_files(
+            pictures, out, asked, weights.sha256, lambda: open_prompted(model, data), cutouts=cutouts,
+            settings=read_settings(data), listen=listener,
+        ):  # fmt: skip
+            if one.reason:
+                failed.append([one.name, one.reason])
+                continue
+            counts["masks"] += one.masks
+            counts["skipped" if one.skipped else "segmented"] += 1
+    if coco:
+        typer.echo(f"COCO: {write_coco_of(out, [name for _, name in pictures])}")
+    done = f"{counts['segmented']} pictures segmented, {counts['skipped']} were done before"
+    typer.echo(f"{done}, {counts['masks']} masks: {out}")
+    if failed:
+        print_table(["picture", "why it has no mask"], failed[:_SHOWN], title=f"{len(failed)} pictures have no mask")
+        raise typer.Exit(EXIT_BAD_INPUT)
+
+
+def _found_by(detector: list[str] | None, data: Path):  # noqa: ANN202 (Asked is imported inside functions)
+    """Boxes of characters by a detector, as a tracker with the usual settings finds them."""
+    from lora_assets.main_line.asked_boxes import AskedBox
+    from lora_assets.main_line.segment_files import Asked
+    from lora_assets.models import resolve
+    from lora_assets.store import digest
+    from lora_assets.vision.detect import Detector, detect_frame, load_detector
+    from lora_assets.vision.detect_settings import DetectSettings
+
+    settings = DetectSettings(weights=tuple(detector)) if detector else DetectSettings()
+    weights = [resolve(name, data) for name in settings.weights if name != "edges"]
+    opened: list[Detector] = []
+
+    def find(image, sha256):  # noqa: ANN001, ANN202
+        if not opened:
+            opened.extend(load_detector(one, settings) for one in weights)
+        rows = detect_frame(image, sha256, opened, settings)
+        return [AskedBox((row.x1, row.y1, row.x2, row.y2), row.label) for row in rows if row.is_subject]
+
+    return Asked(find=find, finder=digest([one.sha256 for one in weights], repr(settings)))
+
+
+@corrections_app.command(name="list")
+def list_(
+    tracker: Annotated[str | None, typer.Option(help="Also tell to which boxes of this tracker they apply.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON list.")] = False,
+) -> None:
+    """List every correction, oldest first; one that matches no box is told with the reason."""
+    from lora_assets.main_line.corrections import applied_in_cell
+    from lora_assets.planning import tracker_datasets
+    from lora_assets.verdicts.corrections import read_corrections
+
+    data = enter_project().data
+    kept, _ = read_corrections(data)
+    applies: dict[str, str] = {}
+    if tracker is not None:
+        store, spec = Store(data), read_tracker(data, tracker)
+        applies = dict.fromkeys((one.id for one in kept), "its frame is in no dataset of the tracker")
+        for dataset in tracker_datasets(store, spec):
+            applied = applied_in_cell(store, dataset, tracker)
+            applies |= {one.id: reason for one, reason in applied.unmatched}
+            applies |= {one.id: f"box {box}" for (_, box), one in applied.by_box.items()}
+    names = list_datasets(data)
+    rows = []
+    for one in kept:
+        told = one.correction
+        state = "withdrawn" if one.withdrawn_at else "stands"
+        dataset = names[told.dataset].name if told.dataset in names else told.dataset
+        reason = "" if one.withdrawn_at else applies.get(one.id, "")
+        rows.append([one.id, one.at[:19], state, told.category, told.model, dataset, told.frame_sha256[:12], reason])
+    headings = ["id", "time (UTC)", "state", "category", "model", "dataset", "frame", "applies"]
+    if as_json:
+        typer.echo(json.dumps([dict(zip(headings, row, strict=True)) for row in rows], ensure_ascii=False, indent=1))
+        return
+    print_table(headings, rows)
+    typer.echo(f"{sum(not one.withdrawn_at for one in kept)} corrections stand")
+
+
+@corrections_app.command()
+def withdraw(named: Annotated[str, typer.Argument(metavar="ID", help="The correction's id.")]) -> None:
+    """Withdraw a correction: the next run of each tracker has its own mask again."""
+    from lora_assets.verdicts.corrections import CorrectionLog, corrections_path
+
+    path = corrections_path(enter_project().data)
+    if not path.exists():
+        raise SpecError("nothing has been corrected yet")
+    with CorrectionLog(path) as log:
+        kept = log.withdraw(named)
+    typer.echo(f"{kept.id} is withdrawn since {kept.withdrawn_at[:19]} UTC")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(segment)
+    app.add_typer(corrections_app, name="corrections")

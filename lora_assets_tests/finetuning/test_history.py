@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import importlib.util
+import sys
+import types
+
+import pytest
+
+from lora_assets.finetuning.checkpoints import FinetuningError
+from lora_assets.finetuning.history import HISTORY, check_log, open_history, read_history
+from lora_assets.finetuning.settings import TrainingSettings
+
+
+class _Run:
+    def __init__(self) -> None:
+        self.told: list[tuple[int, dict]] = []
+        self.finished = False
+
+    def log(self, figures, step):
+        self.told.append((step, figures))
+
+    def finish(self):
+        self.finished = True
+
+
+@pytest.fixture
+def wandb(monkeypatch):
+    """A stand-in for the library, as if it were installed."""
+    module = types.ModuleType("wandb")
+    module.__spec__ = importlib.util.spec_from_loader("wandb", loader=None)
+    run, given = _Run(), {}
+
+    def init(**settings):
+        given.update(settings)
+        return run
+
+    module.init = init  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setitem(sys.modules, "wandb", module)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    return run, given
+
+
+def test_a_resumed_history_drops_what_comes_again_and_a_cut_line(tmp_path):
+    (one,) = open_history(tmp_path, "x", TrainingSettings(log="files"), {}, 0)
+    for step in (1, 2, 3, 4):
+        one.tell(step, {"loss": step / 2})
+    one.close()
+    path = tmp_path / HISTORY
+    path.write_text(path.read_text() + '{"step": 5, "lo')
+    open_history(tmp_path, "x", TrainingSettings(log="files"), {}, 2)
+    assert [(line["step"], line["loss"]) for line in read_history(path)] == [(1, 0.5), (2, 1.0)]
+    open_history(tmp_path, "x", TrainingSettings(log="files"), {}, 0)
+    assert read_history(path) == []
+
+
+def test_weights_and_biases_is_offline_unless_the_settings_say_otherwise(tmp_path, wandb):
+    run, given = wandb
+    settings = TrainingSettings(log="wandb", wandb_project="mine")
+    lines, told = open_history(tmp_path / "x", "comics", settings, {"steps": 3}, 0)
+    assert (given["mode"], given["project"], given["name"], given["config"]) == (
+        "offline",
+        "mine",
+        "comics",
+        {"steps": 3},
+    )
+    assert (given["id"], given["resume"]) == ("comics", "allow")
+    for one in (lines, told):
+        one.tell(3, {"loss": 1.0})
+        one.close()
+    assert run.told == [(3, {"loss": 1.0})]
+    assert run.finished
+    assert read_history(tmp_path / "x" / HISTORY) == [{"step": 3, "loss": 1.0}]
+    open_history(tmp_path / "x", "comics", TrainingSettings(log="wandb", wandb_mode="online"), {}, 0)
+    assert given["mode"] == "online"
+
+
+@pytest.mark.parametrize(("kind", "module"), [("wandb", "wandb"), ("tensorboard", "tensorboard")])
+def test_a_library_that_is_not_installed_is_told_before_anything_starts(kind, module, monkeypatch):
+    from lora_assets.finetuning import history
+
+    monkeypatch.setattr(history, "_installed", lambda name: name != module)
+    with pytest.raises(FinetuningError, match=f'pip install {module}, or set log = "files"'):
+        check_log(TrainingSettings(log=kind))
+    check_log(TrainingSettings())
+
+
+def test_tensorboard_is_told_where_it_is_installed(tmp_path, monkeypatch):
+    from lora_assets.finetuning import history
+
+    told = []
+
+    class Writer:
+        def __init__(self, folder, purge_step):
+            told.append((folder, purge_step))
+
+        def add_scalar(self, name, value, step):
+            told.append((name, value, step))
+
+        def close(self):
+            told.append("closed")
+
+    module = types.ModuleType("torch.utils.tensorboard")
+    module.SummaryWriter = Writer  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
+    monkeypatch.setattr(history, "_installed", lambda name: True)
+    (tmp_path / HISTORY).write_text("")
+    _, board = open_history(tmp_path, "x", TrainingSettings(), {}, 7)
+    board.tell(8, {"loss": 2.0})
+    board.close()
+    assert told == [(str(tmp_path / "tensorboard"), 7), ("loss", 2.0, 8), "closed"]

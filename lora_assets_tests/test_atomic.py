@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lora_assets import atomic
+from lora_assets.atomic import StoreError, atomic_write_bytes, put_in_place, sweep_folder
+from lora_assets.sums import SUMS, file_sha256, read_sums
+
+
+def test_what_a_killed_writer_left_is_swept_at_once_and_a_living_writers_file_is_not(tmp_path):
+    program = (
+        "import os, sys, time; from pathlib import Path; from lora_assets.atomic import atomic_write\n"
+        "def write(handle):\n    handle.write(b'x'); print('writing', flush=True); sys.stdin.read()\n"
+        "atomic_write(Path('file'), write)\n"
+    )
+    writer = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert writer.stdout is not None
+    writer.stdout.readline()
+    assert sweep_folder(tmp_path) == 0
+    writer.kill()
+    writer.communicate()
+    assert len(os.listdir(tmp_path)) == 1
+    assert sweep_folder(tmp_path) == 1
+    assert os.listdir(tmp_path) == []
+
+
+def test_only_old_files_of_earlier_versions_are_swept(tmp_path):
+    (tmp_path / ".tmp-0123").write_bytes(b"")
+    assert sweep_folder(tmp_path) == 0
+    os.utime(tmp_path / ".tmp-0123", (time.time() - 100_000,) * 2)
+    assert sweep_folder(tmp_path) == 1
+
+
+def test_a_disk_without_locks_is_written_all_the_same(tmp_path, monkeypatch):
+    def refuse(handle: int, kind: int) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    atomic_write_bytes(tmp_path / "file", b"content", recorded=True)
+    assert (tmp_path / "file").read_bytes() == b"content"
+    (tmp_path / ".tmp-held-0123").write_bytes(b"")
+    assert sweep_folder(tmp_path) == 0, "it is told from a living one by its age only"
+
+
+def test_bytes_that_the_disk_changed_are_not_put_in_place(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    atomic_write_bytes(path, b"old", recorded=True)
+    monkeypatch.setattr(atomic, "file_sha256", lambda _: "0" * 64)
+    with pytest.raises(StoreError, match="other bytes than it was given"):
+        atomic_write_bytes(path, b"new", recorded=True)
+    assert path.read_bytes() == b"old"
+    assert sorted(os.listdir(tmp_path)) == sorted([SUMS, "file"])
+
+
+def test_a_candidate_takes_its_place_or_both_stay(tmp_path):
+    atomic_write_bytes(tmp_path / "candidate", b"new")
+    put_in_place(tmp_path / "candidate", tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    with pytest.raises(StoreError, match="cannot write"):
+        put_in_place(tmp_path / "nothing", tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_a_recorded_file_is_what_its_line_says(tmp_path):
+    for content in (b"one", b"two"):
+        atomic_write_bytes(tmp_path / "file", content, recorded=True)
+        assert file_sha256(tmp_path / "file") in read_sums(tmp_path)["file"]

@@ -1,0 +1,161 @@
+"""Clicks over HTTP: who may ask, what is refused, and what becomes of an accepted mask."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lora_assets.annotations import read_annotated_set
+from lora_assets.tracker.app import create_app
+from lora_assets.tracker.clicking import Clicker
+from lora_assets.verdicts.corrections import CorrectionLog, corrections_path, read_corrections
+from lora_assets_tests.tracker.conftest import Client
+from lora_assets_tests.tracker.drawn_data import TRACKER
+from lora_assets_tests.tracker.fake_clicks import PROGRAM
+from lora_assets_tests.tracker.test_private import CHEAP
+
+
+@pytest.fixture(scope="module")
+def clicked(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, Path]]:
+    """A client of a data folder of its own, whose clicks cost nothing."""
+    import shutil
+
+    data = shutil.copytree(drawn, tmp_path_factory.mktemp("clicked") / "data")
+    app = create_app(data, password_hash=None)
+    app.state.clicker = Clicker(data, program=PROGRAM)
+    yield Client(app), data
+    app.state.clicker.close()
+
+
+def _frame(client: Client) -> tuple[str, dict[str, Any]]:
+    """The hash of a frame with a subject, and that subject."""
+    from html import unescape
+    from re import search
+
+    crop = search(r'href="(/tracker/[^"]+/crop/[^"]+)"', client.get(f"/tracker/{TRACKER}").text)
+    assert crop is not None
+    mend = search(r'class="toggle-link" href="([^"]+)"', client.get(unescape(crop[1])).text)
+    assert mend is not None
+    page = client.get(unescape(mend[1]))
+    assert page.status_code == 200
+    subjects = search(r'data-subjects="([^"]+)"', page.text)
+    assert subjects is not None
+    return unescape(mend[1]).split("/segment/")[1].split("?")[0], json.loads(unescape(subjects[1]))[0]
+
+
+def test_clicks_are_answered_and_an_accepted_mask_is_in_the_log(clicked):
+    client, data = clicked
+    frame, subject = _frame(client)
+    api = f"/api/tracker/{TRACKER}/segment/{frame}"
+    assert client.post(f"{api}/open", {}).json()["model"] == "discs"
+    told = client.post(f"{api}/ask", {"points": [[100, 90]], "labels": [1]}).json()
+    best = told["candidates"][0]
+    sent = {"request_id": "request-1", "window": best["window"], "runs": best["runs"], "detection": subject["id"],
+            "category": "character", "model": "discs"}  # fmt: skip
+    first, again = client.post(f"{api}/correction", sent), client.post(f"{api}/correction", sent)
+    assert first.status_code == 200 and first.json() == again.json()
+    kept, _ = read_corrections(data)
+    assert [(one.id, list(one.correction.box), int(one.correction.pixels.sum())) for one in kept] == [
+        ("request-1", subject["box"], best["area"])
+    ]
+    listed = client.get(f"/tracker/{TRACKER}/corrections").text
+    assert "request-1" in listed and "applies to a box" in listed
+    answer = client.post(f"/api/tracker/{TRACKER}/corrections/withdraw", {"id": "request-1"})
+    assert answer.json()["withdrawn_at"] and read_corrections(data)[0][0].withdrawn_at
+    assert client.post(f"/api/tracker/{TRACKER}/corrections/withdraw", {"id": "nobody"}).status_code == 422
+
+
+def test_a_mask_that_matches_no_box_is_listed(clicked):
+    client, data = clicked
+    frame, _ = _frame(client)
+    sent = {"request_id": "request-2", "window": [2, 2, 10, 10], "runs": [0, 100], "detection": ""}
+    assert client.post(f"/api/tracker/{TRACKER}/segment/{frame}/correction", sent).status_code == 200
+    page = client.get(f"/tracker/{TRACKER}/corrections").text
+    assert "1 match no box" in page and "no box of the frame overlaps it by 0.8" in page
+    with CorrectionLog(corrections_path(data)) as log:
+        log.withdraw("request-2")
+
+
+def test_an_accepted_mask_becomes_an_annotation(clicked):
+    client, data = clicked
+    frame, _ = _frame(client)
+    sent = {"window": [20, 30, 40, 50], "runs": [0, 2000], "set": "mine", "category": "character"}
+    for number in (1, 2):
+        told = client.post(f"/api/tracker/{TRACKER}/segment/{frame}/annotation", sent).json()
+        assert (told["set"], told["annotation"], told["image"]) == ("mine", number, 1)
+    found, _ = read_annotated_set(data / "annotations" / "mine")
+    assert [int(found.mask(one).sum()) for one in found.annotations] == [2000, 2000]
+    for name in ("../out", "", "a/b", "x" * 65):
+        wrong = client.post(f"/api/tracker/{TRACKER}/segment/{frame}/annotation", {**sent, "set": name})
+        assert wrong.status_code == 422, name
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]", b"{", b'{"points": [[NaN, 1]], "labels": [1]}', {"points": [[1e400, 1]], "labels": [1]},
+        {"points": [[1, 2, 3]], "labels": [1]}, {"points": [[1, 2]], "labels": [2]}, {"points": [[1, 2]], "labels": []},
+        {"points": [[5000, 2]], "labels": [1]}, {"points": [["1", 2]], "labels": [1]}, {"box": [1, 2, 3]},
+        {"box": [5, 5, 5, 5]}, {"box": [True, 0, 9, 9]}, {"points": [[9, 9]], "labels": [0]}, {},
+        {"points": [[9, 9]] * 65, "labels": [1] * 65}, {"points": [[9, 9]], "labels": [1], "after": [1, "2"]},
+    ],
+)  # fmt: skip
+def test_prompts_that_do_not_fit_are_refused(clicked, body):
+    client, _ = clicked
+    frame, _ = _frame(client)
+    content = json.dumps(body).encode() if isinstance(body, dict) else body
+    answer = client.post(f"/api/tracker/{TRACKER}/segment/{frame}/ask", content)
+    assert answer.status_code == 422 and answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"window": [0, 0, 4000, 4000], "runs": [0, 16_000_000]}, {"window": [-1, 0, 2, 2], "runs": [0, 4]},
+        {"window": [0, 0, 2, 2], "runs": [0, 5]}, {"window": [0, 0, 2, 2], "runs": [-4, 8]},
+        {"window": [0, 0, 2, 2], "runs": [4]}, {"window": [0, 0, 2.5, 2], "runs": [0, 5]}, {"detection": "f" * 16},
+        {"request_id": "../../x"}, {"category": "x" * 101}, {"window": None}, {"runs": "many"},
+    ],
+)  # fmt: skip
+def test_masks_that_do_not_fit_are_refused_and_nothing_is_kept(clicked, change):
+    client, data = clicked
+    frame, _ = _frame(client)
+    before = len(read_corrections(data)[0])
+    sent = {"request_id": "request-9", "window": [0, 0, 2, 2], "runs": [0, 4], "detection": "", **change}
+    assert client.post(f"/api/tracker/{TRACKER}/segment/{frame}/correction", sent).status_code == 422
+    assert len(read_corrections(data)[0]) == before
+
+
+def test_large_bodies_and_unknown_frames_are_refused(clicked):
+    client, _ = clicked
+    frame, _ = _frame(client)
+    assert client.post(f"/api/tracker/{TRACKER}/segment/{frame}/ask", b" " * (4 * 2**20 + 1)).status_code == 413
+    for name in ("0" * 64, "x", "..%2f..", "0" * 7):
+        assert client.get(f"/tracker/{TRACKER}/segment/{name}").status_code == 404
+        assert client.post(f"/api/tracker/{TRACKER}/segment/{name}/open", {}).status_code == 404
+
+
+def test_a_model_that_dies_is_told_and_the_next_click_works(clicked):
+    client, _ = clicked
+    frame, _ = _frame(client)
+    api = f"/api/tracker/{TRACKER}/segment/{frame}/ask"
+    died = client.post(api, {"points": [[1, 90]], "labels": [1]})
+    assert died.status_code == 503 and "started again at the next click" in died.json()["error"]
+    assert client.post(api, {"points": [[100, 90]], "labels": [1]}).status_code == 200
+
+
+def test_others_may_not_click(drawn):
+    app = create_app(drawn, password_hash=CHEAP.hash("secret words"))
+    asked = f"/api/tracker/{TRACKER}/segment/{'0' * 64}"
+    for name in ("open", "ask", "correction", "annotation"):
+        assert Client(app).post(f"{asked}/{name}", {}).status_code == 401
+    assert Client(app).get(f"/tracker/{TRACKER}/corrections").status_code == 401
+    free = Client(create_app(drawn, password_hash=None))
+    foreign = {"Origin": "https://elsewhere.example", "X-Lora-Assets": "1", "Sec-Fetch-Site": "cross-site"}
+    for name in ("open", "ask", "correction", "annotation"):
+        assert free.ask("POST", f"{asked}/{name}", foreign, b"{}").status_code == 403
+        assert free.ask("POST", f"{asked}/{name}", {"Sec-Fetch-Site": "same-origin"}, b"{}").status_code == 403
