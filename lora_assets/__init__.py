@@ -65,7 +65,12 @@ Where to change what:
     tuning a segmenter, its report, what learns finetuning/
     SAM 2, tuned models by their names          vision/sam2.py, models/tuned.py
     assets, checks, sensors, schedules, jobs    assets/, definitions.py
+    masks by clicks: models, process, page      vision/prompted.py, vision/click_*.py, tracker/clicking.py
+    masks made by hand: kept, put into a run    verdicts/corrections.py, main_line/corrections.py
     verdicts: kept, matched to crops            verdicts/
+    who may ask a page, from where              tracker/guard.py
+    versions with known holes                   cli/doctor.py
+    weights that are programs, converted        training/converting.py
     two trackers compared, causes of changes    comparing/
     P(good), when the judge is active           judge/
     after how many marks the judge is renewed   judge/renewal.py

@@ -24,7 +24,8 @@ LIVE = "LIVE"
 MAIN_SECTIONS = ("detect", "segment", "refine", "score")
 """Sections that make a tracker's results. The later ones only look at results, so that a sealed tracker may change
 them."""
-SECTIONS = (*MAIN_SECTIONS, "quality", "identity", "curate", "caption", "export", "compare", "mining", "mask_lab", "layers")
+LATER_SECTIONS = ("quality", "identity", "curate", "caption", "export", "compare", "mining", "mask_lab", "layers")
+SECTIONS = (*MAIN_SECTIONS, *LATER_SECTIONS)
 Settings = TypeVar("Settings")
 _TRACKER_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")

@@ -12,6 +12,8 @@ writing.py     a set to COCO; plain COCO to the layout with mask files
 growing.py     one more mask, as a person accepted it
 sample.py      drawn comic pages as a set
 places.py      which folder a segmenter's settings name
+drawing.py     pages with coloured masks
+making.py      the published tables of a segmenter's set
 """
 
 from lora_assets.annotations.categories import CATEGORIES

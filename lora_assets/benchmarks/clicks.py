@@ -60,7 +60,8 @@ def clicked_ious(
     points: list[tuple[float, float]] = []
     labels: list[int] = []
     found, carry = np.zeros_like(truth), None
-    ious, taken = [], []
+    ious: list[float] = []
+    taken: list[tuple[float, float]] = []
     for step in range(MOST_CLICKS + box):
         if not box or step:
             point, label = largest_error(found, truth)
@@ -142,12 +143,11 @@ def _page_times(image: npt.NDArray[np.uint8], truth: BoolMask, model: str, repea
             path = next((data / "input" / "clicked").iterdir())
             opened = clicker.open(_TRACKER, frame, path)
             times: list[float] = []
-            for points, labels, after in _clicks_of(repeats, truth):
+            last = 0
+            for points, labels, goes_on in _clicks_of(repeats, truth):
                 begun = time.perf_counter()
-                answer = clicker.ask(
-                    _TRACKER, frame, path, {"points": points, "labels": labels, "after": after and [last, 0]}
-                )  # fmt: skip
-                last = answer["answer"]
+                prompt = {"points": points, "labels": labels, "after": [last, 0] if goes_on else None}
+                last = int(clicker.ask(_TRACKER, frame, path, prompt)["answer"])
                 times.append(1000 * (time.perf_counter() - begun))
         finally:
             clicker.close()
@@ -186,9 +186,10 @@ def _one_frame(data: Path, image: npt.NDArray[np.uint8], truth: BoolMask, model:
     write_tracker(data, TrackerSpec(_TRACKER, ("clicked",), settings={"segment": {"weights": model}}))
     store, (height, width) = Store(data), image.shape[:2]
     x, y, wide, high = mask_bounds(truth) or (0, 0, width, height)
-    box = tuple(map(float, (x, y, x + wide, y + high)))
     row = RawFrame("frame.png", frame, len(content), 1, 1, width, height, "PNG", 0.5, 0.0, 90.0, "0" * 16, None)
-    found = Detection(frame, "0" * 16, "person", 0.9, *box, "drawn", True)
+    found = Detection(
+        frame, "0" * 16, "person", 0.9, float(x), float(y), float(x + wide), float(y + high), "drawn", True
+    )
     told = {"files": 1, "frames": 1}
     for table, row_type, rows in (("frames", RawFrame, [row]), ("detections", Detection, [found])):
         path = store.table_path(table, "clicked", _TRACKER)

@@ -23,6 +23,8 @@ STARTER, SMALL_SAM2 = "starter-sam", "small-sam2"
 SIDE, WIDTH, HIDDEN = 256, 24, 64
 """Pixels a side, narrowest width of the encoder and width of the decoder of the small SAM 2."""
 _SAM2_RATE = 1e-3
+_SAM2_FOCAL = 1.0
+"""From nothing, the usual weight of the focal loss makes all masks empty at first: most pixels are background."""
 
 
 def measure_finetuning(
@@ -62,7 +64,13 @@ def _tuned(data: Path, name: str, steps: int) -> tuple[dict[str, Any], list[dict
     else:
         base = str(write_small_sam2(data / "models" / SMALL_SAM2))
         training = TrainingSettings(
-            steps=steps, validate_every=every, patience=0, encoder=FULL, encoder_rate=1.0, learning_rate=_SAM2_RATE
+            steps=steps,
+            validate_every=every,
+            patience=0,
+            encoder=FULL,
+            encoder_rate=1.0,
+            learning_rate=_SAM2_RATE,
+            focal_weight=_SAM2_FOCAL,
         )
     tuned = f"tuned-{name}"
     write_segmenter(data, SegmenterSettings(tuned, SET, base, training))

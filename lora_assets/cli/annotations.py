@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -114,16 +115,20 @@ def sample_comics(
     name: Annotated[str, typer.Argument(help="The new set: a name in data/annotations, or a folder.")],
     pages: Annotated[int, typer.Option(min=2, help="How many pages; every fifth is val, of unseen layouts.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="The first seed; the same seed draws the same pages.")] = 1,
+    size: Annotated[str, typer.Option(help="Width and height of a page in pixels.")] = "720x1024",
     form: Annotated[str, typer.Option(help=_FORMS)] = "file",
 ) -> None:
     """Draw comic pages with truth as an annotated set: panels, bubbles, characters, text in English and Japanese."""
     from lora_assets.annotations.sample import write_sample
 
+    asked = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
+    if asked is None:
+        raise typer.BadParameter(f"--size is {size!r}, but it must be WIDTHxHEIGHT, like 720x1024")
     target = _set_folder(name)
     try:
         with shown_progress() as listener:
             found = write_sample(
-                target, pages, seed, form=_form(form),
+                target, pages, seed, size=(int(asked[1]), int(asked[2])), form=_form(form),
                 told=lambda done, total: listener(Progress("draw pages", done, total, "pages")),
             )  # fmt: skip
     except SpecError:

@@ -26,12 +26,13 @@ def serve_dagster(port: int, allowed_hosts: Sequence[str] = ()) -> None:
     from dagster_webserver.app import create_app_from_workspace_process_context
 
     from lora_assets.addresses import LOOPBACK
-    from lora_assets.tracker.connections import DeadlineProtocol
-    from lora_assets.tracker.guard import Guard, check_bind
+    from lora_assets.tracker.connections import MOST_CONNECTIONS, DeadlineProtocol, raise_file_limit
+    from lora_assets.tracker.guard import MOST_BODY, Guard, check_bind
     from lora_assets.tracker.password import read_password_hash
 
     password_hash = read_password_hash(Path("data").resolve())
     check_bind(LOOPBACK, password_hash, allowed_hosts)
+    raise_file_limit()
     with (
         DagsterInstance.get() as instance,
         WorkspaceProcessContext(
@@ -43,8 +44,8 @@ def serve_dagster(port: int, allowed_hosts: Sequence[str] = ()) -> None:
         app = create_app_from_workspace_process_context(context)
         guarded = Guard(app, dagster=True, password_hash=password_hash, allowed_hosts=allowed_hosts)
         uvicorn.run(
-            guarded, host=LOOPBACK, port=port, http=DeadlineProtocol, log_level="warning", server_header=False,
-            proxy_headers=False,
+            guarded, host=LOOPBACK, port=port, http=DeadlineProtocol, limit_concurrency=MOST_CONNECTIONS,
+            ws_max_size=MOST_BODY, access_log=False, log_level="warning", server_header=False, proxy_headers=False,
         )  # fmt: skip
 
 

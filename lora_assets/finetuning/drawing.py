@@ -24,6 +24,8 @@ _INK, _FAINT, _GRID, _PAPER = (30, 34, 40), (110, 116, 125), (222, 225, 230), (2
 _BASE, _TUNED, _TRUE, _BAD = (214, 120, 20), (31, 99, 190), (0, 150, 60), (190, 50, 60)
 _WIDTH, _GAP, _TILE = 1120, 20, 250
 _TILES = 4
+_SMOOTHED = 20
+"""Steps whose mean the course shows."""
 _AROUND = 0.35
 """How much of the page is shown around a thing, in its longer sides."""
 
@@ -55,17 +57,34 @@ def draw_course(name: str, lines: Sequence[dict[str, Any]], base_iou: float | No
     picture = Image.new("RGB", (_WIDTH, 380), _PAPER)
     pen = ImageDraw.Draw(picture)
     last = max([line["step"] for line in lines], default=1) or 1
-    losses = [(line["step"], line["loss"]) for line in lines if line.get("loss") is not None]
+    losses = _smoothed([(line["step"], line["loss"]) for line in lines if line.get("loss") is not None])
     top = max([value for _, value in losses], default=1.0) or 1.0
-    _axes(pen, (70, 60, 520, 320), f"{name}: loss", last, 0, top, [("training pages", _BASE, losses)])
-    seen = [(line["step"], line["iou"]) for line in lines if line.get("iou") is not None]
+    _axes(
+        pen,
+        (70, 60, 520, 320),
+        f"{name}: loss",
+        last,
+        0,
+        top,
+        [(f"training pages (mean of {_SMOOTHED} steps)", _BASE, losses)],
+    )
+    seen = _smoothed([(line["step"], line["iou"]) for line in lines if line.get("iou") is not None])
     valid = [(line["step"], line["val_iou"]) for line in lines if line.get("val_iou") is not None]
     dots = [
-        ("training pages (best of the candidates)", _BASE, seen),
+        (f"training pages (best candidate, mean of {_SMOOTHED})", _BASE, seen),
         ("val, boxes, mean over categories", _TUNED, valid),
     ]
     _axes(pen, (630, 60, 1080, 320), "IoU", last, 0, 1, dots, base_iou)
     return _png(picture)
+
+
+def _smoothed(values: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Means over the last steps: a step sees a page or two, by one kind of prompt."""
+    found = [value for _, value in values]
+    return [
+        (step, float(np.mean(found[max(0, place + 1 - _SMOOTHED) : place + 1])))
+        for place, (step, _) in enumerate(values)
+    ]
 
 
 def _axes(

@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 STEPS_DONE, NO_BETTER, TIME_OVER = "all steps are done", "no better IoU for a while", "the minutes are over"
 _HOLD = 0.5
 _LAST_RATE = 0.02
-_TOLD_EVERY = 10
 
 Listener = Callable[[int, int, str], None]
 """Told of steps done, of steps in all, and of the latest figures in words."""
@@ -199,9 +198,8 @@ class _Course:
         self.state = replace(self.state, step=step + 1, seconds=time.monotonic() - self.began)
         self.listen(step + 1, self.settings.steps, f"loss {figures.loss:.3f}, IoU {figures.iou:.3f}")
         last = step + 1 >= self.settings.steps
-        if (step + 1) % _TOLD_EVERY == 0 or last:
-            rate = self.optimizer.param_groups[0]["lr"]
-            self._tell({**asdict(figures), "learning_rate": rate, "seconds": self.state.seconds})
+        rate = self.optimizer.param_groups[0]["lr"]
+        self._tell({**asdict(figures), "learning_rate": rate, "seconds": self.state.seconds})
         if (step + 1) % self.settings.validate_every == 0 or last:
             self._validate()
         if last:

@@ -151,6 +151,7 @@ def train_page_detector(
     for split, some in (("train", pages), ("val", val)):
         if not any(len(page.boxes) for page in some):
             raise AnnotationError(f'{found.root}: split {split} has no boxes: give some pages "split": "{split}"')
+    state = _begun(out, found, settings, resume=resume)
     labels = [category.name for category in found.categories]
     model = new_network(settings.network, labels, settings.seed)
     if settings.start:
@@ -162,7 +163,6 @@ def train_page_detector(
     def publish(average: DetectionModel, trained: Trained) -> None:
         cards.append(_publish(average, found, val, out, settings, trained))
 
-    state = _begun(out, found, settings, resume=resume)
     run_loop(
         model.to(device()),
         settings,

@@ -6,6 +6,8 @@ reading.py     files read in processes of their own, so that a decoder's crash c
 frames.py      a folder becomes the published table `raw_frames`
 stages.py      one stage over the frames that have no result yet; published tables of a cell
 cells.py       detections, masks and scored crops of a (dataset, tracker) cell
+corrections.py masks made by hand: recipes of a cell with them, and how they lie over the other results
+segment_files.py  masks of pictures outside any tracker; asked_boxes.py: the boxes that a person gives for them
 integrity.py   what must hold of the published tables
 verifying.py   every file against its remembered hash; damaged ones mended
 

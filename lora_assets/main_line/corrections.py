@@ -29,9 +29,9 @@ def _frames_among(path: Path, version: str, wanted: frozenset[str]) -> frozenset
     """Which of the wanted hashes a published frames list holds as usable frames."""
     del version
     table = PublishedTable(path, "", {}).read(["sha256", "quarantine_reason"])
-    here = pc.and_(
-        pc.is_in(table.column("sha256"), pa.array(sorted(wanted))), pc.is_null(table.column("quarantine_reason"))
-    )  # pyright: ignore
+    known = pc.is_in(table.column("sha256"), pa.array(sorted(wanted)))  # pyright: ignore
+    usable = pc.is_null(table.column("quarantine_reason"))  # pyright: ignore
+    here = pc.and_(known, usable)  # pyright: ignore
     return frozenset(table.filter(here).column("sha256").to_pylist())
 
 

@@ -8,6 +8,7 @@ is judged in guard.
 from __future__ import annotations
 
 import asyncio
+import resource
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
@@ -25,6 +26,15 @@ _LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncache-control: private, no-store\r\n"
     b"content-length: 0\r\n\r\n"
 )
+
+
+def raise_file_limit() -> None:
+    """Each connection is an open file; the usual soft limit of 1024 would be used up by idle ones."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4 * MOST_CONNECTIONS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 _Protocol: Any = AutoHTTPProtocol

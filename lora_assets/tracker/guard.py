@@ -189,9 +189,9 @@ class Guard:
       same origin; pictures and data are not given to other sites either, only a link that opens a page works.
     - Password: Basic credentials on every address, when a hash is given. Without one nothing is answered that a proxy
       passes on: others would come through it.
-    - PAGE_HEADER: what changes something carries it, which no form and no other site can send. A body is at most
-      MOST_BODY bytes.
-    - `dagster=True` leaves out these two, and adds what Dagster's web server needs: it runs mutations that come in the
+    - A body is at most MOST_BODY bytes.
+    - PAGE_HEADER: what changes something carries it, which no form and no other site can send.
+    - `dagster=True` leaves out the last, and adds what Dagster's web server needs: it runs mutations that come in the
       address of a GET.
     """
 
@@ -216,7 +216,7 @@ class Guard:
             return
         refusal = await self._judge(scope)
         if not refusal:
-            await self.app(scope, receive if self._dagster else _counted(receive), send)
+            await self.app(scope, _counted(receive) if scope["type"] == "http" else receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
@@ -240,10 +240,11 @@ class Guard:
                 return "guessing" if status == 429 else "password"
         if not _is_from_same_origin(scope, headers, hosts[0]):
             return "foreign"
-        if self._dagster:
-            return "foreign" if _is_dagster_trap(scope, headers) else ""
-        # A script cannot send a header with a websocket; the Origin tells whose it is.
-        if scope["type"] == "http" and _changes(scope) and len(headers.get(PAGE_HEADER, [])) != 1:
+        if self._dagster and _is_dagster_trap(scope, headers):
+            return "foreign"
+        # A script cannot send a header with a websocket; the Origin tells whose it is. Dagster's scripts send none.
+        unsigned = scope["type"] == "http" and _changes(scope) and len(headers.get(PAGE_HEADER, [])) != 1
+        if unsigned and not self._dagster:
             return "foreign"
         return "large" if _told_length(headers) > MOST_BODY else ""
 

@@ -17,6 +17,7 @@ from tomlkit.exceptions import TOMLKitError
 from lora_assets.store import atomic_write
 
 LEAST_LENGTH = 12
+LEAST_DIFFERENT = 5
 
 
 class PasswordError(ValueError):
@@ -34,9 +35,14 @@ def password_path(data: Path) -> Path:
 
 
 def set_password(data: Path, password: str, hasher: PasswordHasher | None = None) -> Path:
-    """Store the argon2 hash of `password` in a file of mode 0600. Raises PasswordError for fewer than 12 characters."""
+    """Store the argon2 hash of `password` in a file of mode 0600. Raises PasswordError for a weak one."""
     if len(password) < LEAST_LENGTH:
         raise PasswordError(f"the password has {len(password)} characters: take at least {LEAST_LENGTH}")
+    if len(set(password)) < LEAST_DIFFERENT:
+        raise PasswordError(
+            f"the password has only {len(set(password))} different characters: take at least {LEAST_DIFFERENT}, or let "
+            "lora-assets password --generate make one"
+        )
     document = tomlkit.document()
     document.add("argon2", tomlkit.item((hasher or PasswordHasher()).hash(password)))
     content = tomlkit.dumps(document).encode()

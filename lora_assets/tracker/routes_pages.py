@@ -26,12 +26,17 @@ def add_routes(app: FastAPI, site: Site) -> None:
 
     @app.get("/tracker/{tracker}")
     def tracker(request: Request, tracker: str) -> Response:
-        view = site.view(tracker)
-        page = tracker_page(site.cells, view, request.query_params, site.dagster_url)
         labels = site.labels(request)
-        progress = tracker_progress(site.cells, view, labels)
-        names = tile_names(view, labels)
-        return site.page(request, "tracker.html", drawn_once=True, page=page, progress=progress, names=names)
+
+        def shown() -> str:
+            view = site.view(tracker)
+            page = tracker_page(site.cells, view, request.query_params, site.dagster_url)
+            progress = tracker_progress(site.cells, view, labels)
+            names = tile_names(view, labels)
+            return site.text(request, "tracker.html", page=page, progress=progress, names=names)
+
+        asked = (request.url.path, request.url.query, labels.code)
+        return site.answer(request, site.together.call(asked, shown))
 
     @app.get("/api/tracker/{tracker}")
     def api_tracker(tracker: str) -> Response:

@@ -5,7 +5,6 @@ Which pages there are, and who may see them, is not here (app, guard).
 
 from __future__ import annotations
 
-import resource
 import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from lora_assets.tracker.app import create_app
-from lora_assets.tracker.connections import MOST_CONNECTIONS, DeadlineProtocol
+from lora_assets.tracker.connections import MOST_CONNECTIONS, DeadlineProtocol, raise_file_limit
 from lora_assets.tracker.guard import check_bind
 from lora_assets.tracker.password import read_password_hash
 
@@ -37,18 +36,9 @@ def open_socket(host: str, port: int) -> socket.socket:
         raise ServeError(f"cannot listen on {host or '*'} port {port}: {error}; choose another with --port") from error
 
 
-def _raise_file_limit() -> None:
-    """Each connection is an open file; the usual soft limit of 1024 would be used up by idle ones."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 4 * MOST_CONNECTIONS
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
 def run_server(app: ASGIApp, listening: socket.socket) -> None:
     """Serve until the process is told to stop (SIGINT or SIGTERM)."""
-    _raise_file_limit()
+    raise_file_limit()
     config = uvicorn.Config(
         app,
         http=DeadlineProtocol,

@@ -26,6 +26,7 @@ from lora_assets.tracker.cells import Cells, Memory
 from lora_assets.tracker.headers import NOT_KEPT
 from lora_assets.tracker.language import LANGUAGES, Labels, choose_language, read_labels
 from lora_assets.tracker.reviewed import ReviewedView, Reviews
+from lora_assets.tracker.together import Together
 from lora_assets.tracker.view import TrackerView, read_view
 
 STATIC_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
@@ -62,6 +63,8 @@ class Site:
         self._views = Memory(8)
         self._last_views: dict[str, TrackerView] = {}
         self._lock = threading.Lock()
+        self.together = Together()
+        """work that requests share which ask for the same at the same time"""
         self._drawn: OrderedDict[tuple[str, ...], tuple[dict[str, Any], str]] = OrderedDict()
         self._templates = Environment(
             loader=PackageLoader("lora_assets.tracker", "templates"),
@@ -96,27 +99,30 @@ class Site:
         wish = request.headers.get("accept-language", "")
         return read_labels(choose_language(asked, request.cookies.get("lang", ""), wish))
 
-    def page(
-        self, request: Request, template: str, status: int = 200, *, drawn_once: bool = False, **context: Any
-    ) -> Response:
-        """A page: the template with `t` (labels), `shell` and what else is given.
+    def page(self, request: Request, template: str, status: int = 200, **context: Any) -> Response:
+        """A page: the template with `t` (labels), `shell` and what else is given."""
+        return self.answer(request, self._draw(request, template, self.labels(request), context), status)
 
-        With `drawn_once` the text is used again while the same address gives an equal context: for contexts of frozen
-        values only, since drawing a large page takes longer than finding out what is on it.
-        """
+    def text(self, request: Request, template: str, **context: Any) -> str:
+        """As `page`, the text alone, and used again while the same address gives an equal context: for contexts of
+        frozen values only, since drawing a large page takes longer than finding out what is on it."""
         labels = self.labels(request)
         key = (template, labels.code, request.url.path, request.url.query)
-        known = self._drawn.get(key) if drawn_once else None
+        known = self._drawn.get(key)
         if known is not None and known[0] == context:
-            text = known[1]
-        else:
-            drawing = self._templates.get_template(template)
-            text = drawing.render(shell=self._shell(request, labels), t=labels, **context)
-            if drawn_once:
-                self._remember(key, context, text)
+            return known[1]
+        text = self._draw(request, template, labels, context)
+        self._remember(key, context, text)
+        return text
+
+    def _draw(self, request: Request, template: str, labels: Labels, context: dict[str, Any]) -> str:
+        return self._templates.get_template(template).render(shell=self._shell(request, labels), t=labels, **context)
+
+    def answer(self, request: Request, text: str, status: int = 200) -> Response:
+        """The answer with the text of a page; a language that was asked for is remembered."""
         response = Response(text, status, media_type="text/html; charset=utf-8")
-        if request.query_params.get("lang") in LANGUAGES:
-            response.set_cookie("lang", labels.code, max_age=31_536_000, httponly=True, samesite="lax")
+        if (code := request.query_params.get("lang")) in LANGUAGES:
+            response.set_cookie("lang", str(code), max_age=31_536_000, httponly=True, samesite="lax")
         return response
 
     def _remember(self, key: tuple[str, ...], context: dict[str, Any], text: str) -> None:

@@ -6,6 +6,7 @@ restoring.py   a backup put back, with what the damaged log still tells
 local_disk.py  is a folder on a disk of this machine, as the log needs
 places.py      the crops of a tracker with frame and box, from its published tables
 matching.py    a verdict survives re-detection: same frame, IoU of 0.8 or more
+corrections.py masks made by hand: their log, and the boxes they apply to
 
 What belongs elsewhere: learning from verdicts (judge), the page that collects them (tracker).
 """

@@ -8,7 +8,9 @@ from pathlib import Path
 # https://www.sqlite.org/wal.html: "all processes using a database must be on the same host computer".
 _SHARES = frozenset(
     ("9p", "afs", "ceph", "cifs", "drvfs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "prl_fs", "smb3", "smbfs",
-     "vboxsf", "vmhgfs", "fuse.sshfs", "fuse.rclone", "fuse.glusterfs", "fuse.vmhgfs-fuse")
+     "vboxsf", "vmhgfs", "beegfs", "gfs2", "gpfs", "ocfs2", "orangefs", "fuse.sshfs",
+     "fuse.rclone", "fuse.glusterfs", "fuse.vmhgfs-fuse", "fuse.grpcfuse", "fuse.osxfs", "fuse.gvfsd-fuse", "fuse.s3fs",
+     "fuse.gcsfuse", "fuse.juicefs", "fuse.ceph")
 )  # fmt: skip
 _ESCAPES = {"\\040": " ", "\\011": "\t", "\\012": "\n", "\\134": "\\"}
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -26,6 +25,7 @@ from lora_assets.vision.cutout import (
     share_inside,
     shared_area,
 )
+from lora_assets.vision.masks import piece_areas
 from lora_assets.vision.picture_flaws import percentile
 
 _SURE_HEAD = 0.5
@@ -138,8 +138,7 @@ def _large_pieces(cut: CutOut) -> int:
     """Pieces of the mask of at least 0.3 of the largest one's pixels."""
     if not cut.area:
         return 0
-    _, _, pieces, _ = cv2.connectedComponentsWithStats(cut.mask.astype(np.uint8), connectivity=8)
-    areas = pieces[1:, cv2.CC_STAT_AREA]
+    areas = piece_areas(cut.mask)
     return int(np.count_nonzero(areas >= _OWN_PIECE * areas.max()))
 
 

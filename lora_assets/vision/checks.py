@@ -29,6 +29,7 @@ from lora_assets.vision.cutout import CutOut, box_of, once_per_cutout
 from lora_assets.vision.lettering import text_over
 from lora_assets.vision.lost_parts import find_lost_parts
 from lora_assets.vision.mask_facts import background_left
+from lora_assets.vision.masks import piece_areas
 from lora_assets.vision.outline_pieces import around
 from lora_assets.vision.picture_flaws import (
     bar_in_crop,
@@ -107,7 +108,7 @@ CHECKS: tuple[Check, ...] = (
           "only a small part of the body is there, with room for more"),
     Check("left_out", "body", "left_out", "above", 0, 1, 0.04, 0.4, MILD, False,
           "parts of the figure (hair tips, limbs) are outside the mask"),
-    Check("holes", "holes", "lost_in_holes", "above", 0, 1, 0.035, 0.2, MILD, False,
+    Check("holes", "holes", "lost_in_holes", "above", 0, 1, 0.03, 0.2, MILD, False,
           "the mask has holes in the figure"),
     Check("specks", "specks", "speck_share", "above", 0, 1, 0.03, 0.2, MILD, False,
           "stray pieces lie beside the figure"),
@@ -203,6 +204,8 @@ def stray_share(cut: CutOut) -> float:
     """Share 0..1 of the mask in pieces beside the largest that end by themselves: a raised arm whose elbow is outside
     the frame is no speck."""
     if not cut.area:
+        return 0.0
+    if len(piece_areas(cut.mask)) == 1:
         return 0.0
     x, y = cut.window[:2]
     width, height = cut.frame_size

@@ -128,7 +128,11 @@ class ClickedStarter:
             left, top, length = window
             scale = side / length
             pixels, covered = _cut(image, window, side)
-            colours = (pixels.astype(np.float32) - np.float32(PIXEL_MEAN)) / np.float32(PIXEL_STD) * covered[..., None]
+            colours = (
+                (pixels.astype(np.float32) - np.array(PIXEL_MEAN, np.float32))
+                / np.array(PIXEL_STD, np.float32)
+                * covered[..., None]
+            )
             asked = drawn_box(torch.from_numpy(((box - [left, top, left, top]) * scale).astype(np.float32)), side)
             dabs = np.zeros((side, side), np.float32)
             if prompt is not None and len(prompt.points):

@@ -12,6 +12,7 @@ import numpy as np
 
 from lora_assets.vision.cutout import CutOut, once_per_cutout
 from lora_assets.vision.mask_facts import colour_shares
+from lora_assets.vision.masks import BoolMask
 from lora_assets.vision.outline_pieces import (
     around,
     closed_by_frame,
@@ -28,6 +29,7 @@ _RIM_DEPTH = 14
 _MORE_LIKE_FIGURE = 3.0
 _MOST_OF_ZONE = 0.6
 _THINNEST = 3
+_MOST_OF_GAP = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,8 @@ def find_lost_parts(cut: CutOut) -> LostParts | None:
 
     Two signs (see `outline_pieces`): colours three times as frequent in the mask near its outline as outside, where
     those count more the further out they are; and flat zones that lie mostly in the mask. At the ends only pieces that
-    the mask's own outline cuts without a drawn line count. Holes are gaps that the mask, or the mask and the frame's
-    edge, enclose.
+    the mask's own outline cuts without a drawn line count. Holes are gaps that the mask encloses, and those that it
+    encloses with the frame's edge where most of the gap is like the figure.
     """
     if not cut.area:
         return None
@@ -63,9 +65,11 @@ def find_lost_parts(cut: CutOut) -> LostParts | None:
     if np.count_nonzero(rim) < 20 or np.count_nonzero(outside) < 40:
         return None
     closed = closed_by_frame(mask, window, *cut.frame_size)
+    gaps = enclosed_gaps(mask)
     # What the frame closes may be background as well: its colours count as such.
-    open_air = outside & ~enclosed_gaps(mask)
-    enclosed = (enclosed_gaps(closed) | closed) & ~mask
+    open_air = outside & ~gaps
+    by_frame = (enclosed_gaps(closed) | closed) & ~mask & ~gaps
+    enclosed = gaps | by_frame
     away = np.asarray(cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3), np.float32)
     bins = seen.colour_bins()
     own = colour_shares(bins[rim], None)
@@ -76,6 +80,16 @@ def find_lost_parts(cut: CutOut) -> LostParts | None:
     alike |= zones_of_other_side(seen, flat, outside, _MOST_OF_ZONE)
     thinnest = max(2, int(np.ceil(_THINNEST * seen.scale)))
     ends = torn_pieces(seen, alike & outside & ~enclosed, outside & ~enclosed, steps, thinnest)
-    holes = cv2.morphologyEx((alike & enclosed).astype(np.uint8), cv2.MORPH_OPEN, square) > 0
+    lost = alike & (gaps | _mostly(by_frame, alike))
+    holes = cv2.morphologyEx(lost.view(np.uint8), cv2.MORPH_OPEN, square) > 0
     area = int(np.count_nonzero(mask))
     return LostParts(min(1.0, int(np.count_nonzero(holes)) / area), min(1.0, int(np.count_nonzero(ends)) / area))
+
+
+def _mostly(gaps: BoolMask, alike: BoolMask) -> BoolMask:
+    """The gaps most of whose pixels are alike: between two legs that the frame cuts it is background that one sees."""
+    labels = np.asarray(cv2.connectedComponents(gaps.view(np.uint8), connectivity=4)[1], np.int32)
+    sizes, found = (np.bincount(each.reshape(-1), minlength=int(labels.max()) + 1) for each in (labels, labels[alike]))
+    keep = found >= _MOST_OF_GAP * sizes
+    keep[0] = False
+    return keep[labels]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lora_assets.vision.images import RgbImage
-from lora_assets.vision.masks import BoolMask, mask_bounds
+from lora_assets.vision.masks import BoolMask, enclosed_pixels, mask_bounds, piece_areas
 from lora_assets.vision.neighbours import depth
 from lora_assets.vision.outline_pieces import enclosed_gaps, ground_pieces, surroundings, zones_of_other_side
 
@@ -49,14 +49,8 @@ def measure_shape(mask: BoolMask, x: int, y: int, frame_width: int, frame_height
         return MaskShape(0.0, 0, 0.0, (0.0, 0.0, 0.0, 0.0))
     left, top, width, height = bounds
     kept = np.ascontiguousarray(mask[top : top + height, left : left + width])
-    levels = kept.view(np.uint8)
-    _, _, pieces, _ = cv2.connectedComponentsWithStats(levels, connectivity=8)
-    areas = pieces[1:, cv2.CC_STAT_AREA]
-    area = int(areas.sum())
-    # With a rim of background around it all of the outside is one piece, the corner's; the others are holes.
-    outside = cv2.copyMakeBorder(1 - levels, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
-    _, labels, gaps, _ = cv2.connectedComponentsWithStats(outside, connectivity=4)
-    enclosed = int(gaps[1:, cv2.CC_STAT_AREA].sum() - gaps[labels[0, 0], cv2.CC_STAT_AREA])
+    areas = piece_areas(kept)
+    area, enclosed = int(areas.sum()), enclosed_pixels(kept)
     column, row = x + left, y + top
     contact = (
         float(kept[:, 0].mean()) if column <= 0 else 0.0,

@@ -6,6 +6,7 @@ mask is found (segment) or improved (refine) does not belong here.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco
@@ -105,3 +106,18 @@ def mask_bounds(mask: BoolMask) -> Window | None:
     columns = np.flatnonzero(mask[top:bottom].any(axis=0))
     left, right = int(columns[0]), int(columns[-1]) + 1
     return left, top, right - left, bottom - top
+
+
+def piece_areas(mask: BoolMask) -> npt.NDArray[np.int64]:
+    """Pixels of each 8-connected piece of a bool HxW mask. Counted from the labels, which takes a tenth of the time of
+    OpenCV's own statistics."""
+    count, labels = cv2.connectedComponents(np.ascontiguousarray(mask).view(np.uint8), connectivity=8)
+    return np.bincount(labels.ravel(), minlength=count)[1:].astype(np.int64)
+
+
+def enclosed_pixels(mask: BoolMask) -> int:
+    """Pixels outside the mask that no 4-connected way joins with what lies around the array: its holes."""
+    background = 1 - np.ascontiguousarray(mask).view(np.uint8)
+    around = cv2.copyMakeBorder(background, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+    outside = int(np.count_nonzero(around))
+    return outside - int(cv2.floodFill(around, None, (0, 0), 2, flags=4)[0])

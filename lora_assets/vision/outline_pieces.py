@@ -180,10 +180,10 @@ def ground_pieces(
 
     A right outline has a drawn edge within `rim` pixels all along (segmenters and presets draw it that far out); where
     the air goes on in the mask there is none. Two signs for a piece: a tenth of its contact with the air lies further
-    than that from any edge; or, in a ground that is full of edges itself (bricks, stripes), those at the contact are no
-    stronger than the ground's own. `near` is where the ground is looked at, `flat` where no edge is. The straight sides
-    of the mask are no contact: there it may be cut (body_checks). `loose` is the share of the whole outline that lies
-    on calm ground, whatever its colours.
+    than that from any edge; or, in a ground that is full of edges itself (bricks, stripes), they are no stronger
+    than the ground's own. `near` is where the ground is looked at, `flat` where no edge is. Straight sides of the mask
+    are no contact: there it may be cut (body_checks). `loose` is the share of the whole outline that lies on calm
+    ground, whatever its colours.
     """
     mask = seen.mask
     square = np.ones((2 * max(1, rim - 1) + 1,) * 2, np.uint8)

@@ -22,7 +22,7 @@ from lora_assets.vision.checks import CHECKS, MEASURES, Check, black_share
 from lora_assets.vision.crops import crop_id_of, crop_window
 from lora_assets.vision.cutout import CutOut, find_heads, make_cutout, make_subject
 from lora_assets.vision.images import RgbImage
-from lora_assets.vision.masks import BoolMask
+from lora_assets.vision.masks import BoolMask, enclosed_pixels, piece_areas
 
 CODE_VERSION = "3"
 
@@ -139,12 +139,8 @@ def completeness_part(cut: CutOut) -> float:
         return 0.0
     levels = _reduced(cut.mask)
     area = max(1, int(np.count_nonzero(levels)))
-    _, _, pieces, _ = cv2.connectedComponentsWithStats(levels, connectivity=8)
-    largest = int(pieces[1:, cv2.CC_STAT_AREA].max(initial=0)) / area
-    outside = cv2.copyMakeBorder(1 - levels, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
-    _, labels, gaps, _ = cv2.connectedComponentsWithStats(outside, connectivity=4)
-    around = labels[0, 0]
-    enclosed = sum(int(gaps[i, cv2.CC_STAT_AREA]) for i in range(1, len(gaps)) if i != around) / area
+    largest = int(piece_areas(levels.view(np.bool_)).max(initial=0)) / area
+    enclosed = enclosed_pixels(levels.view(np.bool_)) / area
     x1, y1, x2, y2 = cut.detection.x1, cut.detection.y1, cut.detection.x2, cut.detection.y2
     width, height = cut.frame_size
     box = max(0.0, min(x2, width) - max(x1, 0.0)) * max(0.0, min(y2, height) - max(y1, 0.0))

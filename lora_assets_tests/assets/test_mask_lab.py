@@ -29,8 +29,8 @@ def test_the_branch_is_made_with_numbers_and_a_picture_and_once_only(data, insta
     result = _made(data, instance, [refinement_sweep, layers])
     told = _told(result, refinement_sweep)
     assert told["presets"].value == 2.0 and told["images"].value == 3.0
-    assert 0 < told["objective_baseline"].value <= 1 and told["best"].value in ("aggressive", "baseline")
-    assert "data:image/jpeg;base64," in told["preview"].value
+    assert 0 < float(told["objective_baseline"].value) <= 1 and told["best"].value in ("aggressive", "baseline")
+    assert "data:image/jpeg;base64," in str(told["preview"].value)
     assert _told(result, layers)["frames"].value == 2.0
     again = _made(data, instance, [refinement_sweep, layers])
     assert _told(again, refinement_sweep)["already_made"].value is True

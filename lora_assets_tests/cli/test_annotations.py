@@ -11,7 +11,7 @@ EXIT_USAGE, EXIT_BAD_INPUT = 2, 3
 
 
 def test_pages_are_drawn_checked_shown_and_converted(run, project, tmp_path):
-    code, out, err = run("sample-comics", "drawn", "--pages", "2", "--seed", "3", "--form", "rle")
+    code, out, err = run("sample-comics", "drawn", "--pages", "2", "--seed", "3", "--form", "rle", "--size", "300x420")
     assert (code, err) == (0, "")
     root = project / "data" / "annotations" / "drawn"
     assert str(root) in out and "2 pages" in out
@@ -43,6 +43,8 @@ def test_pages_are_drawn_checked_shown_and_converted(run, project, tmp_path):
         (["annotations", "check", "gone"], EXIT_BAD_INPUT, "there is no such file"),
         (["annotations", "show", "gone", "x.gif"], EXIT_USAGE, "must end in .jpg"),
         (["sample-comics", "odd name"], EXIT_BAD_INPUT, "does not fit"),
+        (["sample-comics", "x", "--size", "9x9"], EXIT_USAGE, "at least 240 pixels"),
+        (["sample-comics", "x", "--size", "large"], EXIT_USAGE, "WIDTHxHEIGHT"),
         (["sample-comics", "x", "--form", "bmp"], EXIT_USAGE, "must be one of rle, polygon, file"),
         (["train-page-detector", "gone"], EXIT_BAD_INPUT, "there is no such file"),
         (["train-page-detector", "gone", "--side", "100"], EXIT_USAGE, "multiple of 32"),
@@ -57,7 +59,7 @@ def test_wrong_arguments_are_refused(run, project, arguments, code, words):
 
 @pytest.mark.slow
 def test_a_detector_is_trained_and_finds_things_on_pages(run, project, tmp_path):
-    assert run("sample-comics", "drawn", "--pages", "2", "--form", "rle")[0] == 0
+    assert run("sample-comics", "drawn", "--pages", "2", "--form", "rle", "--size", "300x420")[0] == 0
     code, out, err = run(
         "train-page-detector", "tiny", "--annotations", "drawn", "--steps", "1", "--side", "128", "--batch", "1"
     )

@@ -15,6 +15,8 @@ from lora_assets.cli.app import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_SEALED
 from lora_assets.cli.project import Project
 from lora_assets.cli.runs import dagster_home, open_instance
 from lora_assets.planning import plan_all
+from lora_assets.process_identity import this_process
+from lora_assets.run_launcher import PROCESS_TAG
 from lora_assets.specs import LIVE, TrackerSpec, read_tracker, register_dataset, set_sealed, write_tracker
 from lora_assets.store import Store
 from lora_assets.tables import TABLES, RawFrame, columns
@@ -38,7 +40,7 @@ def test_a_folder_becomes_a_tracker_and_a_second_run_does_nothing(project, drop_
     assert cells["frames"] == "3"
     assert float(cells["seconds"]) > 0
     with open_instance(Project(project)) as instance:
-        assert {each.tags["lora_assets/pid"] for each in instance.get_runs()} == {str(os.getpid())}
+        assert {each.tags[PROCESS_TAG] for each in instance.get_runs()} == {this_process()}
     assert before == {path.name: path.stat().st_mtime_ns for path in outside.iterdir()}
 
     code, out, _ = run("run", "--input", str(outside), "--tracker", "QI-001")

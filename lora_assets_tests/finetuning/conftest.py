@@ -43,9 +43,9 @@ def segmenter(data: Path, drawn_set: Path, sam2_folder: Path):
 
 
 @pytest.fixture(scope="session")
-def _tuned(tmp_path_factory: pytest.TempPathFactory, drawn_set: Path) -> Path:
+def _tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = tmp_path_factory.mktemp("tuned") / "data"
-    shutil.copytree(drawn_set, data / "annotations" / "tiny")
+    write_set(data / "annotations" / "tiny", train=2, val=1)
     settings = TrainingSettings(
         steps=5, prompts=4, pages=1, validate_every=5, learning_rate=2e-3, corrections=0, share_of_points=0.0,
         warmup_steps=1,

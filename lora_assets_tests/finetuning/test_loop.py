@@ -54,7 +54,7 @@ def _same(first: Path, second: Path) -> bool:
     )
 
 
-@pytest.mark.parametrize("encoder", ["frozen", "lora"])
+@pytest.mark.parametrize("encoder", ["frozen", pytest.param("lora", marks=pytest.mark.slow)])
 def test_a_killed_training_goes_on_to_the_same_numbers(course, tmp_path, encoder):
     whole = course("whole", encoder=encoder)
     with pytest.raises(Killed):
@@ -148,7 +148,7 @@ def test_what_learns_is_what_the_settings_say(found, sam2_folder, data, tmp_path
     assert {name.split(".")[0] for name in changed} >= {"vision_encoder", "mask_decoder", "prompt_encoder"}
 
 
-@pytest.mark.parametrize("cache", ["memory", "disk", "none"])
+@pytest.mark.parametrize("cache", [pytest.param("memory", marks=pytest.mark.slow), "disk"])
 def test_embeddings_that_are_kept_change_no_number(course, tmp_path, cache):
     from lora_assets.finetuning.pages import EmbeddingCache
 

@@ -106,6 +106,7 @@ def test_a_tuned_sam2_is_opened_by_every_user_of_weights(data, segmenter, drawn_
         resolve("small", data)
 
 
+@pytest.mark.slow
 def test_other_settings_or_annotations_tune_again(data, segmenter):
     path = segmenter("comics")
     first = tune_segmenter(data, "comics")

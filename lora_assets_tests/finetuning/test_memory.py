@@ -23,6 +23,7 @@ def large_ones():
         }
 
 
+@pytest.mark.slow
 def test_a_frozen_encoder_takes_less_than_adapters_and_these_less_than_all(large_ones):
     for name in ("vit_b", "sam2"):
         totals = [
@@ -39,6 +40,7 @@ def test_a_frozen_encoder_takes_less_than_adapters_and_these_less_than_all(large
     assert everything.total > 24
 
 
+@pytest.mark.slow
 def test_fewer_prompts_take_less(large_ones):
     few, many = (
         estimate_memory(large_ones["sam2"], TrainingSettings(prompts=prompts), 1, "cpu", free=1000.0).answers
@@ -47,6 +49,7 @@ def test_fewer_prompts_take_less(large_ones):
     assert many == pytest.approx(4 * few, rel=0.2)
 
 
+@pytest.mark.slow
 def test_it_says_what_there_is_and_what_to_change(large_ones):
     told = estimate_memory(large_ones["vit_b"], TrainingSettings(encoder="full"), 10, "cpu", free=4.0)
     assert not told.fits

@@ -102,9 +102,9 @@ def test_a_split_without_boxes_is_told_before_anything_is_trained(drawn, tmp_pat
     only = AnnotatedSet(drawn.root, drawn.categories, drawn.images, in_train, "0" * 16)
     with pytest.raises(AnnotationError, match="split val has no boxes"):
         train_page_detector(only, tmp_path / "x.pt", SMALL)
+    assert list(tmp_path.iterdir()) == []
     with pytest.raises(ModelError, match="is not there"):
         train_page_detector(drawn, tmp_path / "x.pt", PageDetectorSettings(start="/nowhere.pt"))
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("wrong", [{"side": 100}, {"side": 64}, {"steps": 0}, {"batch": 0}, {"minutes": 0}])

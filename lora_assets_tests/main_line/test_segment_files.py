@@ -49,9 +49,9 @@ def test_every_picture_gets_masks_and_a_torn_one_costs_no_other(folder, tmp_path
     assert found["torn.png"].reason and found["torn.png"].masks == 0
     for name in ("a.png", "a.jpg", "deep/b.png"):
         mask = cv2.imread(str(out / "masks" / name / "01.png"), cv2.IMREAD_UNCHANGED)
-        assert mask.shape == (60, 80) and int((mask > 0).sum()) == 30 * 40
+        assert mask is not None and mask.shape == (60, 80) and int((mask > 0).sum()) == 30 * 40
         cutout = cv2.imread(str(out / "cutouts" / name / "01.png"), cv2.IMREAD_UNCHANGED)
-        assert cutout.shape == (40, 30, 4) and cutout[..., 3].min() == 255
+        assert cutout is not None and cutout.shape == (40, 30, 4) and cutout[..., 3].min() == 255
     coco = json.loads(write_coco_of(out, [name for _, name in pictures_below(folder, out)]).read_text())
     assert [one["file_name"] for one in coco["images"]] == ["a.jpg", "a.png", "deep/b.png"]
     one = coco["annotations"][0]

@@ -47,8 +47,8 @@ def test_the_layers_of_a_tracker_are_made_once(data):
     assert (made.computed, made.reused, len(rows)) == (5, False, 5)
     assert [row.characters for row in sorted(rows, key=lambda row: row.path)] == [1, 2, 2, 1, 1]
     for row in rows:
-        character = cv2.imread(str(data / row.folder / CHARACTER), -1)
-        background = cv2.imread(str(data / row.folder / BACKGROUND), -1)
+        character = np.asarray(cv2.imread(str(data / row.folder / CHARACTER), -1))
+        background = np.asarray(cv2.imread(str(data / row.folder / BACKGROUND), -1))
         assert character.shape == (SIZE[1], SIZE[0], 4) and background.shape == (SIZE[1], SIZE[0], 3)
         assert 0 < row.hole_share < 0.6 and row.method == "telea"
     assert layers_numbers(made)["computed"] == 5.0

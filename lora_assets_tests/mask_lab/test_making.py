@@ -23,6 +23,12 @@ from lora_assets_tests.mask_lab.test_grid import LARGE
 from lora_assets_tests.vision.tiny_models import brightness_onnx, constant_onnx
 
 
+@pytest.fixture(autouse=True)
+def _no_plots_in_three_languages(monkeypatch):
+    """One language is enough but for `swept`: each plot takes a third of a second."""
+    monkeypatch.setattr("lora_assets.mask_lab.folders.LANGUAGES", ("en",))
+
+
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
     """A tracker with its sweep, once."""

@@ -32,8 +32,8 @@ def _told(folder, segmentation) -> list[np.ndarray]:
 
 def test_coco_masks_are_read_in_every_form(tmp_path):
     expected = figure(60, 80, 20, 40)
-    lengths = coco.encode(np.asfortranarray(expected.astype(np.uint8)))
-    (mask,) = _told(tmp_path, {"size": [160, 240], "counts": lengths["counts"].decode()})
+    lengths: dict[str, bytes] = coco.encode(np.asfortranarray(expected.astype(np.uint8)))  # pyright: ignore
+    (mask,) = _told(tmp_path, {"size": [160, 240], "counts": bytes(lengths["counts"]).decode()})
     assert np.array_equal(mask, expected)
     flat = expected.reshape(-1, order="F")
     edges = np.flatnonzero(np.diff(flat)) + 1

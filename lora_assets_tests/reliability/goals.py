@@ -85,7 +85,8 @@ KITS: tuple[Kit, ...] = (
     Kit("G15", "verify names every file in which one bit was flipped", "files_flipped_bytes"),
     Kit("G16", "no installed package has a known hole, and none is passed over in silence", "web_versions"),
     Kit("G17", "a whole batch passes with no network at all, and nothing tries to reach it", "web_network"),
-    Kit("W21", "weights with one changed byte are refused before any parser sees them; no pickle is run", "web_weights"),
+    Kit("W21", "weights with one changed byte are refused before any parser sees them; no pickle is run",
+        "web_weights"),
 )  # fmt: skip
 
 

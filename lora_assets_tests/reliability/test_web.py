@@ -38,6 +38,22 @@ def test_what_listens_is_seen():
     assert os.getpid() in family_of(os.getppid())
 
 
+def test_no_log_holds_the_password(tmp_path, caplog, capfd):
+    from argon2 import PasswordHasher
+
+    from lora_assets.tracker.app import create_app
+    from lora_assets_tests.reliability.web_asking import PASSWORD, InProcess, basic
+
+    app = create_app(tmp_path, password_hash=PasswordHasher(1, 8, 1).hash(PASSWORD))
+    secrets = (PASSWORD, "a wrong guess", basic(PASSWORD)[6:], basic("a wrong guess")[6:], "argon2")
+    with caplog.at_level("DEBUG"), InProcess(app) as asker:
+        for guess in (PASSWORD, "a wrong guess"):
+            for target in ("/", "/tracker/NOBODY", f"/?password={guess}"):
+                asker.ask("GET", target, (("Authorization", basic(guess)),))
+    said = caplog.text + "".join(capfd.readouterr())
+    assert not any(secret in said for secret in secrets)
+
+
 @pytest.mark.parametrize(
     ("tried", "failed", "bound"),
     [

@@ -190,6 +190,12 @@ def test_a_large_body_is_refused_by_its_word_and_by_its_size():
     asyncio.run(chunked())
 
 
+def test_dagster_is_sent_no_large_body_either():
+    dagster = Client(Guard(open_app, dagster=True), (("Sec-Fetch-Site", "same-origin"),))
+    assert dagster.ask("POST", "/graphql", {"Content-Length": str(MOST_BODY + 1)}).status_code == 413
+    assert dagster.ask("POST", "/graphql", {"Content-Length": "100"}).status_code == 200
+
+
 PROXIED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 
 

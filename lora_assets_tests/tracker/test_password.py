@@ -39,6 +39,12 @@ def test_short_passwords_are_refused(tmp_path: Path):
     assert not password_path(tmp_path).exists()
 
 
+@pytest.mark.parametrize("password", ["aaaaaaaaaaaaaaaa", "123412341234", "abababababab"])
+def test_passwords_of_few_characters_are_refused(tmp_path: Path, password: str):
+    with pytest.raises(PasswordError, match=r"different characters.*--generate"):
+        set_password(tmp_path, password, CHEAP)
+
+
 @pytest.mark.parametrize("content", [b"argon2 = ", b"argon2 = ''", b"other = 'x'", b"\xff\xfe", b"argon2 = 5"])
 def test_a_damaged_file_names_the_way_out(tmp_path: Path, content: bytes):
     password_path(tmp_path).write_bytes(content)

@@ -126,7 +126,7 @@ def test_segment_anything_answers_as_its_own_predictor():
     np.testing.assert_allclose(mine.scores, np.clip(scores[order], 0, 1), atol=1e-5)
     assert all(_iou(a, b) > 0.999 for a, b in zip(mine.masks, masks[order], strict=True))
     single, _, _ = theirs.predict(
-        np.array([[30.0, 40.0]]), np.array([1]), np.array([10, 10, 90, 80]), logits[order[0]][None], False
+        np.array([[30.0, 40.0]]), np.array([1]), np.array([10, 10, 90, 80]), np.asarray(logits)[order[0]][None], False
     )
     again = clicked.predict(embedding, **prompt, box=(10, 10, 90, 80), mask_input=mine.carry[0])
     assert _iou(again.masks[0], single[0]) > 0.999

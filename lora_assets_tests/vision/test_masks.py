@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
-from lora_assets.vision.masks import decode_mask, encode_mask, mask_bounds, mask_pixels, window_pixels
+from lora_assets.vision.masks import (
+    decode_mask,
+    enclosed_pixels,
+    encode_mask,
+    mask_bounds,
+    mask_pixels,
+    piece_areas,
+    window_pixels,
+)
 from lora_assets_tests.vision.drawn import mask_row, noise_mask
 
 SEEDS = st.integers(0, 2**31)
@@ -50,3 +60,15 @@ def test_damaged_run_lengths_are_refused(rle: bytes):
 def test_only_bool_masks_are_encoded():
     with pytest.raises(ValueError, match="bool"):
         encode_mask(np.ones((3, 3), np.uint8))  # pyright: ignore
+
+
+@given(arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24)))
+@settings(deadline=None, max_examples=60)
+def test_pieces_and_holes_are_those_of_opencvs_statistics(mask: np.ndarray):
+    levels = mask.astype(np.uint8)
+    pieces = cv2.connectedComponentsWithStats(levels, connectivity=8)[2]
+    assert piece_areas(mask).tolist() == pieces[1:, cv2.CC_STAT_AREA].tolist()
+    around = cv2.copyMakeBorder(1 - levels, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+    _, labels, gaps, _ = cv2.connectedComponentsWithStats(around, connectivity=4)
+    holes = gaps[1:, cv2.CC_STAT_AREA].sum() - gaps[labels[0, 0], cv2.CC_STAT_AREA]
+    assert enclosed_pixels(mask) == holes

@@ -1,0 +1,161 @@
+"""Clicking a mask in a browser: points, candidates, undo, accepting, a model that dies, and a phone's fingers."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from lora_assets.tracker.app import create_app
+from lora_assets.tracker.clicking import Clicker
+from lora_assets.tracker.serve import open_socket
+from lora_assets.verdicts.corrections import read_corrections
+from lora_assets_tests.tracker.drawn_data import TRACKER
+from lora_assets_tests.tracker.fake_clicks import PROGRAM
+from lora_assets_tests.tracker.test_browser import ARGUMENTS, CHROMIUM
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def served(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Any, Path]]:
+    """Address, browser and data folder of pages whose clicks cost nothing."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    data = shutil.copytree(drawn, tmp_path_factory.mktemp("clicked") / "data")
+    app = create_app(data, password_hash=None)
+    app.state.clicker = Clicker(data, program=PROGRAM)
+    listening = open_socket("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", browser, data
+        browser.close()
+    app.state.clicker.close()
+    server.should_exit = True
+    thread.join(10)
+    listening.close()
+
+
+@pytest.fixture
+def page(served: tuple[str, Any, Path]) -> Iterator[Any]:
+    """The page of a frame, reached from one of its crops; it may not complain."""
+    address, browser, _ = served
+    faults: list[str] = []
+    context = browser.new_context(locale="en", viewport={"width": 1280, "height": 800}, has_touch=True)
+    page = context.new_page()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(f"{address}/tracker/{TRACKER}?sort=best")
+    page.goto(address + page.get_attribute("a[href*='/crop/']", "href"))
+    page.click(".toggle-link")
+    page.wait_for_selector("#segment[data-opened=true]")
+    yield page
+    context.close()
+    assert faults == []
+
+
+def _at(page: Any, x: float, y: float) -> tuple[float, float]:
+    """Where a pixel of the frame is on the screen."""
+    box = page.locator("[data-frame]").bounding_box()
+    size = page.evaluate("[...['width', 'height'].map(n => Number(document.querySelector('#segment').dataset[n]))]")
+    return box["x"] + x * box["width"] / size[0], box["y"] + y * box["height"] / size[1]
+
+
+def _answered(page: Any, points: int) -> None:
+    page.wait_for_function(
+        "n => document.querySelectorAll('.point').length === n && !document.querySelector('.segment-stage.waiting')"
+        " && !document.querySelector('[data-candidate=\"0\"]').disabled",
+        arg=points,
+    )
+
+
+def _painted(page: Any) -> int:
+    return page.evaluate(
+        "() => { const c = document.querySelector('[data-mask]');"
+        " const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        " let n = 0; for (let i = 3; i < d.length; i += 4) n += d[i] > 0; return n; }"
+    )
+
+
+def test_a_mask_is_clicked_chosen_accepted_and_in_the_log(page: Any, served):
+    page.mouse.click(*_at(page, 160, 90))
+    _answered(page, 1)
+    first = _painted(page)
+    page.keyboard.press("2")
+    assert page.get_attribute('[data-candidate="1"]', "aria-checked") == "true"
+    assert _painted(page) > first
+    page.keyboard.down("Shift")
+    page.mouse.click(*_at(page, 165, 95))
+    page.keyboard.up("Shift")
+    _answered(page, 2)
+    assert page.locator(".point.unwanted").count() == 1
+    page.keyboard.press("u")
+    _answered(page, 1)
+    assert page.get_attribute('[data-candidate="1"]', "aria-checked") == "true", "the step before, as it was"
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#corrections li")
+    kept = read_corrections(served[2])[0]
+    assert len(kept) == 1 and kept[0].correction.model == "discs"
+    chosen = page.locator("rect.chosen")
+    box = [float(chosen.get_attribute(name)) for name in ("x", "y")]
+    assert list(kept[0].correction.box[:2]) == box
+    page.click("[data-withdraw]")
+    page.wait_for_selector("#corrections li.withdrawn")
+    assert read_corrections(served[2])[0][0].withdrawn_at
+
+
+def test_a_box_is_dragged_and_the_frame_zoomed_and_moved(page: Any):
+    start, end = _at(page, 40, 20), _at(page, 120, 140)
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=3)
+    page.mouse.up()
+    _answered(page, 0)
+    assert abs(_painted(page) - 80 * 120) < 300
+    before = page.locator("[data-frame]").bounding_box()
+    page.mouse.move(*end)
+    page.mouse.wheel(0, -600)
+    page.keyboard.press("r")
+    page.mouse.down()
+    page.mouse.move(end[0] + 60, end[1] + 10, steps=3)
+    page.mouse.up()
+    after = page.locator("[data-frame]").bounding_box()
+    assert after["width"] > 1.5 * before["width"]
+    page.keyboard.press("z")
+    assert abs(page.locator("[data-frame]").bounding_box()["width"] - before["width"]) < 1
+    page.keyboard.press("Delete")
+    assert _painted(page) == 0 and page.is_disabled("[data-accept=correction]")
+
+
+def test_a_dead_model_is_told_and_the_next_click_is_answered(page: Any):
+    page.mouse.click(*_at(page, 1, 90))
+    page.wait_for_selector(".segment-told.warn-text")
+    assert "started again at the next click" in page.inner_text("[data-told]")
+    page.keyboard.press("u")
+    page.mouse.click(*_at(page, 160, 90))
+    _answered(page, 1)
+
+
+def test_fingers_click_and_the_toggle_makes_a_click_negative(page: Any, served):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.keyboard.press("z")
+    page.touchscreen.tap(*_at(page, 160, 90))
+    _answered(page, 1)
+    page.tap("[data-mode=unwanted]")
+    page.touchscreen.tap(*_at(page, 168, 96))
+    _answered(page, 2)
+    assert page.locator(".point.unwanted").count() == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.fill("[data-set]", "mine")
+    page.tap("[data-accept=annotation]")
+    page.wait_for_function("() => document.querySelector('#messages')?.innerText.includes('mine')")
+    assert (served[2] / "annotations" / "mine" / "annotations.json").exists()
