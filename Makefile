@@ -32,7 +32,8 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/pytest -n 2 -m 'not slow'
+	# One thread per operation: two workers with threads of their own take each other's cores.
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m 'not slow'
 
 test-all: lint
 	$(BIN)/pytest

@@ -37,6 +37,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"left out: {reason}")
 
 
+@pytest.fixture(autouse=True)
+def back_in_the_project() -> Iterator[None]:
+    """Commands enter a project's folder, and programs that other tests start look for their modules in this one."""
+    yield
+    os.chdir(_ROOT)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _readers_are_kept() -> Iterator[None]:
     """Reading processes serve many tests: each takes half a second to start."""

@@ -11,9 +11,16 @@ from pathlib import Path
 import tomlkit
 from tomlkit import TOMLDocument
 
-from lora_assets.specs import LIVE, SpecError, check_tracker_id, known_tracker_ids, read_tracker, tracker_path
+from lora_assets.specs import (
+    LIVE,
+    SpecError,
+    TrackerSpec,
+    check_tracker_id,
+    known_tracker_ids,
+    read_tracker,
+    tracker_path,
+)
 from lora_assets.store import Store, atomic_write_bytes
-from lora_assets.vision.refine import RefineSettings, find_preset
 
 
 class TrackerSealed(SpecError):
@@ -45,6 +52,14 @@ def suggested_id(data: Path, tracker: str, preset: str) -> str:
     return next(name for name in names if name not in taken)
 
 
+def preset_of(spec: TrackerSpec) -> str:
+    """The preset that a tracker's file names, or the default."""
+    # Loads OpenCV, which the page server should not at its start.
+    from lora_assets.vision.refine import RefineSettings
+
+    return str(spec.settings.get("refine", {}).get("preset", RefineSettings().preset))
+
+
 def adopt_preset(data: Path, tracker: str, preset: str, as_tracker: str = "") -> Adopted:
     """Write a preset into the file of a tracker, or, with `as_tracker`, into that of a new one that is its copy.
 
@@ -52,12 +67,14 @@ def adopt_preset(data: Path, tracker: str, preset: str, as_tracker: str = "") ->
     tracker or preset that is unknown, TrackerSealed for a sealed tracker without a new name, NameTaken for a name that
     is in use.
     """
+    from lora_assets.vision.refine_presets import find_preset
+
     spec = read_tracker(data, tracker)
     try:
         name = find_preset(preset).name
     except ValueError as error:
         raise SpecError(str(error)) from error
-    before = str(spec.settings.get("refine", {}).get("preset", RefineSettings().preset))
+    before = preset_of(spec)
     if not as_tracker:
         if spec.sealed:
             raise TrackerSealed(

@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse, Response
 from PIL import Image
 from starlette.exceptions import HTTPException
 
-from lora_assets.mask_lab.adopting import NameTaken, TrackerSealed, adopt_preset, suggested_id
+from lora_assets.mask_lab.adopting import NameTaken, TrackerSealed, adopt_preset, preset_of, suggested_id
 from lora_assets.mask_lab.file_names import (
     BACKGROUND,
     CHARACTER,
@@ -37,7 +37,6 @@ from lora_assets.tracker.cells import Cells
 from lora_assets.tracker.pictures import PictureMissing
 from lora_assets.tracker.routes_pictures import digest_in_address
 from lora_assets.tracker.site import KEPT_FOR_GOOD, Site
-from lora_assets.vision.refine import RefineSettings
 
 _GRID_ROWS = 24
 _LAYERS = 24
@@ -162,7 +161,7 @@ def _adopted(data: Path, tracker: str, preset: str, as_tracker: str) -> Response
 def lab_page(cells: Cells, tracker: str, show: str = "") -> LabPage:
     """The page of a tracker. Raises SpecError for an unknown one, StoreError for a damaged table."""
     spec = cells.spec(tracker)
-    preset = str(spec.settings.get("refine", {}).get("preset", RefineSettings().preset))
+    preset = preset_of(spec)
     layered = _table(cells, tracker, LAYERS_TABLE)
     layers = _rows(cells, layered, LayeredFrame)
     parts: dict[str, Any] = {

@@ -98,8 +98,8 @@ def test_weights_are_named_by_their_content(data, make, tmp_path):
     copy, other = tmp_path / "copy.onnx", tmp_path / "other.onnx"
     shutil.copyfile(STARTER_FOLDER / "starter_yolo.onnx", copy)
     other.write_bytes(copy.read_bytes() + b"\0")
-    make("COPY", {"detect": {"weights": [str(copy)]}})
-    make("OTHER", {"detect": {"weights": [str(other)]}}, shift=5.0)
+    make("COPY", {"detect": {"weights": [str(copy)], "imgsz": 512}})
+    make("OTHER", {"detect": {"weights": [str(other)], "imgsz": 512}}, shift=5.0)
     [text] = texts(compared(data, "COPY", "OTHER"))
     assert text.startswith("detection weights copy (")
     assert " -> other (" in text

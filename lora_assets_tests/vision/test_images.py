@@ -188,8 +188,8 @@ def test_a_file_of_full_size_with_a_zero_tail_is_refused(format: str, options: d
             assert any(word in str(refused) for word in ("truncated", "not completely copied", "damaged"))
         else:
             accepted += 1
-    # Plain rows that end in zeros exactly at the end of a row look like a black bar, and are let through.
-    assert accepted <= (1 if format in ("BMP", "TIFF") else 0)
+    # Plain rows that end in zeros where a row ends look like a black bar, and are let through: two looks tell them.
+    assert accepted <= {"BMP": 2, "TIFF": 1}.get(format, 0)
 
 
 @pytest.mark.parametrize(("format", "options"), [*LOSSLESS, ("WEBP", {"quality": 50}), ("AVIF", {})])
