@@ -65,6 +65,7 @@ Where to change what:
     tuning a segmenter, its report, what learns finetuning/
     SAM 2, tuned models by their names          vision/sam2.py, models/tuned.py
     assets, checks, sensors, schedules, jobs    assets/, definitions.py
+    helper processes: deadline, death, end      vision/line_process.py, vision/parent_watch.py
     masks by clicks: models, process, page      vision/prompted.py, vision/click_*.py, tracker/clicking.py
     masks made by hand: kept, put into a run    verdicts/corrections.py, main_line/corrections.py
     verdicts: kept, matched to crops            verdicts/

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from lora_assets.annotations.categories import CATEGORIES, known_category
 from lora_assets.annotations.entries import read_json
-from lora_assets.annotations.mask_forms import mask_file_bytes
+from lora_assets.annotations.mask_forms import mask_file_bytes, mask_of_file
 from lora_assets.annotations.records import (
     ANNOTATIONS_FILE,
     SPLITS,
@@ -22,6 +23,7 @@ from lora_assets.annotations.records import (
 from lora_assets.annotations.splits import PageToSplit, split_pages, title_of, told_split
 from lora_assets.annotations.writing import annotation_fields, coco_object, image_fields
 from lora_assets.store import atomic_write_bytes, atomic_write_json, exclusive
+from lora_assets.vision.coco_masks import MaskFormError
 from lora_assets.vision.images import ImageRefused, decode_image, read_file
 from lora_assets.vision.masks import BoolMask, encode_mask, mask_bounds
 
@@ -35,6 +37,7 @@ def add_annotation(
     mask: BoolMask,
     category: str,
     *,
+    name: str = "",
     title: str = "",
     split: str = "",
     new_category: bool = False,
@@ -43,15 +46,17 @@ def add_annotation(
 
     A picture that the set already holds, byte for byte, is not added again. A new one is copied; it gets `split`, else
     that of its title (`title`, else its folder's name), and a new title goes to val while val has less than a fifth of
-    the pages, never as the first. A category that the set does not have is added only with `new_category`. Several
-    processes may add at once. Raises AnnotationError when picture, mask or category do not fit, or the set's file is
+    the pages, never as the first. `name` is what its copy is called (default: as the file). A category that the set
+    does not have is added only with `new_category`. A mask that the picture has already in this category, pixel for
+    pixel, is returned as it is there: it was sent twice. Several processes may add at once. Raises AnnotationError when picture, mask or category do not fit, or the set's file is
     damaged; StoreError when it cannot be written.
     """
     if split and split not in SPLITS:
         raise AnnotationError(f"split is {split!r}, but it must be one of {', '.join(SPLITS)}")
     if not category.strip():
         raise AnnotationError("the category has no name: say panel, bubble, character, text or your own")
-    content, name, folder = _picture(picture)
+    content, stem, folder = _picture(picture)
+    name = name[:_LONGEST_NAME] or stem
     try:
         decoded = decode_image(content)
     except ImageRefused as refused:
@@ -74,6 +79,9 @@ def add_annotation(
         annotation = Annotation(
             number, image.id, category_id, box, float(np.count_nonzero(mask)), False, encode_mask(mask)
         )
+        for entry in told["annotations"]:
+            if _is_of_mask(root, entry, annotation, mask):
+                return replace(annotation, id=_number(entry))
         fields = annotation_fields(annotation, image, "file")
         atomic_write_bytes(root / fields["segmentation_file"], mask_file_bytes(mask))
         told["annotations"].append(fields)
@@ -105,6 +113,21 @@ def _read(root: Path) -> dict[str, Any]:
 def _number(entry: dict[str, Any]) -> int:
     number = entry.get("id")
     return number if isinstance(number, int) and not isinstance(number, bool) else 0
+
+
+def _is_of_mask(root: Path, entry: dict[str, Any], wanted: Annotation, mask: BoolMask) -> bool:
+    """Whether an entry is the wanted annotation, mask and all; one whose mask cannot be read is another."""
+    if entry.get("image_id") != wanted.image_id or entry.get("category_id") != wanted.category_id:
+        return False
+    if entry.get("area") != wanted.area or entry.get("bbox") != list(wanted.bbox):
+        return False
+    drawn, file = entry.get("segmentation"), entry.get("segmentation_file")
+    if isinstance(drawn, dict):
+        return drawn.get("counts") == wanted.rle.decode("ascii")
+    try:
+        return isinstance(file, str) and np.array_equal(mask_of_file(read_file(root / file)), mask)
+    except (ImageRefused, MaskFormError, ValueError):
+        return False
 
 
 def _image(

@@ -21,7 +21,7 @@ from lora_assets.annotations.entries import (
     read_entries,
     sound_text,
 )
-from lora_assets.annotations.mask_forms import MaskFormError, mask_of_file, mask_of_segmentation
+from lora_assets.annotations.mask_forms import mask_of_file
 from lora_assets.annotations.records import (
     ANNOTATIONS_FILE,
     SPLITS,
@@ -36,6 +36,7 @@ from lora_assets.annotations.records import (
 )
 from lora_assets.annotations.splits import PageToSplit, split_of_folder, split_pages, title_of, told_split
 from lora_assets.store import digest
+from lora_assets.vision.coco_masks import MaskFormError, mask_of_segmentation
 from lora_assets.vision.images import ImageRefused, decode_image, read_file
 from lora_assets.vision.masks import BoolMask, encode_mask, mask_bounds
 

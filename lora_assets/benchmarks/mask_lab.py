@@ -32,8 +32,8 @@ from lora_assets.store import digest
 from lora_assets.tables import Mask
 from lora_assets.training.rendered import FIRST_UNSEEN_SEED
 from lora_assets.vision.mask_facts import measure_shape
-from lora_assets.vision.masks import BoolMask, Window, encode_mask, mask_bounds, place_pixels
-from lora_assets.vision.refine import RefineSettings, refine_pixels, refine_rows
+from lora_assets.vision.masks import BoolMask, encode_mask, place_pixels
+from lora_assets.vision.refine import RefineSettings, refine_in_box, refine_pixels, refine_rows
 from lora_assets.vision.refine_presets import PRESETS, Preset
 from lora_assets.vision.segment import SegmentSettings, load_segmenter
 
@@ -111,18 +111,6 @@ def plain_opencv(mask: npt.NDArray[np.uint8], preset: Preset) -> npt.NDArray[np.
     return levels
 
 
-def in_box(x: int, y: int, mask: BoolMask, preset: Preset, width: int, height: int) -> tuple[BoolMask, Window]:
-    """The chain on the mask's bounding box and its proven margin, as the pipeline does it."""
-    bounds = mask_bounds(mask)
-    if bounds is None:
-        return mask, (x, y, mask.shape[1], mask.shape[0])
-    left, top = max(0, x + bounds[0] - preset.pad), max(0, y + bounds[1] - preset.pad)
-    right = min(width, x + bounds[0] + bounds[2] + preset.pad)
-    bottom = min(height, y + bounds[1] + bounds[3] + preset.pad)
-    window = (left, top, right - left, bottom - top)
-    return refine_pixels(place_pixels(mask, x, y, window), preset), window
-
-
 def measure_mask_lab(scenes: int = 24, repeats: int = 5, size: tuple[int, int] = SIZE) -> list[str]:
     """Lines of Markdown: speed of each preset by contestant, quality against the truth, a million frames."""
     frames = draw_masks(scenes, size)
@@ -159,9 +147,10 @@ def _speed(frames: Sequence[DrawnMasks], repeats: int) -> list[str]:
         preset = PRESETS[name]
         seconds = np.zeros(3)
         for (frame, x, y, mask), bools, plain in zip(masks, whole, levels, strict=True):
-            refined, window = in_box(x, y, mask, preset, frame.width, frame.height)
+            boxed = refine_in_box(mask, x, y, frame.width, frame.height, preset)
+            window = boxed.window
             expected = plain_opencv(plain, preset) > 0
-            same = np.array_equal(place_pixels(refined, *window[:2], (0, 0, frame.width, frame.height)), expected)
+            same = np.array_equal(place_pixels(boxed.after, *window[:2], (0, 0, frame.width, frame.height)), expected)
             if not same or not np.array_equal(refine_pixels(bools, preset), expected):
                 raise RuntimeError(f"{name} gives other pixels in the box than on the whole frame")
             took = np.array(
@@ -169,7 +158,7 @@ def _speed(frames: Sequence[DrawnMasks], repeats: int) -> list[str]:
                     (
                         lambda p=plain, s=preset: plain_opencv(p, s),
                         lambda b=bools, s=preset: refine_pixels(b, s),
-                        lambda x=x, y=y, m=mask, s=preset, f=frame: in_box(x, y, m, s, f.width, f.height),
+                        lambda x=x, y=y, m=mask, s=preset, f=frame: refine_in_box(m, x, y, f.width, f.height, s),
                     ),
                     repeats,
                 )

@@ -31,6 +31,9 @@ TOLERANCE = 0.02
 """How far a boundary may be off, in diagonals of the thing's true box: panels and words are judged alike."""
 _LEAST_TOLERANCE = 1.0
 _RESAMPLES = 1000
+LEAST_PAGES = 5
+"""Pages below which an interval says nothing sure: of one page, every drawing is the same."""
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +48,10 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """better, or worse than its base, and why in words; `sure`: the whole interval of the gain lies on that side."""
+    """better, or worse than its base, and why in words; `gain` is that of boxes.
+
+    `sure`: the whole interval of the figure that decided lies on that side, and it stands on `LEAST_PAGES` or more.
+    """
 
     verdict: str
     reason: str
@@ -165,17 +171,18 @@ def _figures(
     found = []
     for place, name in enumerate(names):
         mine = of_name == place
-        found.append(_figure(kind, str(name), figure, int(mine.sum()), base[mine], tuned[mine], resampled[:, place]))
+        behind = int(mine.sum()), int((counts[:, place] > 0).sum())
+        found.append(_figure(kind, str(name), figure, behind, base[mine], tuned[mine], resampled[:, place]))
     means = [np.array([values[of_name == place].mean() for place in range(len(names))]) for values in (base, tuned)]
     whole = resampled[~np.isnan(resampled).any(axis=1)].mean(axis=1)
-    return [*found, _figure(kind, ALL, figure, len(rows), means[0], means[1], whole)]
+    return [*found, _figure(kind, ALL, figure, (len(rows), len(pages)), means[0], means[1], whole)]
 
 
 def _figure(
     kind: str,
     category: str,
     figure: str,
-    count: int,
+    behind: tuple[int, int],
     base: npt.NDArray[np.float64],
     tuned: npt.NDArray[np.float64],
     resampled: npt.NDArray[np.float64],
@@ -183,7 +190,7 @@ def _figure(
     known = resampled[~np.isnan(resampled)]
     gain = float(tuned.mean() - base.mean())
     low, high = (float(value) for value in np.quantile(known, [0.025, 0.975])) if len(known) else (gain, gain)
-    return CategoryFigure(kind, category, figure, count, float(base.mean()), float(tuned.mean()), gain, low, high)
+    return CategoryFigure(kind, category, figure, *behind, float(base.mean()), float(tuned.mean()), gain, low, high)
 
 
 def find_figure(figures: Sequence[CategoryFigure], prompt: str, category: str, figure: str) -> CategoryFigure | None:
@@ -194,19 +201,43 @@ def find_figure(figures: Sequence[CategoryFigure], prompt: str, category: str, f
 def verdict_of(figures: Sequence[CategoryFigure]) -> Verdict:
     """Whether the tune is offered: its IoU for boxes, the mean over categories, must be above its base's.
 
-    Raises ValueError when no box was asked for.
+    And nothing else that a person asks for may be surely lost (the whole interval below 0): not the mean for points,
+    and no category by boxes. Raises ValueError when no box was asked for.
     """
     whole = find_figure(figures, BOX, ALL, IOU)
     if whole is None:
         raise ValueError("nothing of val was asked for by boxes")
-    told = (
-        f"IoU of boxes on val {whole.base:.3f} -> {whole.tuned:.3f}, {whole.gain:+.3f} "
-        f"(95 %: {whole.low:+.3f} to {whole.high:+.3f}, {whole.annotations} annotations)"
+    told = _in_words(whole)
+    if whole.gain <= 0:
+        return Verdict(WORSE, told, whole.gain, whole.high < 0 and whole.pages >= LEAST_PAGES)
+    lost = [one for one in _guarded(figures) if one.high < -_ROUNDING]
+    if lost:
+        words = "; ".join(_in_words(one) for one in sorted(lost, key=lambda one: one.gain))
+        sure = any(one.pages >= LEAST_PAGES for one in lost)
+        return Verdict(WORSE, f"{told}, but {words}", whole.gain, sure)
+    if whole.pages < LEAST_PAGES:
+        return Verdict(
+            BETTER, f"{told}; not surely better: judge on {LEAST_PAGES} pages of val or more", whole.gain, False
+        )
+    sure = whole.low > 0
+    return Verdict(BETTER, told if sure else f"{told}; not surely better: judge on more pages", whole.gain, sure)
+
+
+def _guarded(figures: Sequence[CategoryFigure]) -> list[CategoryFigure]:
+    """The IoUs that a better mean for boxes must not be bought with."""
+    return [
+        one
+        for one in figures
+        if one.figure == IOU and (one.category == ALL if one.prompt == POINT else one.category != ALL)
+    ]
+
+
+def _in_words(one: CategoryFigure) -> str:
+    of = "" if one.category == ALL else f" of {one.category}"
+    return (
+        f"IoU of {'points' if one.prompt == POINT else 'boxes'}{of} on val {one.base:.3f} -> {one.tuned:.3f}, "
+        f"{one.gain:+.3f} (95 %: {one.low:+.3f} to {one.high:+.3f}, {one.annotations} annotations on {one.pages} pages)"
     )
-    if whole.gain > 0:
-        sure = whole.low > 0
-        return Verdict(BETTER, told if sure else f"{told}; not surely better: judge on more pages", whole.gain, sure)
-    return Verdict(WORSE, told, whole.gain, whole.high < 0)
 
 
 def head_correlation(rows: Sequence[JudgedAnnotation], which: str) -> float | None:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lora_assets.annotations import AnnotatedImage, AnnotatedSet, Annotation
-from lora_assets.finetuning.networks import FEATURE_PARTS, Answers, Features, Network
+from lora_assets.finetuning.checkpoints import FinetuningError
+from lora_assets.finetuning.networks import FEATURE_PARTS, Answers, Features, Network, Sam2Network
 from lora_assets.finetuning.pages import EmbeddingCache, read_page, usable
-from lora_assets.finetuning.planes import coverage, page_part
+from lora_assets.finetuning.planes import counted, coverage, page_part
 from lora_assets.finetuning.prompts import BOTH, BOX, POINT, Prompts, corrections, first_prompts
 from lora_assets.finetuning.settings import FROZEN, LORA, TrainingSettings
 from lora_assets.training.scores import mask_iou
@@ -53,7 +54,10 @@ class Validation:
 
 def choose_weights(network: Network, settings: TrainingSettings) -> None:
     """Let the weights learn that the settings name: the decoder and the prompts' encoder always, the image encoder by
-    adapters or in full. Embeddings that are kept must not change: what makes them stays with a frozen encoder."""
+    adapters or in full. Embeddings that are kept must not change: what makes them stays with a frozen encoder.
+
+    Raises FinetuningError when there is nothing to put adapters beside.
+    """
     import torch
 
     from lora_assets.finetuning.adapters import add_adapters
@@ -71,6 +75,10 @@ def choose_weights(network: Network, settings: TrainingSettings) -> None:
         network.module.to(next(network.module.parameters()).device)
     # Norms keep their statistics: a few prompts of one page are no sample to take new ones from.
     network.module.eval()
+    if isinstance(network, Sam2Network):
+        # In evaluation mode another token answers for the single mask where that one is not stable, and would learn
+        # in its stead (transformers, `Sam2MaskDecoder.forward`).
+        network.module.mask_decoder.dynamic_multimask_via_stability = False
 
 
 def optimizer_groups(network: Network, settings: TrainingSettings) -> list[dict[str, Any]]:
@@ -148,7 +156,11 @@ class Learner:
 def train_step(
     learner: Learner, sampler: Sampler, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, step: int
 ) -> StepFigures:
-    """One step over `pages` pages, whose gradients are gathered one after the other."""
+    """One step over `pages` pages, whose gradients are gathered one after the other.
+
+    Raises FinetuningError, with the weights as they were before the step, when the loss or a gradient is no number;
+    with float16 the scaler leaves such a step out and lowers its scale.
+    """
     import torch
 
     settings = learner.settings
@@ -160,10 +172,16 @@ def train_step(
         told += _learn_page(learner, page, np.random.default_rng((settings.seed, 3, number)), scaler)
     scaler.unscale_(optimizer)
     trained = [value for group in optimizer.param_groups for value in group["params"]]
-    torch.nn.utils.clip_grad_norm_(trained, settings.clip_norm)
+    norm = torch.nn.utils.clip_grad_norm_(trained, settings.clip_norm)
+    figures = StepFigures(*np.mean(told, axis=0).tolist())
+    if not np.isfinite(figures.loss) or not (scaler.is_enabled() or bool(torch.isfinite(norm))):
+        raise FinetuningError(
+            f"the loss of step {step + 1}, or its gradient, is no number: lower learning_rate, or set precision to "
+            "float32. What was saved before it is whole"
+        )
     scaler.step(optimizer)
     scaler.update()
-    return StepFigures(*np.mean(told, axis=0).tolist())
+    return figures
 
 
 def _learn_page(
@@ -199,7 +217,7 @@ def _learn_page(
             chosen = answers.best()
             found = (answers.logits.detach()[range(len(masks)), chosen.tolist()] > 0).cpu().numpy()
             points, labels = corrections(
-                rng, found, wanted.cpu().numpy() > 0.5, inside.cpu().numpy() > 0, answers.windows, size
+                rng, found, counted(wanted.cpu().numpy()), inside.cpu().numpy() > 0, answers.windows, masks
             )
             prompts, earlier = prompts.with_point(points, labels), network.as_prompt(answers, chosen, size)
     if settings.encoder != FROZEN:
@@ -216,13 +234,14 @@ def _kind(rng: np.random.Generator, settings: TrainingSettings) -> str:
 
 
 def targets(answers: Answers, masks: Sequence[BoolMask], size: tuple[int, int], device: str) -> tuple[Tensor, Tensor]:
-    """Coverage of the true masks on the answers' planes (N,h,w), and where the page is (N,h,w)."""
+    """Coverage of the true masks on the answers' planes (N,h,w), and where the page is (N,h,w): cells with their middle
+    on it, and those that a thing at its edge reaches into."""
     import torch
 
     shape = (int(answers.logits.shape[-2]), int(answers.logits.shape[-1]))
     wanted = np.stack([coverage(mask, window, shape) for mask, window in zip(masks, answers.windows, strict=True)])
-    inside = np.stack([page_part(window, shape, size) for window in answers.windows]).astype(np.float32)
-    return torch.from_numpy(wanted).to(device), torch.from_numpy(inside).to(device)
+    inside = np.stack([page_part(window, shape, size) for window in answers.windows]) | (wanted > 0)
+    return torch.from_numpy(wanted).to(device), torch.from_numpy(inside.astype(np.float32)).to(device)
 
 
 def fixed_prompts(

@@ -60,7 +60,9 @@ def answer_losses(
     masks = focal_weight * focal + dice_weight * dice
     best = masks.detach().argmin(dim=1, keepdim=True)
     with torch.no_grad():
-        found, asked = (logits > 0) & (inside > 0), (wanted > 0.5) & (inside > 0)
+        # As `planes.counted`: a thing smaller than half a cell is still asked for.
+        least = (wanted.amax(dim=(2, 3), keepdim=True) / 2).clamp(max=0.5)
+        found, asked = (logits > 0) & (inside > 0), (wanted > least) & (inside > 0)
         union = (found | asked).sum(dim=(2, 3))
         real = torch.where(union > 0, (found & asked).sum(dim=(2, 3)) / union.clamp(min=1), 1.0)
     iou_error = (estimates - real).square().mean(dim=1)

@@ -25,6 +25,12 @@ def coverage(mask: BoolMask, window: npt.NDArray[np.float64], shape: tuple[int, 
     return np.clip(down @ mask[y1:y2, x1:x2].astype(np.float32) @ across.T, 0, 1).astype(np.float32)
 
 
+def counted(covered: FloatPlane) -> npt.NDArray[np.bool_]:
+    """Which cells of planes of coverage (N,h,w) belong to their things: those covered by more than half, or by more
+    than half of the best covered one where no cell is whole, so that nothing is too small to belong anywhere."""
+    return covered > np.minimum(0.5, covered.max(axis=(-2, -1), keepdims=True) / 2)
+
+
 def page_part(window: npt.NDArray[np.float64], shape: tuple[int, int], size: tuple[int, int]) -> BoolMask:
     """Which cells of the plane have their middle on a page of `size` (width, height)."""
     xs = window[0] + (np.arange(shape[1]) + 0.5) / shape[1] * (window[2] - window[0])

@@ -21,6 +21,8 @@ BOX, POINT, BOTH = "box", "point", "box and point"
 _MOST_JITTER = 0.15
 """An edge is never off by more of the side: further out it would be a box of something else."""
 _LEAST_SIDE = 2.0
+_EDGE = 1e-6
+"""Pixels by which a cell's edge may miss a pixel's: rounding, not a part of the next pixel."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,24 +89,48 @@ def corrections(
     wanted: npt.NDArray[np.bool_],
     inside: npt.NDArray[np.bool_],
     windows: npt.NDArray[np.float64],
-    size: tuple[int, int],
+    masks: list[BoolMask],
 ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
     """A click on what is wrong of each answer: (N,2) in pixels of the page and (N,) labels.
 
-    found, wanted and inside (where the page is) are (N,h,w) over `windows` (N,4). The click lies anywhere in the error
-    region; where nothing is wrong, anywhere in the wanted part, else in the middle of the window.
+    found, wanted and inside (where the page is) are (N,h,w) over `windows` (N,4); `masks` are the true masks of the
+    page (H,W) each. The click lies in any cell of the error region, on a pixel of the thing where it is missed and
+    beside it where the answer has too much; where nothing is wrong, in any cell of the wanted part, else inside the
+    mask, else in the middle of the window.
     """
     points, labels = np.zeros((len(found), 2), np.float32), np.full(len(found), WANTED, np.int64)
-    high, wide = found.shape[1:]
-    for index, window in enumerate(windows):
+    for index, (window, mask) in enumerate(zip(windows, masks, strict=True)):
         wrong = (found[index] ^ wanted[index]) & inside[index]
         among = wrong if wrong.any() else wanted[index] & inside[index]
-        rows, columns = np.nonzero(among) if among.any() else (np.array([high // 2]), np.array([wide // 2]))
+        if not among.any():
+            points[index] = inner_point(rng, mask) if mask.any() else _on_page((window[:2] + window[2:]) / 2, mask)
+            continue
+        rows, columns = np.nonzero(among)
         choice = int(rng.integers(len(rows)))
         row, column = int(rows[choice]), int(columns[choice])
-        x = window[0] + (column + 0.5) / wide * (window[2] - window[0])
-        y = window[1] + (row + 0.5) / high * (window[3] - window[1])
-        points[index] = np.clip([x, y], 0, [size[0] - 1, size[1] - 1])
-        if wrong.any() and not wanted[index, row, column]:
-            labels[index] = UNWANTED
+        missed = bool(wanted[index, row, column])
+        points[index] = _in_cell(rng, mask if missed else ~mask, window, (row, column), (found.shape[1], found.shape[2]))
+        labels[index] = WANTED if missed else UNWANTED
     return points, labels
+
+
+def _in_cell(
+    rng: np.random.Generator,
+    region: BoolMask,
+    window: npt.NDArray[np.float64],
+    cell: tuple[int, int],
+    shape: tuple[int, int],
+) -> FloatArray:
+    """A point of the region inside a cell (row, column) of a plane of `shape` over the window; the cell's middle where
+    the region has no pixel there."""
+    step = (window[2:] - window[:2]) / np.array(shape[::-1])
+    corner = window[:2] + np.array(cell[::-1]) * step
+    limit = np.array(region.shape[::-1])
+    x1, y1 = np.clip(np.floor(corner + _EDGE), 0, limit).astype(int)
+    x2, y2 = np.clip(np.ceil(corner + step - _EDGE), 0, limit).astype(int)
+    part = region[y1:y2, x1:x2]
+    return inner_point(rng, part) + np.float32([x1, y1]) if part.any() else _on_page(corner + step / 2, region)
+
+
+def _on_page(point: npt.NDArray[np.float64], page: BoolMask) -> FloatArray:
+    return np.clip(point, 0, np.array(page.shape[::-1]) - 1).astype(np.float32)

@@ -83,11 +83,13 @@ def as_masks_were_made(
     """The recipes with the corrections that the cell's published masks were made with.
 
     A person goes on correcting while a run is under way: its crops belong to its masks, and what was added since is the
-    next run's.
+    next run's, also the first correction of a dataset: masks that tell of no row of the log were made without any.
     """
-    seq = made.facts.get("corrections_seq") if made is not None else None
-    if not isinstance(seq, int):
+    if made is None:
         return recipes
+    seq = made.facts.get("corrections_seq")
+    if not isinstance(seq, int):
+        return without_corrections(recipes)
     return cell_recipes(recipes, store, dataset, as_of=seq)
 
 

@@ -2,18 +2,12 @@
 
 Each process reads one file at a time, so it is always known which file it died of. A file that kills its reader is
 given to a fresh one once more (the kill may have come from outside), and is then told as the cause. What is read
-belongs to vision.images, the program of the process to vision.reading_child.
+belongs to vision.images, the program of the process to vision.reading_child, how it is asked to vision.line_process.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import selectors
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,14 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any
 
 from lora_assets.store import StoreError
 from lora_assets.vision.images import FrameFacts, ReadSettings
+from lora_assets.vision.line_process import LineProcess, ProcessDied
 
 READING_CHILD = "lora_assets.vision.reading_child"
 _START_SECONDS = 120.0
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,125 +36,55 @@ class FileRead:
     reason: str = ""
 
 
-class _ReaderDied(RuntimeError):
-    """The process ended or had to be killed; the text says how, `sha256` what it was reading."""
-
-    def __init__(self, how: str, sha256: str | None = None, *, hung: bool = False) -> None:
-        super().__init__(how)
-        self.sha256 = sha256
-        self.hung = hung
-
-
-def _how_it_ended(code: int | None) -> str:
-    if code is not None and code < 0:
-        try:
-            return f"crashed ({signal.Signals(-code).name})"
-        except ValueError:
-            return f"crashed (signal {-code})"
-    return f"ended by itself (code {code})"
-
-
 class Reader:
     """One reading process, started when it is first needed and again after it died. Not for two threads at once."""
 
     def __init__(self, settings: ReadSettings, program: str = READING_CHILD) -> None:
         self.settings = settings
         self.program = program
-        self._process: subprocess.Popen[bytes] | None = None
-        self._pending = b""
+        self._process: LineProcess | None = None
         self._ended = False
 
     def read(self, path: Path) -> FileRead:
         """Read one file. Raises StoreError when no reading process can be started, or after `end`."""
-        for attempt in (1, 2):
+        sha256: str | None = None
+        how = ""
+        for _ in range(2):
+            process, sha256 = self._running(), None
+            until = time.monotonic() + self.settings.max_seconds
             try:
-                return self._read(path)
-            except _ReaderDied as died:
+                process.send({"path": str(path)})
+                first = process.line(until)
+                if "sha256" not in first:
+                    return FileRead(None, reason=str(first["reason"]))
+                sha256 = str(first["sha256"])
+                told = process.line(until)
+                if "reason" in told:
+                    return FileRead(sha256, reason=str(told["reason"]))
+                thumb = process.content(int(told["thumb"]), until)
+                return FileRead(sha256, FrameFacts(**told["facts"]), thumb)
+            except ProcessDied as died:
                 self.close()
                 if died.hung:
-                    seconds = f"{self.settings.max_seconds:g} seconds"
-                    return FileRead(
-                        died.sha256,
-                        reason=f"hangs the decoder: not read after {seconds}; convert it with another program",
-                    )
-                if attempt == 2:
-                    return FileRead(
-                        died.sha256, reason=f"the decoder {died} reading it, twice; convert it with another program"
-                    )
-        raise AssertionError("unreachable")
+                    how = f"hangs the decoder: not read after {self.settings.max_seconds:g} seconds"
+                    break
+                how = f"the decoder {died} reading it, twice"
+        return FileRead(sha256, reason=f"{how}; convert it with another program")
 
-    def _read(self, path: Path) -> FileRead:
-        process = self._running()
-        until = time.monotonic() + self.settings.max_seconds
-        self._ask(process, path)
-        first = self._line(until)
-        if "sha256" not in first:
-            return FileRead(None, reason=str(first["reason"]))
-        sha256 = str(first["sha256"])
-        try:
-            told = self._line(until)
-            if "reason" in told:
-                return FileRead(sha256, reason=str(told["reason"]))
-            thumb = self._bytes(int(told["thumb"]), until)
-        except _ReaderDied as died:
-            raise _ReaderDied(str(died), sha256, hung=died.hung) from None
-        return FileRead(sha256, FrameFacts(**told["facts"]), thumb)
-
-    def _ask(self, process: subprocess.Popen[bytes], path: Path) -> None:
-        stdin = process.stdin
-        assert stdin is not None
-        try:
-            stdin.write(json.dumps({"path": str(path)}).encode() + b"\n")
-            stdin.flush()
-        except OSError as error:
-            raise _ReaderDied(_how_it_ended(process.wait())) from error
-
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> LineProcess:
         if self._process is not None:
             return self._process
         if self._ended:
             raise StoreError("reading was stopped: run again, it goes on where it was")
-        command = [
-            sys.executable,
-            "-m",
-            self.program,
-            json.dumps(dataclasses.asdict(self.settings)),
-            str(os.getpid()),
-        ]
         try:
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            self._pending = b""
-            self._line(time.monotonic() + _START_SECONDS)
-        except (OSError, _ReaderDied) as error:
+            self._process = process = LineProcess(self.program, dataclasses.asdict(self.settings))
+            process.line(time.monotonic() + _START_SECONDS)
+        except (OSError, ProcessDied) as error:
             self.close()
             raise StoreError(
                 f"no process could be started to read pictures ({error}); free memory, then run again"
             ) from error
-        return self._process
-
-    def _line(self, until: float) -> dict[str, Any]:
-        while b"\n" not in self._pending:
-            self._pending += self._more(until)
-        line, self._pending = self._pending.split(b"\n", 1)
-        return json.loads(line)
-
-    def _bytes(self, count: int, until: float) -> bytes:
-        while len(self._pending) < count:
-            self._pending += self._more(until)
-        content, self._pending = self._pending[:count], self._pending[count:]
-        return content
-
-    def _more(self, until: float) -> bytes:
-        process = self._process
-        assert process is not None and process.stdout is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
-            if not selector.select(max(0.0, until - time.monotonic())):
-                raise _ReaderDied("hung", hung=True)
-        content = os.read(process.stdout.fileno(), _CHUNK)
-        if not content:
-            raise _ReaderDied(_how_it_ended(process.wait()))
-        return content
+        return process
 
     def end(self) -> None:
         """End the process for good: a thread that still waits for it starts no other."""
@@ -171,16 +94,8 @@ class Reader:
     def close(self) -> None:
         """End the process, whatever it is doing; the next file starts another."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except OSError:
-                    pass  # what was left to write went to a process that is gone
+        if process is not None:
+            process.close()
 
 
 _kept: list[Reader] | None = None

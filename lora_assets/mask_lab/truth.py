@@ -18,8 +18,9 @@ import numpy as np
 from lora_assets.mask_lab.frames import LabSource
 from lora_assets.store import StoreError, digest
 from lora_assets.tables import Mask
+from lora_assets.vision.coco_masks import MaskFormError, mask_of_segmentation
 from lora_assets.vision.images import ImageRefused, ReadSettings, decode_image, read_file
-from lora_assets.vision.masks import BoolMask, decode_mask, window_pixels
+from lora_assets.vision.masks import BoolMask, window_pixels
 
 TRUTH_FILE = "truth.json"
 _SUFFIXES = (".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -84,7 +85,7 @@ def _read_truth(path: Path, size: int, mtime_ns: int) -> TruthFolder:
         for annotation in told["annotations"]:
             if not annotation.get("iscrowd"):
                 entries[names[annotation["image_id"]]].append(annotation["segmentation"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(
             f"{path} cannot be read as COCO instances (images, annotations with segmentation): "
             f"{type(error).__name__} {error}. Mend it, or name another folder as truth"
@@ -93,25 +94,11 @@ def _read_truth(path: Path, size: int, mtime_ns: int) -> TruthFolder:
 
 
 def _decoded(segmentation: Any, width: int, height: int, folder: Path) -> BoolMask:
-    """A COCO segmentation as a mask: polygons, or run lengths as a list or compressed."""
-    from pycocotools import mask as coco
-
     try:
-        if isinstance(segmentation, list):
-            lengths = coco.merge(coco.frPyObjects(segmentation, height, width))
-        elif isinstance(segmentation["counts"], list):
-            lengths = coco.frPyObjects(segmentation, *segmentation["size"])
-        else:
-            lengths = {**segmentation, "counts": segmentation["counts"].encode()}
-        mask = decode_mask(bytes(lengths["counts"]), *lengths["size"])  # pyright: ignore[reportArgumentType]
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise StoreError(f"{folder / TRUTH_FILE}: a segmentation is damaged ({error}): mend or remove it") from error
-    if mask.shape != (height, width):
-        raise StoreError(
-            f"{folder / TRUTH_FILE}: a segmentation is of {mask.shape[1]} x {mask.shape[0]} pixels, its frame of "
-            f"{width} x {height}: the truth belongs to other frames"
-        )
-    return mask
+        return mask_of_segmentation(segmentation, height, width)
+    except MaskFormError as error:
+        way_out = "the truth belongs to other frames" if error.kind == "mask_size" else "mend or remove it"
+        raise StoreError(f"{folder / TRUTH_FILE}: a segmentation is damaged: {error}: {way_out}") from error
 
 
 def _mask_files(folder: Path, name: str) -> tuple[Path | None, list[Path]]:

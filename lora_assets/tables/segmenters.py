@@ -56,6 +56,7 @@ class CategoryFigure:
     category: Annotated[str, Column("name of the category; all: the mean over categories")]
     figure: Annotated[str, Column("IoU, boundary F, or error of the predicted IoU (smaller is better)")]
     annotations: Annotated[int, Column("annotations of val behind it", 0)]
+    pages: Annotated[int, Column("pages of val that they stand on; the interval is drawn over these", 0)]
     base: Share
     tuned: Share
     gain: Annotated[float, Column("tuned - base", -1.0, 1.0)]

@@ -2,18 +2,13 @@
 
 The page server must not import torch; the model lives in a process of its own (vision.click_child), which may crash or
 hang at the cost of one click. One request at a time: further ones wait, and beyond a few are refused. What is asked and
-how it is answered over HTTP is in routes_segment.
+how it is answered over HTTP is in routes_segment; how any such process is asked and ended in vision.line_process.
 """
 
 from __future__ import annotations
 
 import atexit
-import json
 import os
-import selectors
-import signal
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -21,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from lora_assets.store import StoreError
+from lora_assets.vision.line_process import LineProcess, ProcessDied
 
 CLICK_CHILD = "lora_assets.vision.click_child"
-_CHUNK = 1 << 16
 _WATCH_SECONDS = 5.0
 _MOST_THREADS = 4
 _LEAST_MEMORY = 6 << 30
@@ -67,10 +62,9 @@ class Clicker:
         self._turn = threading.Lock()
         self._count = threading.Lock()
         self._waiting = 0
-        self._process: subprocess.Popen[bytes] | None = None
-        self._pending = b""
+        self._process: LineProcess | None = None
         self._used = 0.0
-        self._ready: list[tuple[str, str]] = []
+        self._ready: frozenset[tuple[str, str]] = frozenset()
         self._watcher: threading.Thread | None = None
 
     @property
@@ -78,6 +72,12 @@ class Clicker:
         """The number of the running process; None while there is none."""
         process = self._process
         return process.pid if process is not None else None
+
+    @property
+    def ready(self) -> frozenset[tuple[str, str]]:
+        """The pictures (tracker and hash of the frame) that the process said it holds, with its last answer; only of
+        these a click is expected to be quick."""
+        return self._ready
 
     def open(self, tracker: str, frame: str, path: Path) -> dict[str, Any]:
         """Embed a frame (its hash and its file): model, width, height, milliseconds. Raises as `ask`."""
@@ -105,28 +105,29 @@ class Clicker:
                 self._waiting -= 1
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        picture = (request["tracker"], request["frame"])
+        seconds = self._limits.start
         try:
             process = self._running()
             self._used = time.monotonic()
-            assert process.stdin is not None
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            process.stdin.flush()
-            told = self._line(process, self._limits.click if picture in self._ready else self._limits.embed)
-        except (OSError, ValueError, _Died) as error:
-            how = str(error) if isinstance(error, _Died) else _how_it_ended(self._process)
+            is_ready = (request["tracker"], request["frame"]) in self._ready
+            seconds = self._limits.click if is_ready else self._limits.embed
+            process.send(request)
+            told = process.line(time.monotonic() + seconds)
+            if "held" not in told:
+                raise ProcessDied("answered nonsense (it does not say which pictures it holds)")
+        except (OSError, ProcessDied) as error:
             self._end()
             raise ClickingFailed(
-                f"the model's process {how}. It is started again at the next click; if that fails too, choose another "
-                "segmenter for this tracker"
+                f"the model's process {_told(error, seconds)}. It is started again at the next click; if that fails "
+                "too, choose another segmenter for this tracker"
             ) from error
         self._used = time.monotonic()
-        self._ready = [*(one for one in self._ready if one != picture), picture][-self._limits.embeddings :]
+        self._ready = frozenset((tracker, frame) for tracker, frame in told.pop("held"))
         if "error" in told:
             raise ClickRefused(str(told["error"]), prompt=told.get("kind") == "prompt")
         return told
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> LineProcess:
         if self._process is not None:
             return self._process
         settings = {
@@ -134,31 +135,14 @@ class Clicker:
             "most_embeddings": self._limits.embeddings,
             "memory_bytes": _memory_limit(),
         }
-        command = [sys.executable, "-m", self._program, json.dumps(settings), str(os.getpid())]
         # Several threads make a click faster while cores are free; one core is left for the pages.
         threads = max(1, min(_MOST_THREADS, len(os.sched_getaffinity(0)) - 1))
         environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-        self._pending = b""
+        self._process = process = LineProcess(self._program, settings, environment)
         atexit.register(self.close)
-        self._line(self._process, self._limits.start)
+        process.line(time.monotonic() + self._limits.start)
         self._watch()
-        return self._process
-
-    def _line(self, process: subprocess.Popen[bytes], seconds: float) -> dict[str, Any]:
-        assert process.stdout is not None
-        until = time.monotonic() + seconds
-        while b"\n" not in self._pending:
-            with selectors.DefaultSelector() as selector:
-                selector.register(process.stdout, selectors.EVENT_READ)
-                if not selector.select(max(0.0, until - time.monotonic())):
-                    raise _Died(f"hung: no answer after {seconds:g} seconds")
-            content = os.read(process.stdout.fileno(), _CHUNK)
-            if not content:
-                raise _Died(_how_it_ended(process))
-            self._pending += content
-        line, self._pending = self._pending.split(b"\n", 1)
-        return json.loads(line)
+        return process
 
     def _watch(self) -> None:
         """End the process when nobody has clicked for a while."""
@@ -187,34 +171,21 @@ class Clicker:
 
     def _end(self) -> None:
         process, self._process = self._process, None
-        self._ready = []
-        if process is None:
-            return
-        atexit.unregister(self.close)
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except OSError:
-                    pass  # what was left to write went to a process that is gone
+        self._ready = frozenset()
+        if process is not None:
+            atexit.unregister(self.close)
+            process.close()
 
 
-class _Died(RuntimeError):
-    """The process ended or hung; the text says how."""
-
-
-def _how_it_ended(process: subprocess.Popen[bytes] | None) -> str:
-    if process is None:
+def _told(died: OSError | ProcessDied, seconds: float) -> str:
+    """How the process ended, with what it suggests."""
+    if isinstance(died, OSError):
         return "could not be started: free memory"
-    code = process.wait()
-    if code < 0:
-        try:
-            return f"was ended ({signal.Signals(-code).name}; too little memory?)"
-        except ValueError:
-            return f"was ended (signal {-code})"
-    return f"ended by itself (code {code}); the server's log says why"
+    if died.hung:
+        return f"hung: no answer after {seconds:g} seconds"
+    if died.code is None:
+        return str(died)
+    return f"{died}, perhaps for want of memory" if died.code < 0 else f"{died}, the server's log says why"
 
 
 def _memory_limit() -> int:

@@ -7,10 +7,10 @@ work later. That a request comes from a page of this server is seen to by the gu
 
 from __future__ import annotations
 
-import json
+import hashlib
 import math
-import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
@@ -20,19 +20,19 @@ from starlette.exceptions import HTTPException
 
 from lora_assets.tracker.clicking import Clicker, ClickingFailed, ClickRefused
 from lora_assets.tracker.pictures import PictureMissing
+from lora_assets.tracker.request_bodies import json_object, read_body, request_id
 from lora_assets.tracker.routes_pictures import digest_in_address
 from lora_assets.tracker.segment_page import cell_of, corrections_page, frame_file, segment_page, subjects_of
 from lora_assets.tracker.site import Site
+from lora_assets.vision.prompt_limits import MOST_POINTS
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-MOST_POINTS = 64
 MOST_RUNS = 400_000
 """Run lengths of an accepted mask: two for each column of a frame of 8K, with room for fringes."""
 _MOST_BYTES = 4 * 1024 * 1024
-_REQUEST_ID = re.compile(r"[0-9A-Za-z._-]{8,64}")
 _LONGEST_SIDE = 1_000_000
 
 
@@ -127,16 +127,14 @@ def _kept(site: Site, tracker: str, frame: str, told: dict[str, Any]) -> Respons
     rows, columns = mask.shape
     box = subject.box if subject else (float(x), float(y), float(x + width), float(y + height))
     inner = (max(0.0, box[0]), max(0.0, box[1]), min(float(columns), box[2]), min(float(rows), box[3]))
-    request_id = _text(told, "request_id", 64)
-    if not _REQUEST_ID.fullmatch(request_id):
-        raise HTTPException(422, "request_id must be 8 to 64 of A-Z a-z 0-9 . _ -")
     correction = correction_of_mask(
-        mask, id=request_id, tracker=tracker, dataset=file.dataset, frame_sha256=frame, box=inner,
+        mask, id=request_id(told), tracker=tracker, dataset=file.dataset, frame_sha256=frame, box=inner,
         category=_text(told, "category", 100), model=_text(told, "model", 200),
     )  # fmt: skip
     with CorrectionLog(corrections_path(site.data)) as log:
         kept = log.append(correction)
-    return JSONResponse({"id": kept.id, "at": kept.at, "sealed": view.spec.sealed})
+    told_back = {"id": kept.id, "at": kept.at, "withdrawn_at": kept.withdrawn_at, "sealed": view.spec.sealed}
+    return JSONResponse(told_back)
 
 
 def _annotated(site: Site, tracker: str, frame: str, told: dict[str, Any]) -> Response:
@@ -147,33 +145,35 @@ def _annotated(site: Site, tracker: str, frame: str, told: dict[str, Any]) -> Re
 
     file, path = _original(site, tracker, frame)
     mask = _mask(site, site.tables_view(tracker), frame, told)
+    content = _frame_bytes(path, frame)
     try:
         root = site.data / "annotations" / check_name(_text(told, "set", 64), "the annotated set")
         category = _text(told, "category", 100)
-        made = add_annotation(root, path, mask, category, title=file.dataset, new_category=True)
+        made = add_annotation(root, content, mask, category, name=path.stem, title=file.dataset, new_category=True)
     except AnnotationError as error:
         raise HTTPException(422, str(error)) from error
     return JSONResponse({"set": root.name, "annotation": made.id, "image": made.image_id})
+
+
+def _frame_bytes(path: Path, frame: str) -> bytes:
+    """The bytes of a frame's file; 409 when they are no longer those that were clicked on."""
+    from lora_assets.vision.images import ImageRefused, read_file
+
+    try:
+        content = read_file(path)
+    except ImageRefused as error:
+        raise HTTPException(409, f"{path.name}: {error}") from error
+    if hashlib.sha256(content).hexdigest() != frame:
+        raise HTTPException(409, f"{path.name} changed after it was listed: run the pipeline, then click on what is there")
+    return content
 
 
 # --- what a request may say ------------------------------------------------------------------------------------------
 
 
 async def _told(request: Request) -> dict[str, Any]:
-    """The body as a JSON object, read no further than it may be long."""
-    parts, size = [], 0
-    async for part in request.stream():
-        parts.append(part)
-        size += len(part)
-        if size > _MOST_BYTES:
-            raise HTTPException(413, f"more than {_MOST_BYTES // 1024:,} kB in one request")
-    try:
-        told = json.loads(b"".join(parts) or b"{}")
-    except (ValueError, RecursionError) as error:
-        raise HTTPException(422, f"this is not JSON: {error}") from error
-    if not isinstance(told, dict):
-        raise HTTPException(422, "this is no JSON object")
-    return told
+    way_out = "click fewer points, or accept a smaller mask"
+    return json_object(await read_body(request, _MOST_BYTES, way_out), '{"points": [[x, y]], "labels": [1]}')
 
 
 def _prompt(told: dict[str, Any]) -> dict[str, Any]:

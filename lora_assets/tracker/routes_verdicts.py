@@ -8,7 +8,6 @@ is in verdicts and marking.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from datetime import UTC, date, datetime
@@ -17,9 +16,9 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
-from starlette.exceptions import HTTPException
 
 from lora_assets.tracker.marking import Answer, Change, TrackerMarks, as_json
+from lora_assets.tracker.request_bodies import json_object, read_body, request_id
 from lora_assets.tracker.site import Site
 from lora_assets.verdicts import VerdictError
 from lora_assets.verdicts.log import keep_backup, try_daily_backup
@@ -29,7 +28,6 @@ MOST_MARKS = 2_000
 """Of one request; a script sends more of one action in several requests with the same id."""
 _MOST_BYTES = 1024 * 1024
 _MOST_IMPORTED_BYTES = 16 * 1024 * 1024
-_REQUEST_ID = re.compile(r"[0-9A-Za-z._-]{8,64}")
 _log = logging.getLogger(__name__)
 _CROP_ID = re.compile(r"[0-9a-f]{8,64}")
 
@@ -58,12 +56,12 @@ def add_routes(app: FastAPI, site: Site) -> None:
 
     @app.post("/api/tracker/{tracker}/verdicts")
     async def mark(request: Request, tracker: str) -> Response:
-        told = _told(await _body(request, _MOST_BYTES))
-        request_id, changes = _request_id(told), _changes(told)
+        told = await _told(request)
+        name, changes = request_id(told), _changes(told)
 
         def save() -> Response:
             marks = site.reviews.marks(site.cells.spec(tracker))
-            answer = _answer(marks, marks.mark(request_id, changes))
+            answer = _answer(marks, marks.mark(name, changes))
             back_up()
             return answer
 
@@ -71,11 +69,11 @@ def add_routes(app: FastAPI, site: Site) -> None:
 
     @app.post("/api/tracker/{tracker}/verdicts/undo")
     async def undo(request: Request, tracker: str) -> Response:
-        request_id = _request_id(_told(await _body(request, _MOST_BYTES)))
+        name = request_id(await _told(request))
 
         def save() -> Response:
             marks = site.reviews.marks(site.cells.spec(tracker))
-            return _answer(marks, marks.undo(request_id))
+            return _answer(marks, marks.undo(name))
 
         return await run_in_threadpool(save)
 
@@ -90,7 +88,8 @@ def add_routes(app: FastAPI, site: Site) -> None:
 
     @app.post("/api/verdicts/import")
     async def import_(request: Request) -> Response:
-        content = await _body(request, _MOST_IMPORTED_BYTES)
+        way_out = "import a large file with `lora-assets verdicts import`"
+        content = await read_body(request, _MOST_IMPORTED_BYTES, way_out)
         try:
             # A note may hold U+2028 and the like, at which splitlines would part its line.
             lines = content.decode().split("\n")
@@ -108,36 +107,12 @@ def add_routes(app: FastAPI, site: Site) -> None:
         return await run_in_threadpool(save)
 
 
-async def _body(request: Request, most: int) -> bytes:
-    """The body of a request, read no further than `most` bytes."""
-    parts, size = [], 0
-    async for part in request.stream():
-        parts.append(part)
-        size += len(part)
-        if size > most:
-            told = (
-                f"more than {most // 1024:,} kB in one request: mark fewer crops at once, shorten the note (at most "
-                f"{NOTE_LIMIT:,} characters), or import a large file with `lora-assets verdicts import`"
-            )
-            raise HTTPException(413, told)
-    return b"".join(parts)
-
-
-def _told(body: bytes) -> dict[str, Any]:
-    try:
-        told = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise VerdictError(f"this is not JSON: {error}") from error
-    if not isinstance(told, dict):
-        raise VerdictError('this is no JSON object: send {"request_id": ..., "marks": [...]}')
-    return told
-
-
-def _request_id(told: dict[str, Any]) -> str:
-    request_id = told.get("request_id")
-    if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id):
-        raise VerdictError(f"request_id {request_id!r} does not fit: use 8 to 64 of A-Z a-z 0-9 . _ -")
-    return request_id
+async def _told(request: Request) -> dict[str, Any]:
+    way_out = (
+        f"mark fewer crops at once, shorten the note (at most {NOTE_LIMIT:,} characters), or import a large file with "
+        "`lora-assets verdicts import`"
+    )
+    return json_object(await read_body(request, _MOST_BYTES, way_out), '{"request_id": ..., "marks": [...]}')
 
 
 def _changes(told: dict[str, Any]) -> list[Change]:

@@ -20,6 +20,7 @@ from lora_assets.tracker.cells import Cell, Cells
 from lora_assets.tracker.pages import picture_url
 from lora_assets.tracker.pictures import FRAME_SIDE, PictureMissing, original_fault
 from lora_assets.tracker.view import FrameFile, TrackerView
+from lora_assets.vision.prompt_limits import MOST_POINTS
 
 if TYPE_CHECKING:
     from lora_assets.verdicts.corrections import Kept
@@ -68,6 +69,7 @@ class SegmentPage:
     dataset_name: str
     width: int
     height: int
+    most_points: int
     frame_url: str
     api_url: str
     withdraw_url: str
@@ -152,6 +154,7 @@ def segment_page(cells: Cells, view: TrackerView, frame: str, query: Mapping[str
         dataset_name=file.dataset_name,
         width=size[0],
         height=size[1],
+        most_points=MOST_POINTS,
         frame_url=picture_url(tracker, kind, frame, ".jpg"),
         api_url=f"/api/tracker/{quote(tracker)}/segment/{frame}",
         withdraw_url=f"/api/tracker/{quote(tracker)}/corrections/withdraw",

@@ -2,7 +2,7 @@
 
 A `.pt` or `.pth` is a program: opening it in full runs whatever its maker wrote. The stages open such files only as
 numbers or with an allow-list and refuse the rest; here a person who trusts a file enough to try it has it unpickled
-once, without network, with a read-only disk and under limits. What comes out is read by the strict openers only, since
+once, without network or sockets, where nothing of the person's is in sight, and under limits. What comes out is read by the strict openers only, since
 what ran may have written anything. `python -m lora_assets.training.converting FILE` is the inner program. How a process
 is shut in is in models.confinement.
 """
@@ -64,7 +64,8 @@ def _reason(folder: Path, code: int, errors: str) -> str:
     """Why the inner program gave nothing, in one line of printable text: it may have said anything."""
     told = ""
     if _is_plain_file(folder / _REASON):
-        told = (folder / _REASON).read_text(encoding="utf-8", errors="replace")[:400]
+        with (folder / _REASON).open("rb") as handle:  # it may be of any size
+            told = handle.read(1600).decode("utf-8", "replace")[:400]
     told = told or (errors.strip().splitlines()[-1:] or [""])[0]
     plain = "".join(char if char.isprintable() else " " for char in told).strip()
     ended = f"it was ended by signal {-code}" if code < 0 else f"it ended with code {code}"

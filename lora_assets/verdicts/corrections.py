@@ -1,48 +1,49 @@
 """Masks that a person made by hand: the append-only log of corrections, and which boxes of a frame they apply to.
 
-One SQLite file, `data/corrections/corrections.sqlite`, kept as the log of verdicts is (write-ahead log, FULL sync, rows
-never changed or deleted). A correction is bound to pixels: the frame's hash and a box. It stands until it is withdrawn
-by a later row. What a stage makes of it belongs to main_line.corrections.
+One SQLite file, `data/corrections/corrections.sqlite`, kept, carried away and backed up as the log of verdicts is
+(append_only). A correction is bound to pixels: the frame's hash and a box. It stands until it is withdrawn by a later
+row. What a stage makes of it belongs to main_line.corrections.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import re
 import secrets
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import apsw
 import numpy as np
 
 from lora_assets.specs import check_tracker_id
 from lora_assets.store import digest
-from lora_assets.verdicts.local_disk import share_type
-from lora_assets.verdicts.log import LogUnusable
+from lora_assets.verdicts.append_only import AppendOnlyLog
 from lora_assets.verdicts.matching import IOU_LIMIT
 from lora_assets.verdicts.record import Box, VerdictError, utc_text
 from lora_assets.vision.boxes import box_iou
 from lora_assets.vision.masks import BoolMask, Window, decode_mask, encode_mask, mask_bounds
 
 CHARACTER = "character"
-_FORMAT = 1
-_BUSY_MS = 30_000
 _NAME = re.compile(r"[0-9A-Za-z._:-]{1,200}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LONGEST_TEXT = 200
+_LONGEST_SIDE = 1_000_000
+# As vision.images reads at most: the run lengths of a small line must not become more memory than a picture does.
+_MOST_PIXELS = 1_000_000_000
 _COLUMNS = (
     "id", "at", "tracker", "dataset", "frame_sha256", "frame_width", "frame_height", "x1", "y1", "x2", "y2",
     "category", "model", "x", "y", "width", "height", "rle", "withdraws",
 )  # fmt: skip
 _ALL = ", ".join(_COLUMNS)
-_SCHEMA = f"""
+# As in the log of verdicts: time orders, the row number breaks ties.
+_ORDER = "at, seq"
+_SCHEMA = """
 CREATE TABLE correction (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -63,7 +64,6 @@ CREATE TRIGGER corrections_are_never_changed BEFORE UPDATE ON correction
     BEGIN SELECT RAISE(ABORT, 'corrections are never changed: append another'); END;
 CREATE TRIGGER corrections_are_never_deleted BEFORE DELETE ON correction
     BEGIN SELECT RAISE(ABORT, 'corrections are never deleted: withdraw them'); END;
-PRAGMA user_version = {_FORMAT};
 """
 
 
@@ -77,7 +77,8 @@ class Correction:
 
     id: chosen by the sender, so that one sent twice counts once. box: xyxy pixels of the upright frame. window: x, y,
     width, height in the frame, rle: COCO compressed run lengths in it (column-major). model: what the clicks were put
-    to. Raises CorrectionError for a part that does not fit.
+    to. Raises CorrectionError for a part that does not fit; the run lengths are looked at by `check_mask`, once, before
+    the log takes them.
     """
 
     id: str
@@ -116,20 +117,24 @@ class Correction:
         x1, y1, x2, y2 = self.box
         if not (0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height):
             raise CorrectionError(f"box {self.box!r} does not lie in the frame of {width} x {height} pixels")
+        if width * height > _MOST_PIXELS:
+            raise CorrectionError(f"a frame of {width} x {height} pixels is larger than any that is read")
         x, y, w, h = self.window
         if min(x, y) < 0 or min(w, h) < 1 or x + w > width or y + h > height:
             raise CorrectionError(f"window {self.window!r} does not lie in the frame of {width} x {height} pixels")
-        try:
-            pixels = decode_mask(self.rle, h, w)
-        except (ValueError, TypeError) as error:
-            raise CorrectionError(f"the mask does not fit its window: {error}") from error
-        if not pixels.any():
+
+    def check_mask(self) -> None:
+        """Raise CorrectionError unless the run lengths fill the window and hold a pixel."""
+        if not self.pixels.any():
             raise CorrectionError("the mask is empty: click on what belongs to it, then accept again")
 
     @property
     def pixels(self) -> BoolMask:
-        """The mask in its window, bool (height, width)."""
-        return decode_mask(self.rle, self.window[3], self.window[2])
+        """The mask in its window, bool (height, width). Raises CorrectionError when the run lengths do not fit it."""
+        try:
+            return decode_mask(self.rle, self.window[3], self.window[2])
+        except (ValueError, TypeError) as error:
+            raise CorrectionError(f"the mask does not fit its window: {error}") from error
 
 
 def correction_of_mask(mask: BoolMask, **told: Any) -> Correction:
@@ -167,76 +172,113 @@ class Applied:
     unmatched: tuple[tuple[Kept, str], ...]
 
 
+def _told_by(row: tuple[Any, ...]) -> tuple[Correction, str, str | None]:
+    """The correction of a row's columns, its time, and which one it withdraws."""
+    told = dict(zip(_COLUMNS, row, strict=True))
+    correction = Correction(
+        told["id"], told["tracker"], told["dataset"], told["frame_sha256"],
+        (told["frame_width"], told["frame_height"]), (told["x1"], told["y1"], told["x2"], told["y2"]),
+        (told["x"], told["y"], told["width"], told["height"]), told["rle"], told["category"], told["model"],
+    )  # fmt: skip
+    return correction, told["at"], told["withdraws"]
+
+
+def _row(one: Correction, at: str, withdraws: str | None) -> tuple[Any, ...]:
+    return (
+        one.id, at, one.tracker, one.dataset, one.frame_sha256, *one.frame_size, *map(float, one.box),
+        one.category, one.model, *one.window, one.rle, withdraws,
+    )  # fmt: skip
+
+
+def to_line(correction: Correction, at: str, withdraws: str | None) -> str:
+    """A row of the log as one line of JSON. COCO's run lengths are ASCII."""
+    told = dataclasses.asdict(correction) | {"rle": correction.rle.decode("ascii"), "at": at, "withdraws": withdraws}
+    return json.dumps(told, ensure_ascii=False, sort_keys=True)
+
+
+def from_line(line: str) -> tuple[Correction, str, str | None]:
+    """The row of a line that `to_line` wrote. Raises CorrectionError naming the part that does not fit."""
+    try:
+        told = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise CorrectionError(f"not a line of JSON: {error}") from error
+    names = {field.name for field in dataclasses.fields(Correction)} | {"at", "withdraws"}
+    if not isinstance(told, dict) or set(told) != names:
+        raise CorrectionError(f"no line of a correction: it has the entries {', '.join(sorted(names))}")
+    at, withdraws, rle = told.pop("at"), told.pop("withdraws"), told.pop("rle")
+    try:
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None or utc_text(moment) != at:
+            raise ValueError
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CorrectionError(f"time {at!r} is not UTC as 2026-11-21T14:00:00.000000+00:00") from error
+    if withdraws is not None and (not isinstance(withdraws, str) or not _NAME.fullmatch(withdraws)):
+        raise CorrectionError(f"withdraws {withdraws!r}: give an id, or null")
+    for name, count in (("frame_size", 2), ("window", 4)):
+        told[name] = _numbers(told, name, count, (int,))
+    told["box"] = tuple(map(float, _numbers(told, "box", 4, (int, float))))
+    if not isinstance(rle, str) or not rle.isascii():
+        raise CorrectionError("rle is a text of ASCII: COCO's compressed run lengths")
+    correction = Correction(rle=rle.encode("ascii"), **told)
+    correction.check_mask()
+    return correction, at, withdraws
+
+
+def _numbers(told: dict[str, Any], name: str, count: int, types: tuple[type, ...]) -> tuple[Any, ...]:
+    found = told[name]
+    fits = isinstance(found, list) and len(found) == count and all(type(one) in types for one in found)
+    if not fits or not all(abs(one) <= _LONGEST_SIDE for one in found):
+        raise CorrectionError(f"{name} is {count} numbers of pixels, each at most {_LONGEST_SIDE:,}")
+    return tuple(found)
+
+
 def corrections_path(data: Path) -> Path:
     """Where the log of a project lies."""
-    return data / "corrections" / "corrections.sqlite"
+    return CorrectionLog.path_in(data)
 
 
-class CorrectionLog:
+class CorrectionLog(AppendOnlyLog):
     """The log in one file; may be used by several threads and processes at once."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = threading.Lock()
-        if share := share_type(path.parent):
-            raise CorrectionError(
-                f"{path.parent} lies on a share ({share}), where SQLite cannot keep corrections safe: move the project "
-                "to a disk of this machine, or make data/corrections a link to a folder on one"
-            )
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = apsw.Connection(str(path))
-            self._db.set_busy_timeout(_BUSY_MS)
-            self._db.pragma("journal_mode", "wal")
-            self._db.pragma("synchronous", "full")
-            if self._db.pragma("user_version") == 0:
-                with self._transaction():
-                    if self._db.pragma("user_version") == 0:
-                        self._db.execute(_SCHEMA)
-        except (OSError, apsw.Error) as error:
-            raise _unusable(path, error) from error
-        if (found := self._db.pragma("user_version")) != _FORMAT:
-            raise CorrectionError(f"{path} has format {found}, this version reads {_FORMAT}: use the newer version")
+    things = "corrections"
+    table = "correction"
+    columns = _COLUMNS
+    schema = _SCHEMA
 
-    def __enter__(self) -> CorrectionLog:
-        return self
+    def _line(self, row: tuple[Any, ...]) -> str:
+        correction, at, withdraws = _told_by(row)
+        correction.check_mask()
+        return to_line(correction, at, withdraws)
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; what was taken is on disk already."""
-        with self._lock:
-            self._db.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
-            except apsw.Error as error:
-                raise _unusable(self.path, error) from error
+    def _take_line(self, line: str) -> bool:
+        correction, at, withdraws = from_line(line)
+        there = self._rows("WHERE id = ?", (correction.id,))
+        if there:
+            if there[0][1:] != (correction, at, withdraws):
+                raise CorrectionError(f"correction {correction.id} is in the log with other content")
+            return False
+        self._check_time(at)
+        if withdraws is not None and not self._rows("WHERE id = ? AND withdraws IS NULL", (withdraws,)):
+            raise CorrectionError(f"it withdraws {withdraws}, which is not in the log: take the line of that one first")
+        self._insert(_row(correction, at, withdraws))
+        return True
 
     def append(self, correction: Correction) -> Kept:
         """Take a correction; it is on disk when this returns. One sent again is returned as first taken.
 
-        Raises CorrectionError when the id was used for another one, LogUnusable when nothing was saved.
+        Raises CorrectionError when its mask does not fit or the id was used for another one, LogUnusable when nothing
+        was saved.
         """
+        correction.check_mask()
         with self._transaction():
             known = self._rows("WHERE id = ?", (correction.id,))
             if known:
                 if known[0][1] != correction:
                     raise CorrectionError(f"id {correction.id} was taken for another correction: choose a new one")
                 seq, found, at, _ = known[0]
-                return Kept(found, seq, at)
-            at = self._insert(correction, None)
+                withdrawal = self._db.execute("SELECT at FROM correction WHERE withdraws = ?", (found.id,)).fetchone()
+                return Kept(found, seq, at, withdrawal[0] if withdrawal else "")
+            at = self._take(correction, None)
             return Kept(correction, self._db.last_insert_rowid(), at)
 
     def withdraw(self, id_: str, tracker: str = "") -> Kept:
@@ -251,32 +293,16 @@ class CorrectionLog:
                 return kept
             name = f"withdraw-{secrets.token_hex(8)}"
             told = dataclasses.replace(kept.correction, id=name, tracker=tracker or kept.correction.tracker)
-            return dataclasses.replace(kept, withdrawn_at=self._insert(told, id_))
+            return dataclasses.replace(kept, withdrawn_at=self._take(told, id_))
 
-    def _insert(self, correction: Correction, withdraws: str | None) -> str:
-        last = self._db.execute("SELECT max(at) FROM correction").fetchone()
-        now = datetime.now(UTC)
-        if last is not None and last[0] is not None:
-            now = max(now, datetime.fromisoformat(last[0]) + timedelta(microseconds=1))
-        one, at = correction, utc_text(now)
-        row = (
-            one.id, at, one.tracker, one.dataset, one.frame_sha256, *one.frame_size, *map(float, one.box),
-            one.category, one.model, *one.window, one.rle, withdraws,
-        )  # fmt: skip
-        self._db.execute(f"INSERT INTO correction ({_ALL}) VALUES ({', '.join('?' * len(_COLUMNS))})", row)
+    def _take(self, correction: Correction, withdraws: str | None) -> str:
+        at = self._next_time()
+        self._insert(_row(correction, at, withdraws))
         return at
 
     def _rows(self, where: str = "", values: tuple[Any, ...] = ()) -> list[tuple[int, Correction, str, str | None]]:
-        found = []
-        for seq, *row in self._db.execute(f"SELECT seq, {_ALL} FROM correction {where} ORDER BY seq", values):
-            told = dict(zip(_COLUMNS, row, strict=True))
-            correction = Correction(
-                told["id"], told["tracker"], told["dataset"], told["frame_sha256"],
-                (told["frame_width"], told["frame_height"]), (told["x1"], told["y1"], told["x2"], told["y2"]),
-                (told["x"], told["y"], told["width"], told["height"]), told["rle"], told["category"], told["model"],
-            )  # fmt: skip
-            found.append((seq, correction, told["at"], told["withdraws"]))
-        return found
+        found = self._db.execute(f"SELECT seq, {_ALL} FROM correction {where} ORDER BY {_ORDER}", values)
+        return [(row[0], *_told_by(tuple(row[1:]))) for row in found]
 
     def _all(self, as_of: int | None = None) -> list[Kept]:
         rows = self._rows("" if as_of is None else "WHERE seq <= ?", () if as_of is None else (as_of,))
@@ -285,20 +311,16 @@ class CorrectionLog:
 
     def all(self, as_of: int | None = None) -> list[Kept]:
         """Every correction, oldest first, also those withdrawn; as it was at row `as_of`. Raises LogUnusable."""
-        with self._lock:
-            try:
-                return self._all(as_of)
-            except apsw.Error as error:
-                raise _unusable(self.path, error) from error
+        with self._lock, self._reading():
+            return self._all(as_of)
 
-    def last_row(self) -> int:
-        """The number of the last row; 0 when there is none. Raises LogUnusable."""
-        with self._lock:
-            try:
-                found = self._db.execute("SELECT max(seq) FROM correction").fetchone()
-            except apsw.Error as error:
-                raise _unusable(self.path, error) from error
-        return int(found[0] or 0) if found else 0
+    def last_until(self, as_of: int | None = None) -> tuple[int, str, str]:
+        """Number, id and time of the last row, of those up to `as_of`; 0 and "" when there is none. Raises
+        LogUnusable."""
+        where, values = ("", ()) if as_of is None else ("WHERE seq <= ?", (as_of,))
+        with self._lock, self._reading():
+            query = f"SELECT seq, id, at FROM correction {where} ORDER BY seq DESC LIMIT 1"
+            return self._db.execute(query, values).fetchone() or (0, "", "")
 
 
 def read_corrections(data: Path, as_of: int | None = None) -> tuple[list[Kept], int]:
@@ -308,8 +330,17 @@ def read_corrections(data: Path, as_of: int | None = None) -> tuple[list[Kept], 
     if not path.exists():
         return [], 0
     with CorrectionLog(path) as log:
-        last = log.last_row()
-        return log.all(as_of), last if as_of is None else min(last, as_of)
+        last = log.last_until(as_of)
+    return list(_kept_until(path, *last)), last[0]
+
+
+@lru_cache(maxsize=4)
+def _kept_until(path: Path, seq: int, id_: str, at: str) -> tuple[Kept, ...]:
+    """The corrections up to a row. Rows are never changed: number, id and time of the last one tell which they are, so
+    that the cells of a plan read them once, and what is added meanwhile is in none of them."""
+    del id_, at
+    with CorrectionLog(path) as log:
+        return tuple(log.all(seq))
 
 
 def standing(kept: Iterable[Kept]) -> list[Kept]:
@@ -333,7 +364,7 @@ def match_corrections(
     """
     by_box: dict[tuple[str, str], Kept] = {}
     reasons: dict[int, str] = {}
-    for one in sorted(kept, key=lambda one: -one.seq):
+    for one in sorted(kept, key=lambda one: (one.at, one.seq), reverse=True):
         frame = one.correction.frame_sha256
         here = boxes.get(frame, ())
         if not here:
@@ -350,9 +381,3 @@ def match_corrections(
             reasons[one.seq] = f"no box of the frame overlaps it by {iou_limit:g} (best IoU {iou.max():.2f})"
     lost = tuple((one, reasons[one.seq]) for one in kept if one.seq in reasons)
     return Applied(by_box, lost)
-
-
-def _unusable(path: Path, error: Exception) -> LogUnusable:
-    full = isinstance(error, apsw.FullError)
-    way_out = "the disk is full: free space, then try again" if full else "see that the folder can be written"
-    return LogUnusable(f"the corrections in {path} cannot be used: {error}; {way_out}", disk_full=full)

@@ -1,44 +1,39 @@
 """The append-only log of verdicts: one SQLite file, `data/verdicts/verdicts.sqlite`.
 
-A verdict is acknowledged (returned) only after SQLite has synced it to the disk: write-ahead log with
-`synchronous=FULL`. SQLite comes inside apsw, because the one inside many Pythons may corrupt a file when two processes
-write at once (https://www.sqlite.org/wal.html, "The WAL-Reset Bug": 3.7.0 to 3.51.2). Rows are never changed or
-deleted; triggers refuse it. What a verdict is belongs to record, which crops it applies to belongs to matching.
+What a verdict is belongs to record, which crops it applies to belongs to matching, how the file is kept safe, carried
+away and backed up to append_only.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import errno
-import os
-import secrets
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import apsw
+from lora_assets.verdicts.append_only import AppendOnlyLog, ImportCount, LogUnusable, keep_backup, try_daily_backup
+from lora_assets.verdicts.record import CLEARED, Mark, Verdict, VerdictError, from_line, to_line
 
-from lora_assets.verdicts.local_disk import share_type
-from lora_assets.verdicts.record import CLEARED, Mark, Verdict, VerdictError, from_line, to_line, utc_text
+__all__ = [
+    "ImportCount",
+    "LogUnusable",
+    "NothingToUndo",
+    "VerdictLog",
+    "keep_backup",
+    "log_path",
+    "open_log",
+    "request_of",
+    "try_daily_backup",
+]
 
-_FORMAT = 1
-_BUSY_MS = 30_000
-_KEPT_BACKUPS = 14
-# Clocks of two machines differ, also by a wrongly set time zone, but by no more.
-_LATEST_AHEAD = timedelta(days=1)
 _COLUMNS = (
     "request_id", "at", "tracker", "dataset", "frame_sha256", "x1", "y1", "x2", "y2", "crop_id", "value", "stars",
     "note", "previous", "undoes",
 )  # fmt: skip
 _ALL = ", ".join(_COLUMNS)
-_INSERT = f"INSERT INTO verdict ({_ALL}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 # A clock may be set back and another machine's log may be imported: time orders, the row number breaks ties.
 _ORDER = "at, seq"
-_SCHEMA = f"""
+_SCHEMA = """
 CREATE TABLE verdict (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     request_id TEXT NOT NULL UNIQUE,
@@ -59,9 +54,7 @@ CREATE TRIGGER verdicts_are_never_changed BEFORE UPDATE ON verdict
     BEGIN SELECT RAISE(ABORT, 'verdicts are never changed: append another'); END;
 CREATE TRIGGER verdicts_are_never_deleted BEFORE DELETE ON verdict
     BEGIN SELECT RAISE(ABORT, 'verdicts are never deleted: append cleared'); END;
-PRAGMA user_version = {_FORMAT};
 """
-# Not part of the format: a log of an earlier version gets them when it is opened.
 _INDEXES = "CREATE INDEX IF NOT EXISTS verdict_in_time ON verdict (at, seq)"
 
 
@@ -69,25 +62,9 @@ class NothingToUndo(VerdictError):
     """No mark is left that could be taken back."""
 
 
-class LogUnusable(VerdictError):
-    """The log cannot be read or written at the moment; `disk_full` when that is why. The same may work later."""
-
-    def __init__(self, text: str, *, disk_full: bool = False) -> None:
-        super().__init__(text)
-        self.disk_full = disk_full
-
-
-@dataclass(frozen=True, slots=True)
-class ImportCount:
-    """What an import did: rows taken, and rows that the log had already."""
-
-    added: int
-    known: int
-
-
 def log_path(data: Path) -> Path:
     """Where the log of a project lies."""
-    return data / "verdicts" / "verdicts.sqlite"
+    return VerdictLog.path_in(data)
 
 
 def open_log(data: Path) -> VerdictLog:
@@ -108,84 +85,36 @@ def _row(verdict: Verdict) -> tuple[Any, ...]:
     return tuple(told[name] for name in _COLUMNS)
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-class VerdictLog:
+class VerdictLog(AppendOnlyLog):
     """The log in one file. May be used by several threads, and by several processes of one machine, at once."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = threading.Lock()
-        if share := share_type(path.parent):
-            raise VerdictError(
-                f"{path.parent} lies on a share ({share}), where SQLite cannot keep verdicts safe: move the project to "
-                "a disk of this machine, or make data/verdicts a link to a folder on one"
-            )
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = not path.exists()
-            self._db = apsw.Connection(str(path))
-            self._db.set_busy_timeout(_BUSY_MS)
-            self._prepare()
-            if fresh:
-                _sync_folder(path.parent)
-        except (OSError, apsw.Error) as error:
-            raise _unusable(f"cannot use the verdicts in {path}", error) from error
+    things = "verdicts"
+    table = "verdict"
+    columns = _COLUMNS
+    schema = _SCHEMA
+    indexes = _INDEXES
 
-    def _prepare(self) -> None:
-        self._db.pragma("journal_mode", "wal")
-        self._db.pragma("synchronous", "full")
-        if self._db.pragma("user_version") == 0:
-            with self._transaction():
-                if self._db.pragma("user_version") == 0:
-                    self._db.execute(_SCHEMA)
-        if (found := self._db.pragma("user_version")) != _FORMAT:
-            raise VerdictError(f"{self.path} has format {found}, this version reads {_FORMAT}: use the newer version")
-        self._db.execute(_INDEXES)
+    def _line(self, row: tuple[Any, ...]) -> str:
+        return to_line(_verdict(row))
 
-    def __enter__(self) -> VerdictLog:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; what was acknowledged is on disk already."""
-        with self._lock:
-            self._db.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """One writer at a time; on disk when the body is left, or nothing of it."""
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
-            except apsw.Error as error:
-                raise _unusable(f"nothing was saved in {self.path}", error) from error
+    def _take_line(self, line: str) -> bool:
+        verdict = from_line(line)
+        there = self._read("WHERE request_id = ?", (verdict.mark.request_id,))
+        if not there:
+            self._check_time(verdict.at)
+            self._insert(_row(verdict))
+        elif _row(there[0]) != _row(verdict):
+            raise VerdictError(f"request {verdict.mark.request_id} is in the log with other content")
+        return not there
 
     def _rows(self, where: str = "", values: tuple[Any, ...] = ()) -> list[Verdict]:
         with self._lock:
             return self._read(where, values)
 
     def _read(self, where: str = "", values: tuple[Any, ...] = ()) -> list[Verdict]:
-        try:
+        with self._reading():
             found = self._db.execute(f"SELECT {_ALL} FROM verdict {where} ORDER BY {_ORDER}", values)
             return [_verdict(row) for row in found]
-        except apsw.Error as error:
-            raise _unusable(f"cannot read the verdicts in {self.path}", error) from error
 
     # --- saying ------------------------------------------------------------------------------------------------------
 
@@ -208,16 +137,8 @@ class VerdictLog:
         last = "SELECT value FROM verdict WHERE crop_id = ? ORDER BY at DESC, seq DESC LIMIT 1"
         before = self._db.execute(last, (mark.crop_id,)).fetchone()
         taken = Verdict(mark, self._next_time(), before[0] if before else None)
-        self._db.execute(_INSERT, _row(taken))
+        self._insert(_row(taken))
         return taken
-
-    def _next_time(self) -> str:
-        """Now, and always later than every row: an undo must not sort before what it takes back."""
-        last = self._db.execute("SELECT max(at) FROM verdict").fetchone()
-        now = datetime.now(UTC)
-        if last is not None and last[0] is not None:
-            now = max(now, datetime.fromisoformat(last[0]) + timedelta(microseconds=1))
-        return utc_text(now)
 
     def undo(self, crop_id: str, request_id: str, tracker: str | None = None) -> Verdict:
         """Take back the crop's last mark that still stands, by a new row with the state before it.
@@ -282,12 +203,10 @@ class VerdictLog:
             AND (later.at, later.seq) > (one.at, one.seq)
             AND later.undoes IS NULL AND later.request_id NOT IN ({undone})"""
         where = f"one.tracker = ? AND one.undoes IS NULL AND one.request_id NOT IN ({undone}) AND NOT EXISTS ({later})"
-        try:
+        with self._reading():
             row = self._db.execute(
                 f"SELECT {_ALL} FROM verdict AS one WHERE {where} ORDER BY at DESC, seq DESC LIMIT 1", (tracker,)
             ).fetchone()
-        except apsw.Error as error:
-            raise _unusable(f"cannot read the verdicts in {self.path}", error) from error
         return _verdict(row) if row else None
 
     def _read_like(self, column: str, start: str) -> list[Verdict]:
@@ -320,15 +239,6 @@ class VerdictLog:
                 found[request_id] = verdict
         return found
 
-    def last_row(self) -> int:
-        """The number of the last row; 0 for an empty log."""
-        with self._lock:
-            try:
-                found = self._db.execute("SELECT max(seq) FROM verdict").fetchone()
-            except apsw.Error as error:
-                raise _unusable(f"cannot read the verdicts in {self.path}", error) from error
-        return int(found[0] or 0) if found else 0
-
     def since(self, number: int) -> tuple[int, list[Verdict]]:
         """The rows that were taken after row `number` (0: all), oldest row first, and the number of the last row."""
         rows = self.numbered_since(number)
@@ -336,122 +246,13 @@ class VerdictLog:
 
     def numbered_since(self, number: int) -> list[tuple[int, Verdict]]:
         """The rows that were taken after row `number` (0: all) with their numbers, oldest row first."""
-        with self._lock:
-            try:
-                rows = list(self._db.execute(f"SELECT seq, {_ALL} FROM verdict WHERE seq > ? ORDER BY seq", (number,)))
-            except apsw.Error as error:
-                raise _unusable(f"cannot read the verdicts in {self.path}", error) from error
+        with self._lock, self._reading():
+            rows = list(self._db.execute(f"SELECT seq, {_ALL} FROM verdict WHERE seq > ? ORDER BY seq", (number,)))
         return [(row[0], _verdict(row[1:])) for row in rows]
 
     def standing_marks(self) -> list[Verdict]:
         """The current verdicts that say something: good, bad or exclude, in the order of time."""
         return [verdict for verdict in self.current().values() if verdict.value != CLEARED]
-
-    # --- carrying away and back --------------------------------------------------------------------------------------
-
-    def export_lines(self) -> Iterator[str]:
-        """Every row as a line of JSON, oldest first."""
-        return (to_line(verdict) for verdict in self._rows())
-
-    def import_lines(self, lines: Iterable[str]) -> ImportCount:
-        """Take exported rows with their times; rows that are there already are left as they are. All or none.
-
-        Raises VerdictError naming the line that does not fit, lies in the future, or contradicts a row of the same
-        request.
-        """
-        added = known = 0
-        latest = utc_text(datetime.now(UTC) + _LATEST_AHEAD)
-        with self._transaction():
-            for number, line in enumerate(lines, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    if self._take_as_it_is(from_line(line), latest):
-                        added += 1
-                    else:
-                        known += 1
-                except VerdictError as error:
-                    raise VerdictError(f"line {number}: {error}; nothing was imported") from error
-        return ImportCount(added, known)
-
-    def _take_as_it_is(self, verdict: Verdict, latest: str) -> bool:
-        there = self._read("WHERE request_id = ?", (verdict.mark.request_id,))
-        if not there:
-            # Every later row must be later still, so one row of the far future would end the log.
-            if verdict.at > latest:
-                raise VerdictError(
-                    f"time {verdict.at} lies more than a day in the future: set this machine's clock, or the time of "
-                    "the line"
-                )
-            self._db.execute(_INSERT, _row(verdict))
-        elif _row(there[0]) != _row(verdict):
-            raise VerdictError(f"request {verdict.mark.request_id} is in the log with other content")
-        return not there
-
-    def check(self) -> list[str]:
-        """What is wrong with the file, in words; empty when SQLite finds it whole. Reads all of it."""
-        with self._lock:
-            try:
-                told = [str(row[0]) for row in self._db.execute("PRAGMA integrity_check")]
-            except apsw.Error as error:
-                return [str(error)]
-        return [] if told == ["ok"] else told
-
-    def into_one_file(self) -> None:
-        """Take the write-ahead log into the file itself, so that the file alone is all of it; for one that is moved."""
-        with self._lock:
-            try:
-                self._db.pragma("journal_mode", "delete")
-            except apsw.Error as error:
-                raise _unusable(f"cannot close {self.path}", error) from error
-
-    def backup(self, target: Path) -> Path:
-        """Write a whole, checked copy of the log to `target`, which must not be there yet; on disk on return.
-
-        Raises VerdictError when the copy cannot be written or does not pass the check; then nothing is left of it.
-        """
-        if target.exists():
-            raise VerdictError(f"{target} is there already: choose another name")
-        temporary = target.with_name(f".tmp-{secrets.token_hex(8)}")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with self._lock:
-                self._db.execute("VACUUM INTO ?", (str(temporary),))
-            copy = apsw.Connection(str(temporary), flags=apsw.SQLITE_OPEN_READONLY)
-            told = [str(row[0]) for row in copy.execute("PRAGMA integrity_check")]
-            copy.close()
-            if told != ["ok"]:
-                raise VerdictError(f"the copy of {self.path} is damaged ({'; '.join(told[:3])}): check the log itself")
-            with temporary.open("rb") as handle:
-                os.fsync(handle.fileno())
-            temporary.rename(target)
-            _sync_folder(target.parent)
-        except (OSError, apsw.Error) as error:
-            raise VerdictError(f"cannot back up {self.path} to {target}: {error}; {_way_out(error)}") from error
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-        return target
-
-
-def keep_backup(log: VerdictLog, kept: int = _KEPT_BACKUPS) -> Path:
-    """A backup of today (UTC) beside the log in `backups/`, made when it is not there yet; the newest `kept` stay."""
-    folder = log.path.parent / "backups"
-    today = folder / f"verdicts-{datetime.now(UTC):%Y-%m-%d}.sqlite"
-    if not today.exists():
-        log.backup(today)
-        for old in sorted(folder.glob("verdicts-????-??-??.sqlite"))[:-kept]:
-            old.unlink()
-    return today
-
-
-def try_daily_backup(log: VerdictLog) -> str:
-    """A backup of today when there is none yet; why it could not be made, else "". It never stops a mark."""
-    try:
-        keep_backup(log)
-    except VerdictError as error:
-        return str(error)
-    return ""
 
 
 def request_of(verdict: Verdict) -> str:
@@ -463,24 +264,3 @@ def _standing(rows: list[Verdict]) -> list[Verdict]:
     """The rows of a crop that are neither undone nor an undo, oldest first."""
     undone = {row.mark.undoes for row in rows if row.mark.undoes}
     return [row for row in rows if row.mark.undoes is None and row.mark.request_id not in undone]
-
-
-def _is_disk_full(error: Exception) -> bool:
-    return isinstance(error, apsw.FullError) or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
-
-
-def _unusable(what: str, error: Exception) -> LogUnusable:
-    return LogUnusable(f"{what}: {error}; {_way_out(error)}", disk_full=_is_disk_full(error))
-
-
-def _way_out(error: Exception) -> str:
-    if _is_disk_full(error):
-        return "the disk is full: free space, then mark again"
-    if isinstance(error, apsw.BusyError | apsw.LockedError):
-        return "another process has held it for half a minute: end that one, then try again"
-    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
-        return (
-            "the file is damaged: end every process that uses it, move it away together with its -wal and -shm files, "
-            "then put the newest backup of data/verdicts/backups in its place"
-        )
-    return "see that the folder can be written and the disk is well, then try again"

@@ -1,7 +1,7 @@
 """The program of a clicking process: keeps a segmenter and a few open pictures, and answers each click from them.
 
 `python -m lora_assets.vision.click_child SETTINGS PARENT`. Requests come as JSON lines on standard input, each is
-answered by one JSON line. The page server must not know torch, and a model that crashes, hangs or eats memory must not
+answered by one JSON line, which also tells the pictures that are held ready after it. The page server must not know torch, and a model that crashes, hangs or eats memory must not
 take the pages along: who starts this, and what happens when it dies, is in `lora_assets.tracker.clicking`.
 """
 
@@ -12,8 +12,8 @@ import hashlib
 import json
 import os
 import resource
+import secrets
 import sys
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -27,7 +27,7 @@ import numpy as np
 from lora_assets.models import ModelError
 from lora_assets.specs import SpecError, read_tracker, section_settings
 from lora_assets.store import StoreError
-from lora_assets.vision import images
+from lora_assets.vision import images, parent_watch
 from lora_assets.vision.device import device
 from lora_assets.vision.images import ImageRefused, ReadSettings
 from lora_assets.vision.masks import mask_bounds, run_lengths
@@ -53,10 +53,12 @@ class ChildSettings:
 
 @dataclass(slots=True)
 class OpenPicture:
-    """A picture that is clicked on: its embedding, and what its last answers left for the next click."""
+    """A picture that is clicked on: its embedding, the trackers it was asked for by, and what its last answers left for
+    the next click."""
 
     model: Prompted
     embedding: Embedding
+    trackers: set[str] = field(default_factory=set)
     carry: OrderedDict[int, tuple[Any, ...]] = field(default_factory=OrderedDict)
 
 
@@ -74,13 +76,18 @@ class Clicks:
         self._model: Prompted | None = None
         self._model_key = ""
         self._pictures: OrderedDict[tuple[str, str], OpenPicture] = OrderedDict()
-        self._answers = 0
+        # A page outlives the process and names answers of the one before: their numbers must mean nothing to this one.
+        self._answers = secrets.randbits(40)
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """The answer to one request. Raises Refused, and PromptError for a prompt that does not fit."""
         begun = time.perf_counter()
         told = {"open": self._open, "ask": self._ask}[request["do"]](request)
         return {**told, "ms": round(1000 * (time.perf_counter() - begun), 2)}
+
+    def held(self) -> list[tuple[str, str]]:
+        """The pictures that are ready, as tracker and frame: another tracker's model would embed the frame again."""
+        return [(tracker, frame) for (_, frame), one in self._pictures.items() for tracker in sorted(one.trackers)]
 
     def _segmenter(self, tracker: str) -> Prompted:
         """The segmenter of a tracker; one model is kept at a time."""
@@ -110,6 +117,7 @@ class Clicks:
             found = model.embed(_pixels(request))
             self._pictures[key] = OpenPicture(model, found)
             self._let_go()
+        self._pictures[key].trackers.add(request["tracker"])
         return {"model": model.name, "width": found.width, "height": found.height, "pictures": len(self._pictures)}
 
     def _let_go(self) -> None:
@@ -167,17 +175,6 @@ def _pixels(request: dict[str, Any]) -> images.RgbImage:
         raise Refused(f"{path.name}: {error}") from error
 
 
-def _end_with(parent: int) -> None:
-    """End the process when its parent is gone, also in the middle of a request."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def _answered(clicks: Clicks, line: bytes) -> dict[str, Any]:
     try:
         return clicks.answer(json.loads(line))
@@ -195,7 +192,7 @@ def _answered(clicks: Clicks, line: bytes) -> dict[str, Any]:
 def main(opener: Callable[[str, Path], Prompted] = open_prompted) -> None:
     """Answer requests until standard input ends."""
     settings = ChildSettings(**json.loads(sys.argv[1]))
-    _end_with(int(sys.argv[2]))
+    parent_watch.end_with(int(sys.argv[2]))
     answers = os.fdopen(os.dup(1), "wb")
     # What a library prints must not stand among the answers.
     os.dup2(2, 1)
@@ -212,7 +209,8 @@ def main(opener: Callable[[str, Path], Prompted] = open_prompted) -> None:
 
     send({"ready": os.getpid(), **dataclasses.asdict(settings)})
     for line in sys.stdin.buffer:
-        send(_answered(clicks, line))
+        told = _answered(clicks, line)
+        send({**told, "held": clicks.held()})
 
 
 if __name__ == "__main__":

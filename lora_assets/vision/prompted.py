@@ -19,10 +19,9 @@ from lora_assets.models import ModelError, OpenWeights, resolve
 from lora_assets.vision.boxes import FloatArray
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.masks import BoolMask
+from lora_assets.vision.prompt_limits import MOST_POINTS
 
 CANDIDATES = 3
-MOST_POINTS = 64
-"""Clicks of one prompt; a person who needs more draws a box."""
 WANTED, UNWANTED = 1, 0
 """Labels of points: this belongs to it, this does not."""
 

@@ -13,14 +13,12 @@ import json
 import os
 import resource
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import cv2
 
-from lora_assets.vision import images
+from lora_assets.vision import images, parent_watch
 from lora_assets.vision.images import ImageRefused, ReadSettings
 
 _BASE_BYTES = 2 << 30
@@ -31,18 +29,6 @@ def memory_limit(settings: ReadSettings) -> int:
     """Bytes of address space that reading the largest allowed picture may take: the libraries' own 2 GiB, and 16 for
     each pixel (decoded at 16 bits, converted, and laid over white)."""
     return _BASE_BYTES + int(settings.max_megapixels * 1e6) * _BYTES_PER_PIXEL
-
-
-def _end_with(parent: int) -> None:
-    """End the process when its parent is gone, also in the middle of a file. Not by PR_SET_PDEATHSIG, which fires when
-    the thread ends that started the process."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _send(answers: BinaryIO, told: dict[str, Any], tail: bytes = b"") -> None:
@@ -70,7 +56,7 @@ def _answer(answers: BinaryIO, path: Path, settings: ReadSettings) -> None:
 def main() -> None:
     """Answer requests until standard input ends."""
     settings = ReadSettings(**json.loads(sys.argv[1]))
-    _end_with(int(sys.argv[2]))
+    parent_watch.end_with(int(sys.argv[2]))
     answers = os.fdopen(os.dup(1), "wb")
     # What a decoder prints must not stand among the answers.
     os.dup2(2, 1)

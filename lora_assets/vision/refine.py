@@ -25,7 +25,6 @@ from lora_assets.vision.masks import (
     mask_bounds,
     mask_pixels,
     place_pixels,
-    window_pixels,
 )
 from lora_assets.vision.matting import NONE, check_method
 from lora_assets.vision.neighbours import Claim, divide
@@ -41,6 +40,7 @@ __all__ = [
     "check_parameter",
     "find_preset",
     "recipe_facts",
+    "refine_in_box",
     "refine_pixels",
     "refine_row",
     "refine_rows",
@@ -113,13 +113,23 @@ def refine_pixels(mask: BoolMask, preset: Preset) -> BoolMask:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Grown:
-    """A row's pixels in `window` before and after the chain."""
+class InBox:
+    """A mask in `window` (x, y, width, height of the frame), before and after the chain."""
 
-    row: Mask
     window: Window
     before: BoolMask
     after: BoolMask
+
+
+def refine_in_box(mask: BoolMask, x: int, y: int, frame_width: int, frame_height: int, preset: Preset) -> InBox:
+    """The chain on the bounding box of a mask with its corner at (x, y) of the frame, and the margin that the preset
+    proves to be enough; a mask without pixels keeps its window."""
+    bounds = mask_bounds(mask)
+    if bounds is None:
+        return InBox((x, y, mask.shape[1], mask.shape[0]), mask, mask)
+    window = _padded((x + bounds[0], y + bounds[1], *bounds[2:]), preset.pad, frame_width, frame_height)
+    before = place_pixels(mask, x, y, window)
+    return InBox(window, before, refine_pixels(before, preset))
 
 
 def refine_row(row: Mask, frame_width: int, frame_height: int, settings: RefineSettings = RefineSettings()) -> Mask:
@@ -141,23 +151,15 @@ def refine_rows(
     unknown preset.
     """
     preset = find_preset(settings.preset)
-    grown = [_grow(row, frame_width, frame_height, preset) for row in rows]
+    grown = [refine_in_box(mask_pixels(row), row.x, row.y, frame_width, frame_height, preset) for row in rows]
     if settings.spare_neighbours and len(grown) > 1:
         grown = _spared(grown)
-    return [_trimmed(each, frame_width, frame_height, settings.edge) for each in grown]
+    return [
+        _trimmed(row, each, frame_width, frame_height, settings.edge) for row, each in zip(rows, grown, strict=True)
+    ]
 
 
-def _grow(row: Mask, frame_width: int, frame_height: int, preset: Preset) -> _Grown:
-    pixels = mask_pixels(row)
-    bounds = mask_bounds(pixels)
-    if bounds is None:
-        return _Grown(row, (row.x, row.y, row.width, row.height), pixels, pixels)
-    window = _padded((row.x + bounds[0], row.y + bounds[1], *bounds[2:]), preset.pad, frame_width, frame_height)
-    before = window_pixels(row, window)
-    return _Grown(row, window, before, refine_pixels(before, preset))
-
-
-def _spared(grown: Sequence[_Grown]) -> list[_Grown]:
+def _spared(grown: Sequence[InBox]) -> list[InBox]:
     """The masks with what they grew into taken back where it was a neighbour's, or where a neighbour is nearer."""
     free: list[BoolMask] = []
     for each in grown:
@@ -187,10 +189,10 @@ def _padded(window: Window, pad: int, frame_width: int, frame_height: int) -> Wi
     return left, top, right - left, bottom - top
 
 
-def _trimmed(grown: _Grown, frame_width: int, frame_height: int, matting: str) -> Mask:
+def _trimmed(row: Mask, grown: InBox, frame_width: int, frame_height: int, matting: str) -> Mask:
     """The row of a grown mask. An opening can remove a mask of a few pixels: the row stays, empty, in its old window,
     so that its box is accounted for."""
-    row, window = grown.row, grown.window
+    window = grown.window
     bounds = mask_bounds(grown.after)
     if bounds is None:
         kept, place = np.zeros((row.height, row.width), np.bool_), (row.x, row.y)

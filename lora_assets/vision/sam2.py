@@ -101,7 +101,7 @@ def _transformers() -> Any:
     try:
         import transformers
     except ImportError as error:
-        raise ModelError("SAM 2 needs transformers: pip install 'lora-assets[clip]'") from error
+        raise ModelError("SAM 2 needs transformers: pip install 'lora_assets[sam2]'") from error
     transformers.utils.logging.disable_progress_bar()  # pyright: ignore[reportAttributeAccessIssue]
     return transformers
 

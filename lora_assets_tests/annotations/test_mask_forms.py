@@ -10,14 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools.coco import COCO
 
-from lora_assets.annotations.mask_forms import (
-    MaskFormError,
-    compressed_rle,
-    mask_file_bytes,
-    mask_of_file,
-    mask_of_segmentation,
-    polygons_of,
-)
+from lora_assets.annotations.mask_forms import compressed_rle, mask_file_bytes, mask_of_file, polygons_of
+from lora_assets.vision.coco_masks import MaskFormError, mask_of_segmentation
 
 sizes = st.tuples(st.integers(1, 24), st.integers(1, 24))
 masks = sizes.flatmap(lambda size: arrays.arrays(np.bool_, size))
@@ -82,6 +76,10 @@ def test_a_mask_file_of_zeros_and_ones_is_read_as_one_of_0_and_255():
         ([[1, 1, 5, 5, 3, float("nan")]], "bad_segmentation"),
         ([["1", 1, 5, 5, 3, 3]], "bad_segmentation"),
         ([[1, 1, 1e9, 5, 3, 3]], "outside_picture"),  # pycocotools would walk a billion pixels
+        ([[1, 1, 10**400, 5, 3, 3]], "bad_segmentation"),  # no float holds it
+        ([[1, 1, float("inf"), 5, 3, 3]], "bad_segmentation"),
+        ({"size": [8, 9], "counts": [10**4299] * 11}, "bad_segmentation"),
+        ({"size": [10**400, 9], "counts": [72]}, "bad_segmentation"),
         ({"size": [10, 10], "counts": [100]}, "mask_size"),
         ({"size": [8, 9], "counts": [70]}, "mask_size"),
         ({"size": [8, 9], "counts": [-1, 73]}, "bad_segmentation"),

@@ -50,6 +50,7 @@ def test_coco_masks_are_read_in_every_form(tmp_path):
         ("{", "cannot be read as COCO instances"),
         ('{"images": []}', "KeyError 'annotations'"),
         ("[]", "cannot be read as COCO instances"),
+        ('{"images": ' + "[" * 200_000, "cannot be read as COCO instances"),
     ],
 )
 def test_a_broken_truth_is_told(tmp_path, content, told):
@@ -58,8 +59,28 @@ def test_a_broken_truth_is_told(tmp_path, content, told):
         open_truth("", _source(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("segmentation", "told"),
+    [
+        ([[10, 10, 1e8, 10, 50, 60]], "leads far outside"),  # pycocotools would end the process
+        ([[10, 10, 10**400, 10, 50, 60]], "finite numbers"),
+        ([[10, 10, float("nan"), 10, 50, 60]], "finite numbers"),
+        ({"size": [160, 240], "counts": [-5, 38405]}, "neither text nor whole numbers"),
+        ({"size": [160, 240], "counts": [10**400]}, "neither text nor whole numbers"),
+        ({"size": [160, 240], "counts": [38401]}, "other frames"),
+        ({"size": [160, 240], "counts": "PPPPPPPP"}, "are damaged"),
+        ({"size": ["a", 240], "counts": [38400]}, "no size"),
+        ([], "empty list"),
+        (7, "neither polygons nor run lengths"),
+    ],
+)
+def test_a_segmentation_that_would_break_the_decoder_is_told_with_its_file(tmp_path, segmentation, told):
+    with pytest.raises(StoreError, match=f"truth.json: a segmentation is damaged: .*{told}"):
+        _told(tmp_path, segmentation)
+
+
 def test_a_truth_of_other_frames_is_told(tmp_path):
-    with pytest.raises(StoreError, match="of 24 x 16 pixels, its frame of 240 x 160"):
+    with pytest.raises(StoreError, match="of 24 x 16 pixels, the picture of 240 x 160: the truth belongs to other"):
         _told(tmp_path, {"size": [16, 24], "counts": [384]})
     with pytest.raises(StoreError, match="a segmentation is damaged"):
         _told(tmp_path, {"size": [160, 240]})

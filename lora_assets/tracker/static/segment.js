@@ -11,7 +11,6 @@ const one = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const SVG = "http://www.w3.org/2000/svg";
 const CLICK_REACH = 6;
-const MOST_POINTS = 64;
 const ZOOM_STEP = 1.25;
 const DEEPEST = 32;
 const OPACITY = "lora_assets.segment.opacity";
@@ -24,6 +23,7 @@ const canvas = one("[data-mask]");
 const width = Number(root.dataset.width);
 const height = Number(root.dataset.height);
 const api = root.dataset.api;
+const mostPoints = Number(root.dataset.mostPoints);
 const subjects = new Map(JSON.parse(root.dataset.subjects).map((subject) => [subject.id, subject.box]));
 
 const EMPTY = { points: [], labels: [], box: null, answer: 0, candidates: [], chosen: 0 };
@@ -280,7 +280,7 @@ for (const name of ["pointerup", "pointercancel"]) stage.addEventListener(name, 
 
 function addPoint(at, label) {
   const step = now();
-  if (step.points.length >= MOST_POINTS) return showToast(word("segment_most_points", { count: MOST_POINTS }), { warn: true });
+  if (step.points.length >= mostPoints) return showToast(word("segment_most_points", { count: mostPoints }), { warn: true });
   if (!label && !isAsked(step)) return tell(word("segment_first_wanted"), true);
   push({ points: [...step.points, at], labels: [...step.labels, label] });
 }
