@@ -2,6 +2,7 @@
 
 A temporary file is locked by its writer until it is in place, and the system releases the lock however the writer ends.
 So `sweep_folder` takes what a killed process left, also a second later, and never what a living one is still writing.
+Temporary folders are held in the same way, by `held_folder`.
 What belongs elsewhere: where files lie (store), their remembered hashes (sums).
 """
 
@@ -12,8 +13,10 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +24,10 @@ from lora_assets.sums import file_sha256, note_sum
 
 TEMPORARY = ".tmp-"
 _LOCKED = ".tmp-held-"
+# What held folders are called: whose makers lock them (training.converting, exports.place).
+_LOCKED_FOLDERS = (_LOCKED, ".tmp-convert-", ".tmp-export-")
+# An old folder that was put aside while a new one takes its place: it may be the only whole one (exports.place).
+ASIDE = ".old"
 # Files of earlier versions and on disks without locks are told from living ones by their age only.
 _STALE_TEMPORARY_S = 24 * 3600.0
 
@@ -175,11 +182,62 @@ def _is_left(path: Path) -> bool:
     return age > _STALE_TEMPORARY_S
 
 
+def _is_folder_left(path: Path) -> bool:
+    """True when no process works in the folder any more; where that cannot be told, when nothing in it is young."""
+    if path.name.endswith(ASIDE):
+        return False
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY)
+    except OSError:
+        return False
+    try:
+        if path.name.startswith(_LOCKED_FOLDERS):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+    try:
+        youngest = max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
+    except OSError:
+        return False
+    return time.time() - youngest > _STALE_TEMPORARY_S
+
+
+@contextmanager
+def held_folder(place: Path) -> Iterator[Path]:
+    """The new empty folder `place`, which no sweep takes while the body runs; gone afterwards, if it is still there.
+
+    Raises OSError, FileExistsError among them, when it cannot be made.
+    """
+    while True:
+        place.mkdir(parents=True)
+        handle = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+        _lock(handle)
+        if place.exists():
+            break
+        os.close(handle)  # swept away before it was locked
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        os.close(handle)
+
+
 def sweep_folder(folder: Path, *, deep: bool = True) -> int:
-    """Remove the temporary files in `folder`, and below it if `deep`, that nobody writes any more; returns how many."""
+    """Remove the temporary files and folders in `folder`, and below it if `deep`, that nobody writes any more; returns
+    how many."""
     count = 0
-    for path in (folder.rglob if deep else folder.glob)(f"{TEMPORARY}*"):
-        if path.is_file() and not path.is_symlink() and _is_left(path):
+    for path in list((folder.rglob if deep else folder.glob)(f"{TEMPORARY}*")):
+        if path.is_symlink():
+            continue
+        if path.is_file() and _is_left(path):
             path.unlink(missing_ok=True)
+            count += 1
+        elif path.is_dir() and _is_folder_left(path):
+            shutil.rmtree(path, ignore_errors=True)
             count += 1
     return count

@@ -3,7 +3,8 @@
 A folder under `data/input/` gets one hidden file, `.lora-assets-folder`, when it is first listed: the only thing that
 is ever written among originals. Folders elsewhere, which are only read, and folders that may not be written are known
 again by their file system and inode instead; these change when a disk is mounted anew, and are then learnt again as
-soon as nothing is missing. What follows from a missing proof is decided in main_line.frames.
+soon as nothing is missing. A disk that is mounted on a subfolder is known by its file system. What follows from a
+missing proof is decided in main_line.frames.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import json
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lora_assets.atomic import StoreError, atomic_write_bytes, sweep_folder
+from lora_assets.input_folders import filesystem_of
 
 MARK = ".lora-assets-folder"
 _SAID = "This folder of pictures was listed by lora_assets; while this file is here, files that are gone were deleted."
@@ -67,12 +70,27 @@ def _read_mark(folder: Path) -> str:
 def proof_of(folder: Path) -> FolderProof:
     """What the folder proves now; nothing at all when it is not there or cannot be read."""
     try:
-        told, disk = folder.stat(), os.statvfs(folder)
+        told, filesystem = folder.stat(), filesystem_of(folder)
     except OSError:
         return FolderProof()
-    # The device number of a disk may differ after each start of the machine; its own id does not, where it has one.
-    filesystem = f"id {disk.f_fsid:x}" if disk.f_fsid else f"device {told.st_dev:x}"
     return FolderProof(_read_mark(folder), filesystem, str(told.st_ino))
+
+
+def known_mounts(facts: Any) -> dict[str, str]:
+    """The subfolders of a listing that were disks of their own, with their file systems, as kept among its facts."""
+    return {str(path): str(disk) for path, disk in facts.items()} if isinstance(facts, dict) else {}
+
+
+def hidden_mounts(folder: Path, known: Mapping[str, str]) -> set[str]:
+    """Those of the `known` mounts below the folder whose disk is not there now: nothing is known of their files."""
+    return {path for path, disk in known.items() if not _is_on(folder / path, disk)}
+
+
+def _is_on(folder: Path, disk: str) -> bool:
+    try:
+        return filesystem_of(folder) == disk
+    except OSError:
+        return False
 
 
 def may_be_marked(data: Path, folder: Path) -> bool:

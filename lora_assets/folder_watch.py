@@ -110,7 +110,8 @@ def _asked_again(watched: Watched, listed: Listed, slug: str, now: float) -> Wat
 
 def _judge(watched: Watched, scan: FolderScan, listed: Listed, slug: str, now: float, settle_s: float) -> Watched:
     """The folder's new state; its generation grows by one when it is to be listed now."""
-    if watched.seen != scan.fingerprint:
+    # A time in the future was noted before the clock was set back: nothing would come of waiting for it.
+    if watched.seen != scan.fingerprint or now < watched.since:
         watched = replace(watched, seen=scan.fingerprint, since=now)
     watched = replace(watched, gone=False, born=watched.born or now)
     if watched.seen == watched.asked:
@@ -119,7 +120,7 @@ def _judge(watched: Watched, scan: FolderScan, listed: Listed, slug: str, now: f
         return _asked_again(watched, listed, slug, now) if scan.files else watched
     if not watched.asked and not scan.files:
         return replace(watched, restless_since=None)
-    began = now if watched.restless_since is None else watched.restless_since
+    began = now if watched.restless_since is None else min(watched.restless_since, now)
     stands_still = now - watched.since >= settle_s
     if not stands_still and now - began < RESTLESS_SECONDS:
         return replace(watched, restless_since=began)
@@ -155,7 +156,8 @@ def look_at_folders(
 
     def urgency(spec: DatasetSpec) -> tuple[bool, float]:
         watched = state.get(spec.slug, Watched())
-        return (watched.restless_since is None and spec.slug in state, watched.scanned_at)
+        scanned_at = watched.scanned_at if watched.scanned_at <= now else 0.0  # the clock was set back
+        return (watched.restless_since is None and spec.slug in state, scanned_at)
 
     for spec in sorted(known.values(), key=urgency):
         if clock() - began > budget_s:

@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 # Files that lie beside frames by custom and are no pictures: captions, notes, tables, subtitles, system files.
@@ -61,12 +61,14 @@ class FileStat:
 
 @dataclass(frozen=True, slots=True)
 class FolderScan:
-    """All files of a folder in order of their names, the digest that changes when any of them does, and the subfolders
-    whose files are not known because they cannot be read."""
+    """All files of a folder in order of their names, the digest that changes when any of them does, the subfolders
+    whose files are not known because they cannot be read, and the file system (see `filesystem_of`) of each subfolder
+    that lies on another one than the folder around it: a disk that is mounted there."""
 
     files: tuple[FileStat, ...]
     fingerprint: str
     unreadable: tuple[str, ...] = ()
+    mounts: dict[str, str] = field(default_factory=dict)
 
 
 def _entry_problem(name: str, mode: int) -> str | None:
@@ -107,7 +109,38 @@ def _file(entry: os.DirEntry[str], path: str) -> FileStat | None:
     return FileStat(shown, told.st_size, _time(told.st_mtime_ns), _time(told.st_ctime_ns), inode, problem)
 
 
-def _walk(root: str, inside: str, unreadable: list[str]) -> Iterator[FileStat]:
+def filesystem_of(folder: str | Path) -> str:
+    """What tells the file system of a folder from others. Raises OSError.
+
+    The device number of a disk may differ after each start of the machine; its own id does not, where it has one.
+    """
+    disk = os.statvfs(folder)
+    return f"id {disk.f_fsid:x}" if disk.f_fsid else f"device {_device_of(folder):x}"
+
+
+def _device_of(folder: str | Path) -> int:
+    return os.stat(folder).st_dev  # noqa: PTH116 (strings: see below)
+
+
+@dataclass(slots=True)
+class _Seen:
+    unreadable: list[str]
+    mounts: dict[str, str]
+
+
+def _note_mount(root: str, inside: str, around: int, seen: _Seen) -> int:
+    """The device of a subfolder; a mount is noted when it is another one than that of the folder around it."""
+    place = os.path.join(root, inside)  # noqa: PTH118
+    try:
+        device = _device_of(place)
+        if device != around:
+            seen.mounts[inside] = filesystem_of(place)
+    except OSError:
+        return around  # it went away, or is told as unreadable
+    return device
+
+
+def _walk(root: str, inside: str, device: int, seen: _Seen) -> Iterator[FileStat]:
     try:
         with os.scandir(os.path.join(root, inside)) as entries:  # noqa: PTH118 (strings: a Path per file costs 4x)
             listed = sorted(entries, key=lambda entry: entry.name)
@@ -115,7 +148,7 @@ def _walk(root: str, inside: str, unreadable: list[str]) -> Iterator[FileStat]:
         if not inside:
             raise
         if not isinstance(error, FileNotFoundError):
-            unreadable.append(inside)
+            seen.unreadable.append(inside)
             yield _unreadable(inside, "folder", error)
         return
     for entry in listed:
@@ -123,7 +156,7 @@ def _walk(root: str, inside: str, unreadable: list[str]) -> Iterator[FileStat]:
             continue
         path = f"{inside}/{entry.name}" if inside else entry.name
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(root, path, unreadable)
+            yield from _walk(root, path, _note_mount(root, path, device, seen), seen)
         elif os.path.splitext(entry.name)[1].lower() not in _BESIDE_FRAMES:  # noqa: PTH122
             file = _file(entry, path)
             if file is not None:
@@ -136,9 +169,9 @@ def scan_folder(folder: Path) -> FolderScan:
     A subfolder that cannot be read is one file with a problem. Raises FolderGone when the folder itself is not there or
     cannot be read.
     """
-    unreadable: list[str] = []
+    seen = _Seen([], {})
     try:
-        files = tuple(_walk(str(folder), "", unreadable))
+        files = tuple(_walk(str(folder), "", _device_of(folder), seen))
         folder.stat()  # a folder that went away while it was listed is gone, and not one with fewer files
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FolderGone(
@@ -151,8 +184,10 @@ def scan_folder(folder: Path) -> FolderScan:
         ) from error
     print_of = hashlib.sha256()
     for file in files:
-        print_of.update(f"{file.path}\0{file.size}\0{file.mtime_ns}\0{file.inode}\n".encode())
-    return FolderScan(files, print_of.hexdigest()[:16], tuple(unreadable))
+        # The change time alone tells bytes that were replaced in place under the same size and modification time.
+        told = f"{file.path}\0{file.size}\0{file.mtime_ns}\0{file.ctime_ns}\0{file.inode}\n"
+        print_of.update(told.encode())
+    return FolderScan(files, print_of.hexdigest()[:16], tuple(seen.unreadable), seen.mounts)
 
 
 def is_unchanged(folder: Path, file: FileStat) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from lora_assets.main_line.corrections import cell_recipes
+from lora_assets.main_line.corrections import usable_recipes
 from lora_assets.models import ModelError
 from lora_assets.recipes import TrackerRecipes, tracker_recipes
 from lora_assets.specs import (
@@ -24,6 +24,7 @@ from lora_assets.specs import (
     tracker_path,
 )
 from lora_assets.store import PublishedTable, Store, StoreError, digest
+from lora_assets.verdicts.record import VerdictError
 
 _CELL_TABLES = ("detections", "masks", "scored_crops")
 
@@ -79,13 +80,22 @@ def _is_due(published: PublishedTable | None, wanted: str) -> bool:
 
 
 def _cell_due(
-    store: Store, spec: TrackerSpec, recipes: TrackerRecipes, dataset: str, retry_dropped: bool
+    store: Store, spec: TrackerSpec, recipes: TrackerRecipes, dataset: str, retry_dropped: bool, problems: set[str]
 ) -> CellDue | None:
-    """A cell that was made for the wanted state but had to drop frames is due once a day, and only when asked."""
+    """A cell that was made for the wanted state but had to drop frames is due once a day, and only when asked.
+
+    A log of corrections that cannot be used joins `problems`; cells that were made with corrections then wait.
+    """
     frames = store.frames_of(dataset)
     if frames is None or not frames.facts.get("files"):
         return None
-    corrected = cell_recipes(recipes, store, dataset)
+    try:
+        corrected, unusable = usable_recipes(recipes, store, dataset, spec.id)
+    except VerdictError as error:
+        problems.add(f"{error}. Until then datasets with masks made by hand wait, and the others go on")
+        return None
+    if unusable is not None:
+        problems.add(f"{unusable}. Until then datasets with masks made by hand wait, and the others go on")
     wanted = {name: getattr(corrected, name).version_for(frames.version) for name in _CELL_TABLES}
     published = {name: store.cell_table(name, dataset, spec.id) for name in _CELL_TABLES}
     version = wanted["scored_crops"]
@@ -143,9 +153,12 @@ def _absent_problem(store: Store, tracker: str, dataset: str) -> str | None:
     absent = int(frames.facts.get("absent", 0)) if frames else 0
     if not absent:
         return None
+    held = frames.facts.get("held") if frames else None
+    unproven = "its folder (or a disk below it) does not prove to be the one that was listed"
+    why = "most of its frames went at once" if held else unproven
     return (
-        f"{tracker}: {absent} files of {dataset} are not there now, and its folder does not prove to be the one that "
-        f"was listed: they stay listed. If they were deleted on purpose: lora-assets deleted accept {dataset}"
+        f"{tracker}: {absent} files of {dataset} are not there now, and {why}: they stay listed. Bring them back (or "
+        f"mount the disk), or if they were deleted on purpose: lora-assets deleted accept {dataset}"
     )
 
 
@@ -158,10 +171,11 @@ def plan_tracker(store: Store, spec: TrackerSpec, *, retry_dropped: bool = False
     recipes = tracker_recipes(spec, store.data)
     known = list_datasets(store.data)
     cells: list[CellDue] = []
+    unusable: set[str] = set()
     # Also a named dataset without anything to do is told when there is no such folder.
     problems = {name: _folder_problem(store.data, spec.id, name, known) for name in spec.datasets or ()}
     for dataset in datasets:
-        cell = _cell_due(store, spec, recipes, dataset, retry_dropped)
+        cell = _cell_due(store, spec, recipes, dataset, retry_dropped, unusable)
         if cell is None:
             continue
         problems[dataset] = _folder_problem(store.data, spec.id, dataset, known)
@@ -169,6 +183,7 @@ def plan_tracker(store: Store, spec: TrackerSpec, *, retry_dropped: bool = False
             cells.append(cell)
     absent = [_absent_problem(store, spec.id, dataset) for dataset in datasets]
     told = tuple(problem for problem in (*problems.values(), *absent) if problem is not None)
+    told += tuple(f"{spec.id}: {problem}" for problem in sorted(unusable))
     return Plan(tuple(cells), _dashboard_due(store, spec, datasets, cells), told)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from lora_assets.main_line.cells import Cell
-from lora_assets.main_line.corrections import cell_recipes
+from lora_assets.main_line.corrections import usable_recipes
 from lora_assets.main_line.progress import Listener
 from lora_assets.process_identity import this_process
 from lora_assets.recipes import TrackerRecipes, tracker_recipes
@@ -90,5 +90,5 @@ class DataFolder(dg.ConfigurableResource):
         spec = read_tracker(self.root, tracker)
         if spec.sealed or not spec.covers(dataset):
             return None
-        recipes = cell_recipes(tracker_recipes(spec, self.root), self.store, dataset)
+        recipes, _ = usable_recipes(tracker_recipes(spec, self.root), self.store, dataset, tracker)
         return Cell(self.store, self.dataset(dataset), tracker, recipes, run_id, worker_count(), listen)

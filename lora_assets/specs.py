@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import re
 import unicodedata
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from lora_assets.store import atomic_write_bytes
+from lora_assets.store import Store, atomic_write_bytes
 
 LIVE = "LIVE"
 MAIN_SECTIONS = ("detect", "segment", "refine", "score")
@@ -174,6 +175,12 @@ def tracker_path(data: Path, tracker: str) -> Path:
     return data / "trackers" / f"{check_tracker_id(tracker)}.toml"
 
 
+def tracker_file_lock(data: Path, tracker: str) -> AbstractContextManager[None]:
+    """Held by whoever reads a tracker's file to write it anew, so that no seal and no setting is lost between. Held by
+    this process already, it never comes free."""
+    return Store(data).lock(f"tracker-file-{check_tracker_id(tracker)}")
+
+
 def _parse(path: Path) -> dict[str, Any]:
     try:
         return tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
@@ -258,8 +265,6 @@ def write_tracker(data: Path, spec: TrackerSpec) -> Path:
     path = tracker_path(data, spec.id)
     if spec.id == LIVE and spec.datasets is not None:
         raise SpecError("LIVE follows every folder and names none: choose another ID for a tracker of some datasets")
-    if path.exists():
-        raise SpecError(f"tracker {spec.id} exists already ({path}): choose another ID, or edit the file")
     document = tomlkit.document()
     for name in ("note", "ticket", "baseline"):
         if getattr(spec, name):
@@ -269,7 +274,10 @@ def write_tracker(data: Path, spec: TrackerSpec) -> Path:
     document.add("sealed", tomlkit.item(spec.sealed))
     for section, values in spec.settings.items():
         document.add(section, tomlkit.item(values))
-    atomic_write_bytes(path, tomlkit.dumps(document).encode())
+    with tracker_file_lock(data, spec.id):
+        if path.exists():
+            raise SpecError(f"tracker {spec.id} exists already ({path}): choose another ID, or edit the file")
+        atomic_write_bytes(path, tomlkit.dumps(document).encode())
     return path
 
 
@@ -279,9 +287,10 @@ def set_sealed(data: Path, tracker: str, sealed: bool) -> None:
         raise SpecError("LIVE follows every folder and is never sealed: make a named tracker to keep a state")
     read_tracker(data, tracker)
     path = tracker_path(data, tracker)
-    document = tomlkit.parse(path.read_text(encoding="utf-8"))
-    document["sealed"] = sealed
-    atomic_write_bytes(path, tomlkit.dumps(document).encode())
+    with tracker_file_lock(data, tracker):
+        document = tomlkit.parse(path.read_text(encoding="utf-8"))
+        document["sealed"] = sealed
+        atomic_write_bytes(path, tomlkit.dumps(document).encode())
 
 
 def ensure_live(data: Path) -> TrackerSpec:

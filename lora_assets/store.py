@@ -48,12 +48,14 @@ def digest(*parts: Any) -> str:
 
 
 @contextmanager
-def exclusive(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the lock file `path` while the body runs. With `wait=False` raises StoreError when another holds it."""
+def exclusive(path: Path, *, wait: bool = True, shared: bool = False) -> Iterator[None]:
+    """Hold the lock file `path` while the body runs, with `shared` beside others that share it. With `wait=False`
+    raises StoreError when another holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(handle, kind if wait else kind | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StoreError(f"{path.stem} is being made by another process: wait for it, then run again") from error
         yield
@@ -224,9 +226,9 @@ class Store:
         """The published `detections`, `masks` or `scored_crops` of one cell."""
         return self.published(self.table_path(table, dataset, tracker))
 
-    def lock(self, name: str, *, wait: bool = True) -> Any:
-        """A lock among processes, by name (a dataset, a cell, a tracker)."""
-        return exclusive(self.data / "store" / "locks" / f"{name}.lock", wait=wait)
+    def lock(self, name: str, *, wait: bool = True, shared: bool = False) -> Any:
+        """A lock among processes, by name (a dataset, a cell, a tracker); `shared` ones are held side by side."""
+        return exclusive(self.data / "store" / "locks" / f"{name}.lock", wait=wait, shared=shared)
 
     def sweep(self) -> int:
         """Remove the temporary files that killed processes left, however young; returns how many."""

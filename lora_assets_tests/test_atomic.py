@@ -32,10 +32,43 @@ def test_what_a_killed_writer_left_is_swept_at_once_and_a_living_writers_file_is
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("name", [".tmp-convert-0123", ".tmp-export-film-0123", ".tmp-held-0123"])
+def test_a_folder_of_a_killed_program_is_swept_at_once_and_a_living_ones_is_not(tmp_path, name):
+    program = (
+        "import sys; from pathlib import Path; from lora_assets.atomic import held_folder\n"
+        f"with held_folder(Path('inside') / {name!r}) as folder:\n"
+        "    (folder / 'part').write_bytes(b'x'); print('writing', flush=True); sys.stdin.read()\n"
+    )
+    worker = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert worker.stdout is not None
+    worker.stdout.readline()
+    assert sweep_folder(tmp_path) == 0 and (tmp_path / "inside" / name / "part").exists()
+    worker.kill()
+    worker.communicate()
+    assert sweep_folder(tmp_path) == 1 and os.listdir(tmp_path / "inside") == []
+
+
+def test_folders_of_others_are_swept_when_nothing_in_them_is_young_and_links_never(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / ".tmp-link").symlink_to(tmp_path / "kept")
+    for name in (".tmp-other", ".tmp-export-film-0123.old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_bytes(b"x")
+        os.utime(tmp_path / name, (0, 0))
+    assert sweep_folder(tmp_path) == 0
+    for name in (".tmp-other", ".tmp-export-film-0123.old"):
+        os.utime(tmp_path / name / "file", (0, 0))
+        os.utime(tmp_path / name, (0, 0))
+    assert sweep_folder(tmp_path) == 1
+    assert sorted(os.listdir(tmp_path)) == [".tmp-export-film-0123.old", ".tmp-link", "kept"], "it may be the only one"
+
+
 def test_only_old_files_of_earlier_versions_are_swept(tmp_path):
     (tmp_path / ".tmp-0123").write_bytes(b"")
     assert sweep_folder(tmp_path) == 0
-    os.utime(tmp_path / ".tmp-0123", (time.time() - 100_000,) * 2)
+    os.utime(tmp_path / ".tmp-0123", (time.time() - 100_000, time.time() - 100_000))
     assert sweep_folder(tmp_path) == 1
 
 

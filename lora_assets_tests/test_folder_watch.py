@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from lora_assets.folder_watch import RESTLESS_SECONDS, Listing, look_at_folders, read_state, write_state
+from lora_assets.folder_watch import RESTLESS_SECONDS, Listing, Watched, look_at_folders, read_state, write_state
 from lora_assets.input_folders import scan_folder
 from lora_assets.specs import DatasetSpec
 
@@ -85,6 +85,35 @@ def test_a_vanished_folder_is_told_and_taken_up_when_it_returns(film):
     assert watch.gone == ()
     assert not watch.state["film"].gone
     assert clock.ask(4) == []  # nothing changed: nothing to do
+
+
+def test_a_clock_that_is_set_back_holds_no_folder_up(film):
+    clock = _Clock(film)
+    clock.now = 1e9
+    _put(film)
+    clock.tick()
+    clock.now = 1000.0
+    assert len(clock.ask(4)) == 1
+    _put(film, "b.png")
+    clock.now = 1e9
+    clock.tick()
+    clock.now = 1000.0
+    asked = []
+    for number in range(int(RESTLESS_SECONDS / 5) + 3):
+        _put(film, f"{number}.png")
+        asked += clock.tick().requests
+    assert len(asked) == 1, "and one that never rests is taken"
+
+
+def test_a_folder_looked_at_before_the_clock_was_set_back_is_not_the_last_for_ever(tmp_path):
+    specs = []
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        specs.append(DatasetSpec(name, name, tmp_path / name))
+    state = {"a": Watched(scanned_at=1e9), "b": Watched(scanned_at=1000.0)}
+    times = iter(range(100))
+    watch = look_at_folders(specs, state, 1001.0, lambda _: Listing(), budget_s=1.5, clock=lambda: next(times))
+    assert [slug for slug, seen in watch.state.items() if seen.scanned_at == 1001.0] == ["a"]
 
 
 def test_an_empty_new_folder_waits_for_its_first_file(film):

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +34,31 @@ def test_a_line_that_was_cut_harms_no_other(tmp_path):
         handle.write(b"12ab\n\xff\xfe\n" + b"1" * 64 + b"  ../b.png\n")
     note_sum(tmp_path / "c.png", "2" * 64, durable=False)
     assert read_sums(tmp_path) == {"a.png": {"0" * 64}, "c.png": {"2" * 64}}
+
+
+@pytest.mark.parametrize("cut", [1, 20, 64, 66, 70, 72])
+@pytest.mark.parametrize("locks", [True, False])
+def test_a_full_disk_cuts_no_later_line(tmp_path, monkeypatch, cut, locks):
+    note_sum(tmp_path / "file.bin", "0" * 64, durable=False)
+    real = os.write
+
+    def no_locks(*_):
+        raise OSError(95, "Operation not supported")
+
+    if not locks:
+        monkeypatch.setattr(fcntl, "flock", no_locks)
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda handle, line: real(handle, line[:cut]))
+        with pytest.raises(OSError, match="No space left"):
+            note_sum(tmp_path / "file.bin", "1" * 64, durable=False)
+    note_sum(tmp_path / "file.bin", "2" * 64, durable=False)
+    assert read_sums(tmp_path) == {"file.bin": {"0" * 64, "2" * 64}}
+
+
+@pytest.mark.parametrize("fragment", ["12ab", "1" * 64, "1" * 64 + "  fil"])
+def test_a_line_that_was_glued_to_a_fragment_is_read(tmp_path, fragment):
+    (tmp_path / SUMS).write_text(f"{fragment}{'2' * 64}  file.bin\n")
+    assert read_sums(tmp_path) == {"file.bin": {"2" * 64}}
 
 
 def test_versions_that_are_over_fall_away(tmp_path):

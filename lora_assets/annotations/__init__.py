@@ -4,7 +4,7 @@ An *annotated set* is a folder with `annotations.json` (COCO), `images/{train,va
 
 records.py     the set, its pictures and annotations, and what a problem says
 categories.py  panel, bubble, character, text, and the names that other sets give them
-mask_forms.py  mask files to bool masks, bool masks to mask files, run lengths and polygons
+mask_forms.py  mask files to bool masks, bool masks to mask files and polygons
 splits.py      train and val by title
 entries.py     what annotations.json says by itself
 reading.py     annotations.json to a set, every broken entry named

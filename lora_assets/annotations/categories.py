@@ -46,11 +46,14 @@ PART, WHOLE = "face", ("body", "character", "person")
 
 def known_category(name: str) -> Category | None:
     """The category that a name means, whatever its case, spaces and plural; None for a name of one's own."""
+    return SYNONYMS.get(_known_word(name))
+
+
+def _known_word(name: str) -> str:
+    """The synonym that a name is, whatever its case, spaces and plural; "" for a name of one's own."""
     plain = "_".join(name.strip().lower().replace("-", " ").replace("_", " ").split())
-    for word in (plain, plain.removesuffix("s"), plain.removesuffix("es")):
-        if word in SYNONYMS:
-            return SYNONYMS[word]
-    return None
+    forms = (plain, plain.removesuffix("s"), plain.removesuffix("es"), plain.removesuffix("ies") + "y")
+    return next((word for word in forms if word in SYNONYMS), "")
 
 
 def map_categories(named: Iterable[tuple[int, str]]) -> tuple[tuple[Category, ...], dict[int, int | None]]:
@@ -59,7 +62,7 @@ def map_categories(named: Iterable[tuple[int, str]]) -> tuple[tuple[Category, ..
     Known names get ours with their ids, names of one's own keep theirs, or the next free id where it is taken.
     """
     own = list(named)
-    plain = {name.strip().lower() for _, name in own}
+    words = {_known_word(name) for _, name in own}
     found: dict[int, Category] = {}
     becomes: dict[int, int | None] = {}
     unknown: list[tuple[int, str]] = []
@@ -67,7 +70,7 @@ def map_categories(named: Iterable[tuple[int, str]]) -> tuple[tuple[Category, ..
         known = known_category(name)
         if known is None:
             unknown.append((number, name))
-        elif name.strip().lower() == PART and plain & set(WHOLE):
+        elif _known_word(name) == PART and words & set(WHOLE):
             becomes[number] = None
         else:
             found[known.id] = known

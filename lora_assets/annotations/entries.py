@@ -6,20 +6,27 @@ JSON comes from anywhere: every value is looked at before it is used. Pictures a
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 from lora_assets.annotations.categories import map_categories
-from lora_assets.annotations.records import AnnotationError, Category, Problem
+from lora_assets.annotations.records import AnnotationError, Category, Problem, Severity
 
-Tell = Callable[[str, str, str, str], None]
+
+class Tell(Protocol):
+    """Takes one problem."""
+
+    def __call__(self, kind: str, where: str, reason: str, way_out: str, severity: Severity = "error") -> None: ...
+
+
 MOST_BYTES = 2 << 30
 MOST_ID = 2**53
 """The largest whole number that every reader of JSON keeps."""
+MOST_COORDINATE = 10**9
+"""No corner of a box is further away; JSON holds whole numbers that no float takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +89,8 @@ def read_entries(path: Path) -> Entries:
     told = read_json(path)
     problems: list[Problem] = []
 
-    def tell(kind: str, where: str, reason: str, way_out: str) -> None:
-        problems.append(Problem(sound_text(f"{path}, {where}"), sound_text(reason), way_out, kind))
+    def tell(kind: str, where: str, reason: str, way_out: str, severity: Severity = "error") -> None:
+        problems.append(Problem(sound_text(f"{path}, {where}"), sound_text(reason), way_out, kind, severity))
 
     lists: dict[str, list[Any]] = {}
     for name in ("images", "annotations", "categories"):
@@ -138,8 +145,8 @@ def _images(entries: Sequence[Any], tell: Tell) -> list[ImageEntry]:
     images = []
     for number, entry in _with_ids(entries, "image", tell):
         name, width, height = entry.get("file_name"), entry.get("width"), entry.get("height")
-        if not isinstance(name, str) or not name.strip():
-            tell("bad_entry", f"image {number}", "has no file_name", "name its file")
+        if not isinstance(name, str) or not name.strip() or not _path(name).parts:
+            tell("bad_entry", f"image {number}", "has no file_name that names a file", "name its file")
         elif not _stays_inside(name):
             tell(
                 "outside_folder", f"image {number}", f"its file_name {name!r} leads out of the set's folder",
@@ -157,6 +164,7 @@ def _annotations(
     entries: Sequence[Any], images: set[int], becomes: dict[int, int | None], tell: Tell
 ) -> list[AnnotationEntry]:
     found = []
+    parts: Counter[int] = Counter()
     for number, entry in _with_ids(entries, "annotation", tell):
         where, image_id, category_id = f"annotation {number}", entry.get("image_id"), entry.get("category_id")
         if not _is_whole(image_id) or image_id not in images:
@@ -169,7 +177,8 @@ def _annotations(
             continue
         ours = becomes[category_id]
         if ours is None:
-            continue  # a part of what another category already holds
+            parts[category_id] += 1
+            continue
         box = entry.get("bbox")
         if box is not None and not _is_box(box):
             tell("bad_bbox", where, f"its bbox {box!r} is not four finite numbers x, y, width, height with a size",
@@ -177,6 +186,11 @@ def _annotations(
             continue
         corner = None if box is None else (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
         found.append(AnnotationEntry(number, image_id, ours, corner, bool(entry.get("iscrowd", 0)), entry))
+    for category_id, count in sorted(parts.items()):
+        tell(
+            "part_left_out", f"category {category_id}", f"{count} faces are left out: the set has bodies, of which "
+            "they are parts", 'to teach them too, give the category a name of its own, such as "face part"', "warning",
+        )  # fmt: skip
     return found
 
 
@@ -185,9 +199,15 @@ def sound_text(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def _path(name: str) -> PurePosixPath:
+    return PurePosixPath(name.replace("\\", "/"))
+
+
 def _stays_inside(name: str) -> bool:
-    path = PurePosixPath(name.replace("\\", "/"))
-    return not path.is_absolute() and ".." not in path.parts and "\0" not in name and ":" not in path.parts[0]
+    path = _path(name)
+    if path.is_absolute() or ".." in path.parts or "\0" in name:
+        return False
+    return bool(path.parts) and ":" not in path.parts[0]
 
 
 def inside_folder(name: Any) -> str | None:
@@ -202,5 +222,6 @@ def _is_whole(value: Any) -> TypeGuard[int]:
 def _is_box(box: Any) -> bool:
     if not isinstance(box, list) or len(box) != 4:
         return False
-    sound = all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in box)
+    # NaN and the infinities fail the comparison, and a whole number of any length passes it without becoming a float.
+    sound = all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < MOST_COORDINATE for v in box)
     return sound and box[2] > 0 and box[3] > 0

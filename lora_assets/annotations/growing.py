@@ -14,7 +14,6 @@ from lora_assets.annotations.entries import read_json
 from lora_assets.annotations.mask_forms import mask_file_bytes, mask_of_file
 from lora_assets.annotations.records import (
     ANNOTATIONS_FILE,
-    SPLITS,
     AnnotatedImage,
     Annotation,
     AnnotationError,
@@ -39,20 +38,19 @@ def add_annotation(
     *,
     name: str = "",
     title: str = "",
-    split: str = "",
     new_category: bool = False,
 ) -> Annotation:
     """Append a mask (bool, at the upright picture's size) to the set in `root`, which is made when there is none.
 
-    A picture that the set already holds, byte for byte, is not added again. A new one is copied; it gets `split`, else
-    that of its title (`title`, else its folder's name), and a new title goes to val while val has less than a fifth of
+    A picture that the set already holds, byte for byte, is not added again. A new one is copied; it gets the
+    split of its title (`title`, else its folder's name), and a new title goes to val while val has less than a fifth of
     the pages, never as the first. `name` is what its copy is called (default: as the file). A category that the set
     does not have is added only with `new_category`. A mask that the picture has already in this category, pixel for
-    pixel, is returned as it is there: it was sent twice. Several processes may add at once. Raises AnnotationError when picture, mask or category do not fit, or the set's file is
-    damaged; StoreError when it cannot be written.
+    pixel, is returned as it is there: it was sent twice. Several processes may add at once.
+
+    Raises AnnotationError when picture, mask or category do not fit, or the set's file is damaged; StoreError when it
+    cannot be written.
     """
-    if split and split not in SPLITS:
-        raise AnnotationError(f"split is {split!r}, but it must be one of {', '.join(SPLITS)}")
     if not category.strip():
         raise AnnotationError("the category has no name: say panel, bubble, character, text or your own")
     content, stem, folder = _picture(picture)
@@ -73,7 +71,7 @@ def add_annotation(
     with exclusive(root / _LOCK):
         told = _read(root)
         category_id = _category(told, category, new_category=new_category)
-        image = _image(root, told, content, name, suffix, (width, height), title or folder, split)
+        image = _image(root, told, content, name, suffix, (width, height), title or folder)
         number = max((_number(entry) for entry in told["annotations"]), default=0) + 1
         box = (float(bounds[0]), float(bounds[1]), float(bounds[2]), float(bounds[3]))
         annotation = Annotation(
@@ -131,8 +129,7 @@ def _is_of_mask(root: Path, entry: dict[str, Any], wanted: Annotation, mask: Boo
 
 
 def _image(
-    root: Path, told: dict[str, Any], content: bytes, name: str, suffix: str, size: tuple[int, int], title: str,
-    split: str,
+    root: Path, told: dict[str, Any], content: bytes, name: str, suffix: str, size: tuple[int, int], title: str
 ) -> AnnotatedImage:  # fmt: skip
     """The entry of these bytes, added when there is none."""
     digest = hashlib.sha256(content).hexdigest()
@@ -145,7 +142,7 @@ def _image(
                 pages[-1].id, root / file_name, *size, split_pages(pages)[pages[-1].id], pages[-1].title, digest
             )
     number = max((page.id for page in pages), default=0) + 1
-    chosen = split or split_pages([*pages, PageToSplit(number, title, "")])[number]
+    chosen = split_pages([*pages, PageToSplit(number, title, "")])[number]
     file_name = f"images/{chosen}/{number:012d}_{PurePosixPath(name).name}{suffix}"
     image = AnnotatedImage(number, root / file_name, *size, chosen, title, digest)
     atomic_write_bytes(image.path, content)

@@ -25,7 +25,6 @@ class MadeAnnotations:
     found: AnnotatedSet
     problems: tuple[Problem, ...]
     table: PublishedTable
-    problem_table: PublishedTable
 
     def numbers(self) -> dict[str, float]:
         """Counts for a plot over time."""
@@ -73,11 +72,11 @@ def make_annotations(store: Store, segmenter: str, told: Told, run_id: str = "")
         [to_table(_rows(found), AnnotatedThing)], version, facts,
     )  # fmt: skip
     rows = [AnnotationProblem(one.where, one.kind, one.severity, one.reason, one.way_out) for one in problems]
-    problem_table = store.publish(
+    store.publish(
         store.table_path("annotation_problems", segmenter), AnnotationProblem,
         [to_table(rows, AnnotationProblem)], version, facts,
     )  # fmt: skip
-    return MadeAnnotations(found, tuple(problems), table, problem_table)
+    return MadeAnnotations(found, tuple(problems), table)
 
 
 def _rows(found: AnnotatedSet) -> Sequence[AnnotatedThing]:

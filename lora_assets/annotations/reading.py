@@ -59,12 +59,15 @@ KINDS: dict[str, str] = {
     "empty_annotation": "an annotation without any pixel",
     "mask_file_missing": "a mask file that is not there",
     "mask_file_broken": "a mask file that cannot be read",
+    "mask_file_unclear": "a mask file of more than two tones, or of colours and transparency",
     "mask_size": "a mask of another size than its picture",
     "picture_missing": "a picture that is not there",
     "picture_broken": "a picture that cannot be read",
     "picture_size": "a picture of another size than the file says",
     "unknown_split": "a split that is neither train nor val",
+    "part_left_out": "faces in a set that has bodies too",
     "title_in_both": "a title with pages in train and in val",
+    "page_in_both": "the same picture in train and in val",
     "one_title": "a set of one title, which cannot be split",
     "empty_split": "a split without any annotation",
     "val_without_category": "a category that val does not hold",
@@ -72,7 +75,7 @@ KINDS: dict[str, str] = {
 }
 """What can be wrong, by the `kind` of a problem."""
 
-OF_SPLITS = ("one_title", "empty_split", "val_without_category", "train_without_category")
+OF_SPLITS = ("page_in_both", "one_title", "empty_split", "val_without_category", "train_without_category")
 """Kinds that concern a whole split: what is learned or measured on such a set would mean nothing."""
 
 MOST_STRAY = 1.5
@@ -80,6 +83,8 @@ MOST_STRAY = 1.5
 the last pixel."""
 LEAST_IN_BOX = 0.5
 """Share of a mask that must lie in its bbox: boxes of whole figures hold masks of visible parts, not the other way."""
+_LONGEST_SAID = 40
+_NAME_TITLES = 'write "title" into every image entry, or put the pages of each title into a folder of its name'
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +144,23 @@ def read_annotated_set(
 
 def _with_splits(entries: Entries, tell: _Teller) -> list[tuple[ImageEntry, str, str]]:
     pages, titles = [], {}
+    unknown: dict[str, list[ImageEntry]] = defaultdict(list)
     for image in entries.images:
         said = image.fields.get("split")
-        split = told_split(said) if isinstance(said, str) else split_of_folder(image.file_name)
-        if isinstance(said, str) and not split:
-            tell("unknown_split", f"image {image.id} ({image.file_name})",
-                 f"its split {said!r} is neither train nor val",
-                 "correct it, or remove it to have the set split by title", "warning")  # fmt: skip
+        told = said is not None and said != "" and not (isinstance(said, str) and not said.strip())
+        split = told_split(str(said)) if told else split_of_folder(image.file_name)
+        if told and not split:
+            unknown[repr(said)[:_LONGEST_SAID]].append(image)
             continue
         titles[image.id] = sound_text(title_of(image.fields, image.file_name))
         pages.append(PageToSplit(image.id, titles[image.id], split))
+    for said, images in sorted(unknown.items()):
+        lost = {image.id for image in images}
+        count = sum(one.image_id in lost for one in entries.annotations)
+        more = f" and {len(images) - 1} more" if len(images) > 1 else ""
+        tell("unknown_split", f"image {images[0].id} ({images[0].file_name}){more}",
+             f"the split {said} is neither train nor val: {len(images)} pages with {count} annotations are left out",
+             'write "train" or "val", or remove the entry to have the pages split by title')  # fmt: skip
     splits = split_pages(pages)
     return [(image, splits[image.id], titles[image.id]) for image in entries.images if image.id in splits]
 
@@ -216,6 +228,8 @@ def _score(told: object) -> float | None:
 
 def _mask(entry: AnnotationEntry, image: AnnotatedImage, root: Path, where: str, tell: _Teller) -> BoolMask | None:
     named, drawn = entry.fields.get("segmentation_file"), entry.fields.get("segmentation")
+    if isinstance(named, str) and not named.strip():
+        named = None  # as tools write that know the entry but have no file
     if named is None and drawn in (None, [], {}):
         tell("empty_annotation", where, "it has neither segmentation nor segmentation_file",
              "draw its mask, or remove it")  # fmt: skip
@@ -298,19 +312,46 @@ def _as_set(root: Path, entries: Entries, pages: Sequence[_Page]) -> AnnotatedSe
     return AnnotatedSet(root.resolve(), entries.categories, images, annotations, digest("annotated set", *parts))
 
 
+def _check_copies(found: AnnotatedSet, tell: _Teller) -> None:
+    """Pictures that are learned and measured on, byte for byte the same. Pages without any annotation do no harm."""
+    copies: dict[str, dict[str, AnnotatedImage]] = defaultdict(dict)
+    for split in SPLITS:
+        for image, held in found.of_split(split):
+            if held:
+                copies[image.sha256].setdefault(split, image)
+    for of_split in copies.values():
+        if len(of_split) > 1:
+            train, val = of_split[TRAIN], of_split[VAL]
+            tell("page_in_both", f"image {train.id} ({train.path.name}) and image {val.id} ({val.path.name})",
+                 "are the same picture, one in train and one in val: val would measure what was learned by heart",
+                 "remove one of them, or give both one split")  # fmt: skip
+
+
 def _check_splits(found: AnnotatedSet, tell: _Teller) -> None:
-    split_of = {image.id: image.split for image in found.images}
     titles: dict[str, set[str]] = defaultdict(set)
     for image in found.images:
         titles[image.title].add(image.split)
     for title, splits in sorted(titles.items()):
-        if len(splits) > 1:
+        if len(splits) > 1 and title:
             tell("title_in_both", f"title {title}", "has pages in train and in val, so that val is too easy",
                  "give all pages of a title one split", "warning")  # fmt: skip
-    held = {name: {one.category_id for one in found.annotations if split_of[one.image_id] == name} for name in SPLITS}
+        elif len(splits) > 1:
+            tell("title_in_both", "pages without a title", "are in train and in val by what the file says; whether "
+                 "they are of one work, which would make val too easy, cannot be seen from their numbers",
+                 _NAME_TITLES, "warning")  # fmt: skip
+    _check_copies(found, tell)
+    # A crowd is neither learned nor asked for: it fills no split.
+    held = {
+        name: {one.category_id for _, some in found.of_split(name) for one in some if not one.iscrowd}
+        for name in SPLITS
+    }
     if not held[VAL] and len(titles) == 1:
-        tell("one_title", f"title {next(iter(titles))}", "all pages belong to it, and a title is never split at random",
-             'add pages of another title, or name the pages of val yourself with "split": "val"')  # fmt: skip
+        title = next(iter(titles))
+        reason = "all pages belong to it" if title else "all pages are only numbered, so that they count as one title"
+        tell("one_title", f"title {title}" if title else "pages without a title",
+             f"{reason}, and a title is never split at random",
+             f"{_NAME_TITLES}; or add pages of another title; or name the pages of val yourself with "
+             '"split": "val"')  # fmt: skip
         return
     for name in SPLITS:
         if not held[name]:

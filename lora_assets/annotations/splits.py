@@ -16,7 +16,16 @@ from lora_assets.annotations.records import SPLITS, TRAIN, VAL
 VAL_SHARE = 0.2
 _ALIASES = {"training": TRAIN, "validation": VAL, "valid": VAL, "dev": VAL}
 _TITLE_KEYS = ("title", "book", "series")
-_PAGE = re.compile(r"[\s_\-.]*(?:p|page|pg)?[\s_\-.]*\d+[a-z]?$", re.IGNORECASE)
+_SEPARATORS = " \t_-."
+_PAGE_WORDS = ("page", "pg", "p")
+_WORD = re.compile(r"[^\W\d_]+")
+_COUNTED = frozenset(
+    {
+        *("p", "pg", "page", "pages", "c", "ch", "chap", "chapter", "chapters", "v", "vol", "volume", "volumes"),
+        *("ep", "episode", "no", "第", "話", "话", "回", "章", "巻", "卷", "頁", "页", "ページ"),
+    }
+)
+"""Words that say what a number counts: a name of nothing else names no work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +49,44 @@ def split_of_folder(file_name: str) -> str:
 
 
 def title_of(image: Mapping[str, object], file_name: str) -> str:
-    """The work that a page belongs to: what the file says, else its folder, else its name without the page's number."""
+    """The work that a page belongs to: what the file says, else its folder, else its name without the page's number.
+
+    "" for a page that is only numbered: all such pages of a set count as one title, since they may be of one book.
+    """
     for key in _TITLE_KEYS:
         value = image.get(key)
         if isinstance(value, str) and value.strip():
             return value.strip()
     path = PurePosixPath(file_name)
     folders = [part for part in path.parts[:-1] if part not in ("images", ".", "/") and not told_split(part)]
-    return folders[-1] if folders else _PAGE.sub("", path.stem) or path.stem
+    own = _without_page(path.stem)
+    named = [*reversed(folders), own]
+    for name in named:
+        if not _only_counts(name):
+            return name
+    return next((part for part in folders if not _WORD.search(part)), "")  # 07/003.png: books may be numbered
+
+
+def _without_page(stem: str) -> str:
+    """A name without the number of a page at its end; without a regular expression, whose steps could be cubic."""
+    end = len(stem) - (stem[-1:].isascii() and stem[-1:].isalpha() and stem[-2:-1].isdecimal())
+    start = end
+    while start and stem[start - 1].isdecimal():
+        start -= 1
+    if start == end:
+        return stem
+    rest = stem[:start].rstrip(_SEPARATORS)
+    for word in _PAGE_WORDS:
+        before = rest[: -len(word)]
+        if rest.lower().endswith(word) and not before[-1:].isalpha():
+            return before.rstrip(_SEPARATORS)
+    return rest
+
+
+def _only_counts(name: str) -> bool:
+    """True for a name that holds numbers and what they count, or nothing."""
+    words = _WORD.findall(name.lower())
+    return all(word in _COUNTED for word in words) and (bool(words) or not name or any(c.isdecimal() for c in name))
 
 
 def split_pages(pages: Sequence[PageToSplit]) -> dict[int, str]:

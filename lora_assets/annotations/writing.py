@@ -79,7 +79,7 @@ def write_coco(
     picture that is not in there, StoreError when a file cannot be written.
     """
     check_form(form)
-    base = (pictures or path.parent).resolve()
+    named = page_names([image.path for image in images], pictures or path.parent)
     by_id = {image.id: image for image in images}
     entries = []
     for annotation in annotations:
@@ -89,8 +89,8 @@ def write_coco(
             mask = decode_mask(annotation.rle, image.height, image.width)
             atomic_write_bytes(path.parent / fields["segmentation_file"], mask_file_bytes(mask), durable=False)
         entries.append(fields)
-    named = [image_fields(image, _name_from(image.path, base)) for image in images]
-    atomic_write_json(path, coco_object(named, entries, categories, info))
+    listed = [image_fields(image, name) for image, name in zip(images, named, strict=True)]
+    atomic_write_json(path, coco_object(listed, entries, categories, info))
     return path
 
 
@@ -111,11 +111,22 @@ def check_form(form: str) -> MaskForm:
     raise ValueError(f"the form of masks is {form!r}, but it must be one of {', '.join(FORMS)}")
 
 
-def _name_from(path: Path, base: Path) -> str:
-    try:
-        return path.resolve().relative_to(base).as_posix()
-    except ValueError as error:
-        raise AnnotationError(f"{path} does not lie in {base}: name the folder that holds all pictures") from error
+def page_names(paths: Sequence[Path], base: Path) -> list[str]:
+    """The names of pictures from a folder, as a COCO file holds them; a link keeps its own name.
+
+    Raises AnnotationError for one that is not in there.
+    """
+    # As they were given first: a linked picture lies in the folder, what it points to perhaps does not.
+    plain, real = base.absolute(), base.resolve()
+    names = []
+    for path in paths:
+        for one, folder in ((path.absolute(), plain), (path.absolute(), real), (path.resolve(), real)):
+            if one.is_relative_to(folder) and ".." not in one.relative_to(folder).parts:
+                names.append(one.relative_to(folder).as_posix())
+                break
+        else:
+            raise AnnotationError(f"{path} does not lie in {base}: name the folder that holds all pictures")
+    return names
 
 
 def convert(

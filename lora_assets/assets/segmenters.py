@@ -5,34 +5,23 @@ known in annotations. An asset is a signature and a call. No `from __future__
 import annotations` here (dagster#26837).
 """
 
-import time
-
 import dagster as dg
 
-from lora_assets.assets.annotations import coco_annotations
+from lora_assets.assets.annotations import GROUP, coco_annotations
 from lora_assets.assets.main_line import MODEL_POOL, OWNERS
 from lora_assets.assets.metadata import LogListener, column_schema
 from lora_assets.finetuning.drawing import as_markdown
-from lora_assets.finetuning.making import REPORT_VERSION, Told, make_report, tune_segmenter
+from lora_assets.finetuning.making import REPORT_VERSION, Told, make_report, surely_better, tune_segmenter
 from lora_assets.finetuning.preflight import CODE_VERSION
 from lora_assets.main_line.progress import Progress
-from lora_assets.models.tuned import BETTER, read_tuned
+from lora_assets.models.tuned import BETTER
 from lora_assets.resources import DataFolder, segmenters
 from lora_assets.tables.segmenters import CategoryFigure, TuningStep
-
-GROUP = "segmenters"
 
 
 def _told(context: dg.AssetExecutionContext) -> Told:
     listen = LogListener(context.log)
-    first: dict[str, tuple[int, float]] = {}
-
-    def told(step: str, done: int, total: int, unit: str) -> None:
-        begun, since = first.setdefault(unit, (done, time.monotonic()))
-        left = (time.monotonic() - since) / (done - begun) * (total - done) / 60 if done > begun else None
-        listen(Progress(step if left is None else f"{step}, {left:.0f} minutes left", done, total, unit))
-
-    return told
+    return lambda step, done, total, unit: listen(Progress(step, done, total, unit))
 
 
 @dg.asset(
@@ -107,14 +96,8 @@ def segmenter_report(context: dg.AssetExecutionContext, data_folder: DataFolder)
     description="The tuned model is better than its untouched base; a warning where it is not, or not surely.",
 )
 def better_than_base(context: dg.AssetCheckExecutionContext, data_folder: DataFolder) -> dg.AssetCheckResult:
-    card = read_tuned(data_folder.root, context.partition_key)
-    table = data_folder.store.published(data_folder.store.table_path("segmenter_report", context.partition_key))
-    sure = table is not None and bool(table.facts["sure"])
-    return dg.AssetCheckResult(
-        passed=card is not None and card.verdict == BETTER and sure,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"reason": card.reason if card is not None else "not tuned yet"},
-    )
+    passed, reason = surely_better(data_folder.root, context.partition_key)
+    return dg.AssetCheckResult(passed=passed, severity=dg.AssetCheckSeverity.WARN, metadata={"reason": reason})
 
 
 segmenter_job = dg.define_asset_job(

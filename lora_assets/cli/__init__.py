@@ -21,7 +21,9 @@ curate.py      curate, characters list, name, merge, split
 mask_lab.py    sweep, presets, layers, adopt
 export.py      export, check-export, caption make, list, set, import
 bench.py       bench
-segment.py     segment; corrections list, withdraw
+segment.py     segment
+corrections.py corrections list, withdraw, export, import, check, backup, restore
+logs.py        export, import, check, backup, restore of both logs
 annotations.py annotations check, convert, show; sample-comics; train-page-detector; segment-pages
 doctor.py      doctor
 verify.py      verify

@@ -181,7 +181,7 @@ def train_page_detector(
     except TrainingError as error:
         raise SpecError(str(error)) from error
     typer.echo(f"{out}: {card.steps} steps, {card.seconds_trained / 60:.1f} minutes")
-    for line in score_lines(card.scores):
+    for line in score_lines(card):
         typer.echo(line)
 
 

@@ -26,6 +26,7 @@ from lora_assets.cli.project import Project, find_project
 from lora_assets.models import ModelError
 from lora_assets.recipes import tracker_recipes
 from lora_assets.specs import SpecError, dataset_problems, known_tracker_ids, read_tracker
+from lora_assets.tracker.guard import open_to_users
 from lora_assets.tracker.password import PasswordError, password_path, read_password_hash
 from lora_assets.verdicts.local_disk import share_type
 
@@ -167,7 +168,7 @@ def opencv_finding() -> Finding:
 
 
 def sqlite_finding() -> Finding:
-    """The SQLite that keeps verdicts must not have the WAL-reset bug."""
+    """The SQLite that keeps verdicts and corrections must not have the WAL-reset bug."""
     import apsw
 
     version = apsw.sqlite_lib_version()
@@ -189,11 +190,12 @@ def disk_findings(data: Path) -> Iterator[Finding]:
         yield Finding("rights", BAD, f"{place} may not be written", f"chmod u+rwx {place}")
     else:
         yield Finding("rights", GOOD, f"{place} may be written")
-    if share := share_type(data / "verdicts"):
-        way_out = "make data/verdicts a link to a folder on a disk of this machine"
-        yield Finding("verdicts", BAD, f"they would lie on a share ({share}), where SQLite is not safe", way_out)
-    else:
-        yield Finding("verdicts", GOOD, "on a disk of this machine")
+    for things in ("verdicts", "corrections"):
+        if share := share_type(data / things):
+            way_out = f"make data/{things} a link to a folder on a disk of this machine"
+            yield Finding(things, BAD, f"they would lie on a share ({share}), where SQLite is not safe", way_out)
+        else:
+            yield Finding(things, GOOD, "on a disk of this machine")
 
 
 def privacy_finding(data: Path) -> Finding:
@@ -224,6 +226,8 @@ def password_finding(data: Path) -> Finding:
         stored = read_password_hash(data)
     except PasswordError as error:
         return Finding("password", BAD, str(error), "lora-assets password")
+    if stored is None and (warning := open_to_users(None)):
+        return Finding("password", WARNING, warning.partition(". ")[0], "lora-assets password")
     if stored is None:
         return Finding("password", GOOD, "none: the pages answer on 127.0.0.1 only")
     if password_path(data).stat().st_mode & 0o077:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lora_assets.input_folders import FolderScan, scan_folder
+from lora_assets.main_line.frames import is_whole
 from lora_assets.specs import DatasetSpec, SpecError
 from lora_assets.store import PublishedTable, Store
 
@@ -41,8 +42,9 @@ def is_list_of(listed: PublishedTable | None, scan: FolderScan) -> bool:
 
 
 def is_listed(store: Store, dataset: DatasetSpec) -> bool:
-    """True when the dataset's frames list is of the folder's present state. Raises FolderGone."""
-    return is_list_of(store.frames_of(dataset.slug), scan_folder(dataset.folder))
+    """True when the dataset's frames list is of the folder's present state and is not damaged. Raises FolderGone."""
+    listed = store.frames_of(dataset.slug)
+    return listed is not None and is_whole(listed) and is_list_of(listed, scan_folder(dataset.folder))
 
 
 def holds_what_was_kept(store: Store, dataset: DatasetSpec, kept: PublishedTable) -> bool | None:

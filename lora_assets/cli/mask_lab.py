@@ -12,6 +12,7 @@ import tomlkit
 import typer
 from tomlkit.exceptions import TOMLKitError
 
+from lora_assets.addresses import pages_url
 from lora_assets.cli.console import print_table, shown_progress
 from lora_assets.cli.folders import expanded, given_folder
 from lora_assets.cli.project import enter_project
@@ -24,10 +25,18 @@ from lora_assets.mask_lab.file_names import REPORT
 from lora_assets.mask_lab.folders import report_of, write_sweep
 from lora_assets.mask_lab.frames import LabSource, Told, known_frames, unheard
 from lora_assets.mask_lab.layers import make_layers
-from lora_assets.mask_lab.making import MadeSweep, make_sweep, sweep_folder
+from lora_assets.mask_lab.making import FOLDER_SWEEPS, MadeSweep, make_sweep, sweep_folder
 from lora_assets.mask_lab.settings import MaskLabSettings
 from lora_assets.mask_lab.sweeping import Sweep
-from lora_assets.specs import DatasetSpec, SpecError, TrackerSpec, list_datasets, register_dataset, section_settings
+from lora_assets.specs import (
+    DatasetSpec,
+    SpecError,
+    TrackerSpec,
+    list_datasets,
+    read_tracker,
+    register_dataset,
+    section_settings,
+)
 from lora_assets.store import Store
 from lora_assets.tables.mask_lab import PresetResult
 from lora_assets.vision.device import worker_count
@@ -65,7 +74,8 @@ def sweep(
         list[str] | None, typer.Option("--set", help="Any setting of [mask_lab], as NAME=VALUE; may be repeated.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Where the result of a folder goes; default data/mask_lab/<dataset>.")
+        Path | None,
+        typer.Option("--out", help="Where the result of a folder goes; default data/folder_sweeps/<dataset>."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Also start a sweep of more than 200 presets.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -77,7 +87,8 @@ def sweep(
     if tracker and (given or out):
         told = ", ".join([*given, *(["out"] if out else [])])
         raise typer.BadParameter(
-            f"the settings of a tracker stand in its file, section [mask_lab]: {told}", param_hint="--tracker"
+            f"with --tracker they stand in its file data/trackers/{tracker}.toml, as lines of the section [mask_lab]",
+            param_hint=told,
         )
     place = expanded(out).absolute() if out is not None else None
     path = expanded(Path(source)) if source else None
@@ -92,7 +103,7 @@ def sweep(
             settings = replace(settings, allow_large=True) if yes else settings
             made = _sweep_folder(Store(data), source, folder, settings, place, hear)
     if isinstance(made, MadeSweep):
-        _tell_made(made, tracker, as_json)
+        _tell_made(made, tracker, bool(read_tracker(data, tracker).sealed), as_json)
     else:
         _tell_swept(*made, as_json)
 
@@ -140,7 +151,7 @@ def _sweep_folder(
     store: Store, source: str, folder: Path | None, settings: MaskLabSettings, place: Path | None, told: Told
 ) -> tuple[Sweep, Path]:
     dataset = _dataset(store.data, source, folder)
-    place = place or store.data / "mask_lab" / dataset.slug
+    place = place or store.data / FOLDER_SWEEPS / dataset.slug
     check_place(place, _known_files(place))
     listed = update_raw_frames(store, dataset, workers=worker_count()).table
     frames = LabSource(dataset.slug, dataset.name, dataset.folder, known_frames(listed), None, listed.version)
@@ -170,13 +181,14 @@ def _dataset(data: Path, source: str, folder: Path | None) -> DatasetSpec:
     return register_dataset(data, folder)
 
 
-def _tell_made(made: MadeSweep, tracker: str, as_json: bool) -> None:
+def _tell_made(made: MadeSweep, tracker: str, is_sealed: bool, as_json: bool) -> None:
     if as_json:
         typer.echo((made.folder / REPORT).read_text(encoding="utf-8").rstrip())
         return
     _tell_results(made.results(), made.facts["best"], made.facts["said"])
     typer.echo(f"{'already made' if made.reused else 'result'}: {made.folder}")
-    typer.echo(f"page: /tracker/{tracker}/lab   adopt one: lora-assets adopt {tracker} PRESET")
+    new_name = " --as NEW-ID" if is_sealed else ""
+    typer.echo(f"page: {pages_url()}/tracker/{tracker}/lab   adopt one: lora-assets adopt {tracker} PRESET{new_name}")
 
 
 def _tell_swept(swept: Sweep, place: Path, as_json: bool) -> None:

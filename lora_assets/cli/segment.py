@@ -1,9 +1,8 @@
-"""segment, corrections list, withdraw: masks of pictures by a segmenter, and masks that were made by hand."""
+"""segment: masks of pictures by a segmenter, without a tracker. Masks that were made by hand are in corrections."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 import typer
@@ -11,10 +10,9 @@ import typer
 from lora_assets.cli.app import EXIT_BAD_INPUT
 from lora_assets.cli.console import print_table, shown_progress
 from lora_assets.cli.project import enter_project
-from lora_assets.specs import SpecError, list_datasets, read_tracker
-from lora_assets.store import Store
+from lora_assets.specs import SpecError
+from lora_assets.store import digest
 
-corrections_app = typer.Typer(help="Masks that you made by hand: list them, withdraw one.", no_args_is_help=True)
 _SHOWN = 40
 
 
@@ -35,7 +33,10 @@ def _points(told: list[str]) -> tuple[tuple[float, float, int], ...]:
 
 def segment(
     source: Annotated[Path, typer.Argument(metavar="IMAGE|FOLDER", help="A picture, or a folder; it is only read.")],
-    out: Annotated[Path, typer.Option(help="Folder for masks, cut-outs and records.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for masks, cut-outs and records.", show_default="data/segmented/NAME-DIGEST"),
+    ] = None,
     model: Annotated[str, typer.Option(help="Segmenter: a name, a tuned one, or a file.")] = "starter-sam",
     boxes: Annotated[
         Path | None, typer.Option(help="Boxes by picture: CSV (file,x1,y1,x2,y2[,label]), JSON or COCO.")
@@ -60,19 +61,20 @@ def segment(
     from lora_assets.recipes import read_settings
     from lora_assets.vision.prompted import open_prompted
 
-    source, out = source.expanduser().absolute(), out.expanduser().absolute()
+    source, out = source.expanduser().absolute(), None if out is None else out.expanduser().absolute()
     boxes = None if boxes is None else boxes.expanduser().absolute()
     clicks = _points(points or [])
     if clicks and (boxes is not None or source.is_dir()):
         raise SpecError("clicks are of one picture, without a file of boxes: leave --points or --boxes out")
     data = enter_project().data
+    out = _usual_out(data, source) if out is None else out
     told = read_boxes(boxes) if boxes is not None else None
     for problem in (told.problems if told else ())[:_SHOWN]:
         typer.echo(problem, err=True)
     pictures = pictures_below(source, out)
     weights = resolve(model, data)
     asked = Asked(told, clicks) if told or clicks else _found_by(detector, data)
-    failed, counts = [], {"masks": 0, "segmented": 0, "skipped": 0}
+    failed, made, counts = [], [], {"masks": 0, "segmented": 0, "skipped": 0}
     with shown_progress() as listener:
         for one in segment_files(
             pictures, out, asked, weights.sha256, lambda: open_prompted(model, data), cutouts=cutouts,
@@ -81,10 +83,11 @@ def segment(
             if one.reason:
                 failed.append([one.name, one.reason])
                 continue
+            made.append(PurePosixPath(one.name))
             counts["masks"] += one.masks
             counts["skipped" if one.skipped else "segmented"] += 1
     if coco:
-        typer.echo(f"COCO: {write_coco_of(out, [name for _, name in pictures])}")
+        typer.echo(f"COCO: {write_coco_of(out, made)}")
     done = f"{counts['segmented']} pictures segmented, {counts['skipped']} were done before"
     typer.echo(f"{done}, {counts['masks']} masks: {out}")
     if failed:
@@ -92,12 +95,16 @@ def segment(
         raise typer.Exit(EXIT_BAD_INPUT)
 
 
+def _usual_out(data: Path, source: Path) -> Path:
+    """Where masks go when no folder is named: pictures of one name in different folders do not meet there."""
+    return data / "segmented" / f"{source.stem or source.name}-{digest(str(source.resolve()))[:8]}"
+
+
 def _found_by(detector: list[str] | None, data: Path):  # noqa: ANN202 (Asked is imported inside functions)
     """Boxes of characters by a detector, as a tracker with the usual settings finds them."""
     from lora_assets.main_line.asked_boxes import AskedBox
     from lora_assets.main_line.segment_files import Asked
     from lora_assets.models import resolve
-    from lora_assets.store import digest
     from lora_assets.vision.detect import Detector, detect_frame, load_detector
     from lora_assets.vision.detect_settings import DetectSettings
 
@@ -114,56 +121,6 @@ def _found_by(detector: list[str] | None, data: Path):  # noqa: ANN202 (Asked is
     return Asked(find=find, finder=digest([one.sha256 for one in weights], repr(settings)))
 
 
-@corrections_app.command(name="list")
-def list_(
-    tracker: Annotated[str | None, typer.Option(help="Also tell to which boxes of this tracker they apply.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON list.")] = False,
-) -> None:
-    """List every correction, oldest first; one that matches no box is told with the reason."""
-    from lora_assets.main_line.corrections import applied_in_cell
-    from lora_assets.planning import tracker_datasets
-    from lora_assets.verdicts.corrections import read_corrections
-
-    data = enter_project().data
-    kept, _ = read_corrections(data)
-    applies: dict[str, str] = {}
-    if tracker is not None:
-        store, spec = Store(data), read_tracker(data, tracker)
-        applies = dict.fromkeys((one.id for one in kept), "its frame is in no dataset of the tracker")
-        for dataset in tracker_datasets(store, spec):
-            applied = applied_in_cell(store, dataset, tracker)
-            applies |= {one.id: reason for one, reason in applied.unmatched}
-            applies |= {one.id: f"box {box}" for (_, box), one in applied.by_box.items()}
-    names = list_datasets(data)
-    rows = []
-    for one in kept:
-        told = one.correction
-        state = "withdrawn" if one.withdrawn_at else "stands"
-        dataset = names[told.dataset].name if told.dataset in names else told.dataset
-        reason = "" if one.withdrawn_at else applies.get(one.id, "")
-        rows.append([one.id, one.at[:19], state, told.category, told.model, dataset, told.frame_sha256[:12], reason])
-    headings = ["id", "time (UTC)", "state", "category", "model", "dataset", "frame", "applies"]
-    if as_json:
-        typer.echo(json.dumps([dict(zip(headings, row, strict=True)) for row in rows], ensure_ascii=False, indent=1))
-        return
-    print_table(headings, rows)
-    typer.echo(f"{sum(not one.withdrawn_at for one in kept)} corrections stand")
-
-
-@corrections_app.command()
-def withdraw(named: Annotated[str, typer.Argument(metavar="ID", help="The correction's id.")]) -> None:
-    """Withdraw a correction: the next run of each tracker has its own mask again."""
-    from lora_assets.verdicts.corrections import CorrectionLog, corrections_path
-
-    path = corrections_path(enter_project().data)
-    if not path.exists():
-        raise SpecError("nothing has been corrected yet")
-    with CorrectionLog(path) as log:
-        kept = log.withdraw(named)
-    typer.echo(f"{kept.id} is withdrawn since {kept.withdrawn_at[:19]} UTC")
-
-
 def add_to(app: typer.Typer) -> None:
-    """Add the commands of this module."""
+    """Add the command."""
     app.command()(segment)
-    app.add_typer(corrections_app, name="corrections")

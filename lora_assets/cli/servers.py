@@ -19,14 +19,15 @@ import typer
 
 from lora_assets.addresses import DAGSTER_PORT, LOOPBACK, PAGES_PORT, dagster_url
 from lora_assets.cli.app import EXIT_FAILED, EXIT_INTERRUPTED
+from lora_assets.cli.corrections import corrections_log
 from lora_assets.cli.project import Project, enter_project
 from lora_assets.cli.runs import dagster_home, open_instance
 from lora_assets.specs import SpecError, ensure_live
 from lora_assets.store import Store, StoreError
-from lora_assets.tracker.guard import GuardError, check_bind
+from lora_assets.tracker.guard import GuardError, check_bind, open_to_users
 from lora_assets.tracker.password import PasswordError, generate_password, read_password_hash, set_password
-from lora_assets.verdicts import VerdictError, open_log
-from lora_assets.verdicts.log import log_path, try_daily_backup
+from lora_assets.verdicts import VerdictError, VerdictLog
+from lora_assets.verdicts.append_only import try_daily_backup
 
 _STOP_SECONDS = 20.0
 _LEAST_LIFE_SECONDS = 30.0
@@ -173,16 +174,19 @@ def _take_up(project: Project) -> None:
         typer.echo(f"{len(closed)} runs were cut off when the servers stopped; what they were to make is made now")
 
 
-def _back_up_verdicts(project: Project) -> None:
-    """A backup of today before anything is served; a log that cannot be read is told, and the pages tell it too."""
-    if log_path(project.data).exists():
+def _back_up_logs(project: Project) -> None:
+    """Backups of today before anything is served; a log that cannot be read is told, and the pages tell it too."""
+    for kind in (VerdictLog, corrections_log()):
+        path = kind.path_in(project.data)
+        if not path.exists():
+            continue
         try:
-            with open_log(project.data) as log:
+            with kind(path) as log:
                 problem = try_daily_backup(log)
         except VerdictError as error:
             problem = str(error)
         if problem:
-            typer.echo(f"no backup of the verdicts was made: {problem}", err=True)
+            typer.echo(f"no backup of the {kind.things} was made: {problem}", err=True)
 
 
 def _environment(project: Project) -> dict[str, str]:
@@ -215,7 +219,7 @@ def up(
         (project.data / "input").mkdir(parents=True, exist_ok=True)
         ensure_live(project.data)
         Store(project.data).sweep()
-        _back_up_verdicts(project)
+        _back_up_logs(project)
         # Dagster processes that start at once on a fresh home fail at making its tables: make them first.
         _take_up(project)
         told = [
@@ -238,8 +242,15 @@ def serve(
     from lora_assets.tracker.serve import ServeError, serve_pages
 
     project = enter_project()
-    _back_up_verdicts(project)
+    _back_up_logs(project)
     link = dagster_url() if dagster_port == DAGSTER_PORT else f"http://{LOOPBACK}:{dagster_port}"
+
+    def tell(address: str) -> None:
+        typer.echo(f"tracker pages  {address}   (stop with Ctrl-C)")
+        # `up` starts this command too, so that it is told once by both.
+        if warning := open_to_users(read_password_hash(project.data)):
+            typer.echo(warning, err=True)
+
     try:
         serve_pages(
             project.data,
@@ -247,7 +258,7 @@ def serve(
             port,
             dagster_url=link,
             allowed_hosts=tuple(allow_host or ()),
-            ready=lambda address: typer.echo(f"tracker pages  {address}   (stop with Ctrl-C)"),
+            ready=tell,
         )
     except (GuardError, PasswordError, ServeError) as error:
         raise SpecError(str(error)) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -87,6 +87,12 @@ def _settings_file(data: Path, name: str, annotations: str, base: str, assign: l
             "(sets: lora-assets annotations; models: lora-assets models list)"
         )
     write_segmenter(data, SegmenterSettings(name, annotations, base, _training(assign)))
+    try:
+        check_before(data, name)
+    except BaseException:
+        # A file with a wrong set or base would stand in the way of the same command put right.
+        path.unlink(missing_ok=True)
+        raise
     if not quiet:
         typer.echo(f"settings: {path}")
 
@@ -95,11 +101,15 @@ def _training(assign: list[str]) -> TrainingSettings:
     """The training with the settings that were given as NAME=VALUE."""
     try:
         given = tomllib.loads("\n".join(assign))
-        return replace(TrainingSettings(), **given)
+        known = [one.name for one in fields(TrainingSettings)]
+        unknown = sorted(set(given) - set(known))
+        if not unknown:
+            return replace(TrainingSettings(), **given)
     except (TypeError, ValueError) as error:
         raise SpecError(
             f"--set: {error}; write NAME=VALUE, text in quotes: --set steps=500 --set encoder='\"lora\"'"
         ) from error
+    raise SpecError(f"--set: unknown setting {', '.join(unknown)}; known: {', '.join(known)}")
 
 
 def _one_name(told: Told, name: str) -> Told:

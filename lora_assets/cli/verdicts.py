@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lora_assets.cli.console import print_table
+from lora_assets.cli.logs import add_log_commands
 from lora_assets.cli.project import enter_project
 from lora_assets.specs import read_tracker
-from lora_assets.store import Store, StoreError, atomic_write_bytes
-from lora_assets.verdicts import VerdictError, match_verdicts, open_log, tracker_places
-from lora_assets.verdicts.log import keep_backup
-from lora_assets.verdicts.restoring import restore as put_back
+from lora_assets.store import Store
+from lora_assets.verdicts import VerdictLog, match_verdicts, open_log, tracker_places
 
 verdicts_app = typer.Typer(help="Look at, carry away and bring back what you said of crops.", no_args_is_help=True)
 
@@ -49,80 +47,7 @@ def list_(
     typer.echo(f"{len(rows)} crops have a verdict")
 
 
-@verdicts_app.command()
-def export(
-    file: Annotated[Path | None, typer.Argument(help="File to write; none: standard output.")] = None,
-) -> None:
-    """Write every row of the log, undone ones too, as lines of JSON (JSONL)."""
-    # The person's folder is left when the project is entered.
-    target = file.resolve() if file else None
-    with open_log(enter_project().data) as log:
-        lines = list(log.export_lines())
-    if target is None:
-        for line in lines:
-            typer.echo(line)
-        return
-    atomic_write_bytes(target, "".join(f"{line}\n" for line in lines).encode())
-    typer.echo(f"wrote {len(lines)} rows to {file}")
-
-
-@verdicts_app.command(name="import")
-def import_(file: Annotated[Path, typer.Argument(help="File that export wrote.")]) -> None:
-    """Take exported rows: all or none. Rows that are known are left as they are, so a file may be imported twice."""
-    try:
-        # A note may hold U+2028 and the like, at which splitlines would part its line.
-        lines = file.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise VerdictError(f"{file} is not UTF-8 text: name a file that lora-assets verdicts export wrote") from error
-    with open_log(enter_project().data) as log:
-        if log.history():
-            keep_backup(log)
-        count = log.import_lines(lines)
-    typer.echo(f"{count.added} rows taken, {count.known} were known")
-
-
-@verdicts_app.command()
-def check() -> None:
-    """Read all of the log and see that it is whole."""
-    with open_log(enter_project().data) as log:
-        problems, rows = log.check(), len(log.history())
-    if problems:
-        raise StoreError(f"{log.path} is damaged: {'; '.join(problems[:3])}; newest backup: {log.path.parent}/backups")
-    typer.echo(f"{log.path} is whole: {rows} rows")
-
-
-@verdicts_app.command()
-def backup(
-    file: Annotated[
-        Path | None, typer.Argument(help="File to write; none: today's in data/verdicts/backups, 14 days are kept.")
-    ] = None,
-) -> None:
-    """Write a checked copy of the log."""
-    target = file.resolve() if file else None
-    with open_log(enter_project().data) as log:
-        typer.echo(f"copied to {log.backup(target) if target else keep_backup(log)}")
-
-
-@verdicts_app.command()
-def restore(
-    file: Annotated[Path | None, typer.Argument(help="Backup to put back; none: the newest one.")] = None,
-) -> None:
-    """Put a backup back. What lay there is moved aside, and rows that only it has are taken over where it can be read.
-
-    Stop `lora-assets up` and `serve` first.
-    """
-    backup = file.resolve() if file else None
-    project = enter_project()
-    try:
-        with Store(project.data).lock("up", wait=False):
-            found = put_back(project.data, backup)
-    except StoreError as error:
-        raise StoreError("the servers of this project are running: stop them with Ctrl-C, then restore") from error
-    typer.echo(f"{found.rows} rows of the backup, {found.taken_over} more taken over from the log that lay there")
-    if found.aside is not None:
-        typer.echo(f"that one is in {found.aside}")
-    if found.unread:
-        typer.echo(f"it could not be read whole: {found.unread}")
+add_log_commands(verdicts_app, "verdicts", lambda: VerdictLog)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,21 +1,21 @@
-"""verify: every file that stages wrote, against its remembered hash, and the log of verdicts; `--repair` mends."""
+"""verify: every file that stages wrote, against its remembered hash, and a person's logs; `--repair` mends."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lora_assets.cli.app import EXIT_BAD_INPUT
 from lora_assets.cli.console import print_table
+from lora_assets.cli.corrections import corrections_log
+from lora_assets.cli.logs import log_problems
 from lora_assets.cli.project import enter_project
 from lora_assets.main_line.verifying import FileProblem, repair_files, verify_files
 from lora_assets.store import Store
-from lora_assets.verdicts import open_log
-from lora_assets.verdicts.log import log_path
+from lora_assets.verdicts import VerdictLog
 
 _SHOWN = 40
 
@@ -33,9 +33,9 @@ def verify(
     project = enter_project()
     found = verify_files(project.data)
     problems = repair_files(Store(project.data), found.problems) if repair and found.problems else found.problems
-    verdicts = _verdict_problems(project.data) if log_path(project.data).exists() else []
+    logs = {kind.things: log_problems(kind, project.data) for kind in (VerdictLog, corrections_log())}
     if as_json:
-        told = {**asdict(found), "problems": [asdict(problem) for problem in problems], "verdicts": verdicts}
+        told = {**asdict(found), "problems": [asdict(problem) for problem in problems], **logs}
         typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
     else:
         typer.echo(f"{found.files} files, {found.bytes / 1e6:.1f} MB, {len(problems)} damaged or missing")
@@ -43,15 +43,11 @@ def verify(
             typer.echo(f"{found.unknown} files of an earlier version have no remembered hash and cannot be told")
         if problems:
             _print_problems(problems)
-        for text in verdicts:
-            typer.echo(f"verdicts: {text}")
-    if verdicts or any(not problem.mended for problem in problems):
+        for things, texts in logs.items():
+            for text in texts[:_SHOWN]:
+                typer.echo(f"{things}: {text}")
+    if any(logs.values()) or any(not problem.mended for problem in problems):
         raise typer.Exit(EXIT_BAD_INPUT)
-
-
-def _verdict_problems(data: Path) -> list[str]:
-    with open_log(data) as log:
-        return list(log.check())
 
 
 def _print_problems(problems: tuple[FileProblem, ...]) -> None:

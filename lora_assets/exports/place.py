@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lora_assets.atomic import ASIDE, held_folder
 from lora_assets.exports.records import ExportRefused
 from lora_assets.store import StoreError
 
 MANIFEST = "manifest.json"
 _TEMPORARY = ".tmp-export-"
-_ASIDE = ".old"
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 # What trainers write beside the pictures that they read; it belongs to the export that it was made of.
@@ -76,16 +76,14 @@ def replaced_whole(folder: Path) -> Iterator[Path]:
     made = folder.with_name(f"{_TEMPORARY}{folder.name}-{secrets.token_hex(6)}")
     try:
         sweep_beside(folder)
-        made.mkdir(parents=True)
-        yield made
-        _put_in_place(made, folder)
+        with held_folder(made):
+            yield made
+            _put_in_place(made, folder)
     except OSError as error:
         raise StoreError(
             f"cannot write the export {folder}: {error.strerror or error}; free space or rights, then export again "
             "(what was there before still is)"
         ) from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
 
 
 @contextmanager
@@ -94,14 +92,12 @@ def scratch_beside(folder: Path) -> Iterator[Path]:
     made = folder.with_name(f"{_TEMPORARY}{folder.name}-{secrets.token_hex(6)}")
     try:
         sweep_beside(folder)
-        made.mkdir(parents=True)
-        yield made
+        with held_folder(made):
+            yield made
     except OSError as error:
         raise StoreError(
             f"cannot write beside {folder}: {error.strerror or error}; free space or rights, then export again"
         ) from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
 
 
 def sweep_beside(folder: Path) -> None:
@@ -112,7 +108,7 @@ def sweep_beside(folder: Path) -> None:
     for path in sorted(folder.parent.glob(f"{prefix}*")):
         if "-" in path.name.removeprefix(prefix):
             continue  # of a place whose name begins like this one's
-        if not folder.exists() and (path / MANIFEST).exists() and path.name.endswith(_ASIDE):
+        if not folder.exists() and (path / MANIFEST).exists() and path.name.endswith(ASIDE):
             path.rename(folder)
         else:
             shutil.rmtree(path, ignore_errors=True)
@@ -125,7 +121,7 @@ def _put_in_place(made: Path, folder: Path) -> None:
         return
     if _exchange(made, folder):
         return  # the old one now has the temporary name and vanishes with it
-    aside = made.with_name(f"{made.name}{_ASIDE}")
+    aside = made.with_name(f"{made.name}{ASIDE}")
     folder.rename(aside)
     made.rename(folder)
     shutil.rmtree(aside, ignore_errors=True)

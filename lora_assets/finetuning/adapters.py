@@ -12,6 +12,8 @@ import math
 import torch
 from torch import nn
 
+from lora_assets.finetuning.checkpoints import FinetuningError
+
 _TARGETS = ("qkv", "q_proj", "k_proj", "v_proj", "proj")
 """Linear layers of attention, by the last part of their name, as SAM, MobileSAM and Hiera call them."""
 
@@ -40,13 +42,21 @@ class AdaptedLinear(nn.Module):
 
 
 def add_adapters(module: nn.Module, rank: int, alpha: float) -> int:
-    """Put an adapter beside every linear layer of attention in `module`; returns how many there are."""
+    """Put an adapter beside every linear layer of attention in `module`; returns how many there are.
+
+    Raises FinetuningError when there is none: nothing of the module would learn.
+    """
     found = [
         (parent, name, child)
         for parent in module.modules()
         for name, child in parent.named_children()
         if isinstance(child, nn.Linear) and name in _TARGETS and not isinstance(parent, AdaptedLinear)
     ]
+    if not found:
+        raise FinetuningError(
+            f"{type(module).__name__} has no linear layer of attention ({', '.join(_TARGETS)}) to put adapters beside: "
+            'set encoder = "frozen" or "full"'
+        )
     for parent, name, child in found:
         setattr(parent, name, AdaptedLinear(child, rank, alpha))
     return len(found)

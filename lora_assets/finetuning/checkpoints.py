@@ -52,8 +52,8 @@ def trained_tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 def save_last(folder: Path, state: TuningState, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Replace the last checkpoint, keeping the one before. Raises FinetuningError when the disk is full: the last good
-    checkpoint is then still there."""
+    """Replace the last checkpoint, keeping the one before. Raises FinetuningError when the disk is full or a tensor is
+    not finite: the last good checkpoint is then still there."""
     tensors = {_MODEL + name: value for name, value in trained_tensors(module).items()}
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"{_MOMENTS}{index}.{name}": value for name, value in moments.items()}
@@ -70,8 +70,15 @@ def save_best(folder: Path, state: TuningState, module: nn.Module) -> None:
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor], state: TuningState) -> None:
+    import torch
     from safetensors.torch import save
 
+    spoiled = [name for name, value in tensors.items() if not bool(torch.isfinite(value).all())]
+    if spoiled:
+        raise FinetuningError(
+            f"{len(spoiled)} tensors are no numbers after step {state.step} ({spoiled[0]}, ...), so they were not "
+            "saved: lower learning_rate, or set precision to float32. What was saved before is whole"
+        )
     content = save(
         {name: value.cpu().contiguous() for name, value in tensors.items()}, {_STATE: json.dumps(asdict(state))}
     )

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from lora_assets.finetuning.judging import ALL, BOUNDARY, HEAD, IOU, Judged, Verdict
 from lora_assets.finetuning.prompts import BOX, POINT, mask_box
@@ -18,6 +18,7 @@ from lora_assets.models.tuned import BETTER
 from lora_assets.tables.segmenters import CategoryFigure
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.masks import decode_mask
+from lora_assets.vision.plot_fonts import picture_font
 
 Colour = tuple[int, int, int]
 _INK, _FAINT, _GRID, _PAPER = (30, 34, 40), (110, 116, 125), (222, 225, 230), (255, 255, 255)
@@ -38,7 +39,7 @@ def _write(
     size: int = 14,
     anchor: str = "la",
 ) -> None:
-    pen.text(place, text, fill=colour, font=ImageFont.load_default(size), anchor=anchor)
+    pen.text(place, text, fill=colour, font=picture_font(size), anchor=anchor)
 
 
 def _png(picture: Image.Image) -> bytes:
@@ -118,7 +119,7 @@ def _axes(
     across = float(left)
     for words, colour, values in curves:
         _write(pen, (across, top - 20), words, colour, 13)
-        across += ImageFont.load_default(13).getlength(words) + 16
+        across += picture_font(13).getlength(words) + 16
         places = [place(step, value) for step, value in values]
         if len(places) > 1:
             pen.line(places, fill=colour, width=2, joint="curve")

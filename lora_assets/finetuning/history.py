@@ -1,7 +1,7 @@
 """The course of a training as it is told: always as JSON lines, and to TensorBoard or Weights & Biases where asked.
 
-Figures only, never pictures. Weights & Biases is offline unless the settings say online. What belongs elsewhere: which
-figures there are (loop).
+Figures only, never pictures. Weights & Biases is offline unless the settings say online and the environment
+(WANDB_MODE) does not say otherwise. What belongs elsewhere: which figures there are (loop).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,10 +19,12 @@ from lora_assets.finetuning.settings import AUTO, TENSORBOARD, WANDB, TrainingSe
 from lora_assets.store import atomic_write_bytes
 
 HISTORY = "history.jsonl"
+_MODES = ("online", "offline", "disabled")
+"""Of Weights & Biases, from the one that sends figures to the one that keeps none."""
 
 
-class Told(Protocol):
-    """Somebody who is told figures."""
+class FigureSink(Protocol):
+    """Takes the figures of a training."""
 
     def tell(self, step: int, figures: Mapping[str, float]) -> None:
         """Figures of a step."""
@@ -81,14 +84,14 @@ class _TensorBoard:
 
 
 class _WeightsAndBiases:
-    def __init__(self, folder: Path, name: str, settings: TrainingSettings, config: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, name: str, fingerprint: str, settings: TrainingSettings) -> None:
         import wandb  # pyright: ignore[reportMissingImports]
 
         folder.mkdir(parents=True, exist_ok=True)
-        mode = os.environ.get("WANDB_MODE", settings.wandb_mode)
         self._run = wandb.init(
-            project=settings.wandb_project, name=name, id=name, resume="allow", mode=mode, dir=str(folder),
-            config=dict(config),
+            project=settings.wandb_project, name=name, id=f"{name}-{fingerprint}", resume="allow",
+            mode=stricter_mode(settings.wandb_mode, os.environ.get("WANDB_MODE", "")), dir=str(folder),
+            config={"fingerprint": fingerprint, **asdict(settings)},
         )  # fmt: skip
 
     def tell(self, step: int, figures: Mapping[str, float]) -> None:
@@ -98,17 +101,26 @@ class _WeightsAndBiases:
         self._run.finish()
 
 
+def stricter_mode(setting: str, environment: str) -> str:
+    """Which of the two modes of Weights & Biases sends less; words of the environment that are not known send nothing.
+
+    So neither a settings file nor a machine's environment can send what the other one keeps back.
+    """
+    told = environment.strip().lower() or setting
+    return max((setting, told if told in _MODES else _MODES[1]), key=_MODES.index)
+
+
 def open_history(
-    folder: Path, name: str, settings: TrainingSettings, config: Mapping[str, Any], resumed_at: int
-) -> list[Told]:
-    """Everybody who is told the figures of a training. Raises FinetuningError as `check_log`."""
+    folder: Path, name: str, fingerprint: str, settings: TrainingSettings, resumed_at: int
+) -> list[FigureSink]:
+    """All that take the figures of the training with this fingerprint. Raises FinetuningError as `check_log`."""
     check_log(settings)
-    told: list[Told] = [JsonLines(folder / HISTORY, resumed_at)]
+    sinks: list[FigureSink] = [JsonLines(folder / HISTORY, resumed_at)]
     if settings.log == WANDB:
-        told.append(_WeightsAndBiases(folder, name, settings, config))
+        sinks.append(_WeightsAndBiases(folder, name, fingerprint, settings))
     elif settings.log == TENSORBOARD or (settings.log == AUTO and _installed("tensorboard")):
-        told.append(_TensorBoard(folder, resumed_at))
-    return told
+        sinks.append(_TensorBoard(folder, resumed_at))
+    return sinks
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:

@@ -6,11 +6,9 @@ Pages, not annotations, are drawn anew for the intervals, as the things on a pag
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -18,10 +16,11 @@ from lora_assets.annotations import AnnotatedImage
 from lora_assets.finetuning.learning import AnnotatedPage, Learner, answered, fixed_prompts
 from lora_assets.finetuning.networks import Features, StarterNetwork
 from lora_assets.finetuning.pages import read_page
-from lora_assets.finetuning.prompts import BOX, POINT, Prompts, mask_box
+from lora_assets.finetuning.prompts import BOX, POINT, Prompts
 from lora_assets.models.tuned import BETTER, WORSE
 from lora_assets.tables.segmenters import CategoryFigure, JudgedAnnotation
 from lora_assets.training.scores import mask_iou
+from lora_assets.vision import boundary
 from lora_assets.vision.masks import BoolMask, encode_mask
 
 JUDGED_KINDS = (BOX, POINT)
@@ -29,7 +28,6 @@ ALL = "all"
 IOU, BOUNDARY, HEAD = "IoU", "boundary F", "error of the predicted IoU"
 TOLERANCE = 0.02
 """How far a boundary may be off, in diagonals of the thing's true box: panels and words are judged alike."""
-_LEAST_TOLERANCE = 1.0
 _RESAMPLES = 1000
 LEAST_PAGES = 5
 """Pages below which an interval says nothing sure: of one page, every drawing is the same."""
@@ -60,21 +58,8 @@ class Verdict:
 
 
 def boundary_f(found: BoolMask, true: BoolMask) -> float:
-    """F of the two boundaries, 0 to 1: the shares of each that lie near the other, as their harmonic mean.
-
-    Martin et al., 2004, as DAVIS takes it (Perazzi et al., 2016), with a tolerance that goes by the thing and not by
-    the page: `TOLERANCE` of the diagonal of its true box, at least a pixel.
-    """
-    if not found.any() or not true.any():
-        return float(found.any() == true.any())
-    x1, y1, x2, y2 = mask_box(found | true).astype(int)
-    parts = [np.pad(mask[y1:y2, x1:x2], 1).astype(np.uint8) for mask in (found, true)]
-    rims = [(part > 0) & (cv2.erode(part, np.ones((3, 3), np.uint8)) == 0) for part in parts]
-    box = mask_box(true)
-    reach = max(_LEAST_TOLERANCE, TOLERANCE * math.hypot(box[2] - box[0], box[3] - box[1]))
-    near = [cv2.distanceTransform((~rim).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= reach for rim in rims]
-    precision, recall = float(near[1][rims[0]].mean()), float(near[0][rims[1]].mean())
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    """The boundary F of two masks of a page, `TOLERANCE` forgiven; the page's border ends what touches it."""
+    return boundary.boundary_f(found, true, TOLERANCE, "outline")
 
 
 def judge_pages(

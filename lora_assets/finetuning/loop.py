@@ -29,7 +29,6 @@ from lora_assets.finetuning.history import open_history
 from lora_assets.finetuning.learning import (
     Learner,
     Sampler,
-    StepFigures,
     Validation,
     choose_weights,
     count_trained,
@@ -96,12 +95,12 @@ def precision_of(settings: TrainingSettings, device: str) -> torch.dtype | None:
 
 def learner_of(tuning: Tuning) -> Learner:
     """What steps, validation and the report work with; embeddings of a frozen encoder are kept."""
-    settings = tuning.settings
+    settings, dtype = tuning.settings, precision_of(tuning.settings, tuning.device)
     cache = EmbeddingCache(
-        settings.cache, settings.cache_gb, tuning.base_sha256, tuning.folder / "embeddings", tuning.device
+        settings.cache, settings.cache_gb, tuning.base_sha256, dtype, tuning.folder / "embeddings", tuning.device
     )
     embed = embedder(tuning.network, settings, cache)
-    return Learner(tuning.network, settings, tuning.found, embed, tuning.device, precision_of(settings, tuning.device))
+    return Learner(tuning.network, settings, tuning.found, embed, tuning.device, dtype)
 
 
 def tune(tuning: Tuning, *, resume: bool, listen: Listener, begun: Callable[[int], None] = lambda _: None) -> Tuned:
@@ -109,7 +108,7 @@ def tune(tuning: Tuning, *, resume: bool, listen: Listener, begun: Callable[[int
 
     With `resume` it goes on from the last checkpoint of the same data, base and settings, to the same numbers as
     without the interruption. `begun` is told the step it begins at. Raises FinetuningError when a checkpoint cannot be
-    used or written.
+    used or written, and when a loss or gradient is no number.
     """
     import torch
 
@@ -167,13 +166,7 @@ class _Course:
         self.val_pages = spread(tuning.found, VAL, self.settings.val_annotations, self.settings.seed)
         self.schedule = Schedule(self.settings.steps, 0, rate, rate * _LAST_RATE, self.settings.warmup_steps, _HOLD)
         self.began = time.monotonic() - state.seconds
-        self.history = open_history(
-            tuning.folder,
-            tuning.name,
-            self.settings,
-            {"fingerprint": tuning.fingerprint, **asdict(self.settings)},
-            state.step,
-        )
+        self.history = open_history(tuning.folder, tuning.name, tuning.fingerprint, self.settings, state.step)
 
     def run(self) -> Tuned:
         try:
@@ -181,20 +174,45 @@ class _Course:
                 self._tell(_named(validate(self.learner, self.val_pages)))
             while not self.state.finished:
                 self._step()
+            told = self._best()
         finally:
             for one in self.history:
                 one.close()
-        if (self.tuning.folder / BEST).exists():
-            put_weights(self.tuning.network.module, read_checkpoint(self.tuning.folder / BEST))
-        rate = self.state.step / self.state.seconds if self.state.seconds else 0.0
-        return Tuned(self.state, rate, count_trained(self.tuning.network.module), self.resumed_at)
+        rate = told.step / told.seconds if told.seconds else 0.0
+        return Tuned(told, rate, count_trained(self.tuning.network.module), self.resumed_at)
+
+    def _best(self) -> TuningState:
+        """Put the best weights into the network; the state with their step and IoU."""
+        if self.state.finished == TIME_OVER and self.state.step % self.settings.validate_every:
+            # Judged out of turn and kept out of the checkpoints: with more minutes it goes on as if it had not ended.
+            told = validate(self.learner, self.val_pages)
+            self._tell(_named(told))
+            if self._is_better(told):
+                return replace(self.state, best_iou=told.iou, best_step=self.state.step)
+        path = self.tuning.folder / BEST
+        try:
+            kept = read_checkpoint(path)
+        except FileNotFoundError as error:
+            raise FinetuningError(
+                f"{path} is gone, the best weights (of step {self.state.best_step}): put the file back, or begin anew "
+                f"with lora-assets train-segmenter {self.tuning.name} --anew"
+            ) from error
+        if kept.state.fingerprint != self.tuning.fingerprint:
+            raise FinetuningError(
+                f"{path} holds the weights of another training: begin anew with lora-assets train-segmenter "
+                f"{self.tuning.name} --anew"
+            )
+        put_weights(self.tuning.network.module, kept)
+        return replace(self.state, best_iou=kept.state.best_iou, best_step=kept.state.best_step)
+
+    def _is_better(self, told: Validation) -> bool:
+        return told.iou >= self.state.best_iou + self.settings.least_gain
 
     def _step(self) -> None:
         step = self.state.step
         for group in self.optimizer.param_groups:
             group["lr"] = group["share"] * learning_rate(self.schedule, step, step / self.settings.steps)
         figures = train_step(self.learner, self.sampler, self.optimizer, self.scaler, step)
-        self._check(figures, step)
         self.state = replace(self.state, step=step + 1, seconds=time.monotonic() - self.began)
         self.listen(step + 1, self.settings.steps, f"loss {figures.loss:.3f}, IoU {figures.iou:.3f}")
         last = step + 1 >= self.settings.steps
@@ -207,23 +225,14 @@ class _Course:
         elif self.settings.patience and self.state.stale >= self.settings.patience:
             self._finish(NO_BETTER)
         elif self.settings.minutes and self.state.seconds >= 60 * self.settings.minutes:
-            if (step + 1) % self.settings.validate_every:
-                self._validate()
             self._finish(TIME_OVER)
         if self.state.finished or (step + 1) % self.settings.save_every == 0:
             self._save()
 
-    def _check(self, figures: StepFigures, step: int) -> None:
-        if figures.loss != figures.loss or figures.loss in (float("inf"), float("-inf")):
-            raise FinetuningError(
-                f"the loss of step {step + 1} is no number: lower learning_rate, or set precision to float32; "
-                "the last checkpoint is whole"
-            )
-
     def _validate(self) -> None:
         told = validate(self.learner, self.val_pages)
         self._tell(_named(told))
-        if told.iou >= self.state.best_iou + self.settings.least_gain:
+        if self._is_better(told):
             self.state = replace(self.state, best_iou=told.iou, best_step=self.state.step, stale=0)
             save_best(self.tuning.folder, self.state, self.tuning.network.module)
         else:

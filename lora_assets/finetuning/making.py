@@ -34,17 +34,17 @@ from lora_assets.finetuning.networks import Network, config_of, open_network
 from lora_assets.finetuning.pages import EmbeddingCache, read_page, spread
 from lora_assets.finetuning.preflight import Ready, check_before, checked_set, tunable_base, work_folder
 from lora_assets.finetuning.prompts import BOX, POINT
-from lora_assets.finetuning.settings import FROZEN, MEMORY, SegmenterSettings, read_segmenter
+from lora_assets.finetuning.settings import FROZEN, MEMORY, NONE, SegmenterSettings, read_segmenter
 from lora_assets.models.opening import resolve_tuned
 from lora_assets.models.registry import ModelError
-from lora_assets.models.tuned import UNJUDGED, TunedCard, read_tuned, write_card, write_tuned
+from lora_assets.models.tuned import BETTER, UNJUDGED, TunedCard, read_tuned, write_card, write_tuned
 from lora_assets.store import PublishedTable, Store, StoreError, atomic_write_bytes, digest
 from lora_assets.tables import to_table
 from lora_assets.tables.segmenters import CategoryFigure, JudgedAnnotation, TuningStep
-from lora_assets.under_way import RUNNING, TUNING_STAGE, read_state, telling
+from lora_assets.under_way import RUNNING, TUNING_STAGE, StageState, read_state, telling
 from lora_assets.vision.yolo import torch_device
 
-REPORT_VERSION = "1"
+REPORT_VERSION = "2"
 MOST_JUDGED = 240
 """Annotations of val that the report asks for."""
 COURSE_PICTURE, REPORT_PICTURE = "course.png", "report.png"
@@ -136,7 +136,7 @@ def tune_segmenter(
 
             def listen(done: int, total: int, words: str) -> None:
                 state.count(done - began[0])
-                told(f"{name}: {words}", done, total, "steps")
+                told(f"{name}: {words}{_left(state.state)}", done, total, "steps")
 
             tuned = tune(tuning, resume=go_on, listen=listen, begun=begun)
             return _publish(data, ready, tuned, run_id)
@@ -152,13 +152,17 @@ def _alone(data: Path, name: str) -> Iterator[None]:
         state = read_state(data, "", name, TUNING_STAGE)
         far = ""
         if state is not None and state.status == RUNNING:
-            left = f", {state.seconds_left / 60:.0f} minutes left" if state.seconds_left is not None else ""
-            far = f" (step {state.done} of {state.total}{left})"
+            far = f" (step {state.done} of {state.total}{_left(state)})"
         raise FinetuningError(f"{name} is being made by another process{far}: wait for it, then run again") from error
     try:
         yield
     finally:
         lock.__exit__(None, None, None)
+
+
+def _left(state: StageState) -> str:
+    """The time left in words, after a comma; "" while it cannot be told."""
+    return "" if state.seconds_left is None else f", {state.seconds_left / 60:.0f} minutes left"
 
 
 def _may_resume(folder: Path, fingerprint: str, resume: bool | None) -> bool:
@@ -340,6 +344,16 @@ def make_report(data: Path, name: str, told: Told = unheard, *, run_id: str = ""
         return MadeReport(judged_card, table, picture, False)
 
 
+def surely_better(data: Path, name: str) -> tuple[bool, str]:
+    """Whether a tune was judged better than its base and surely so, and why (not) in words."""
+    card = read_tuned(data, name)
+    if card is None:
+        return False, "not tuned yet"
+    store = Store(data)
+    table = store.published(store.table_path("segmenter_report", name))
+    return card.verdict == BETTER and table is not None and bool(table.facts["sure"]), card.reason
+
+
 def _report_before(data: Path, card: TunedCard, version: str) -> MadeReport | None:
     store, picture = Store(data), work_folder(data, card.name) / REPORT_PICTURE
     table = store.published(store.table_path("segmenter_report", card.name))
@@ -355,9 +369,9 @@ def _learners(
     used, dtype = settings.training, precision_of(settings.training, device)
     asked = replace(used, encoder=FROZEN)
     # One page at a time is asked of both: a cache of a few pages is enough.
-    shared = EmbeddingCache(MEMORY, min(used.cache_gb, 1.0), base_sha256, Path(), device)
+    shared = EmbeddingCache(MEMORY, min(used.cache_gb, 1.0), base_sha256, dtype, Path(), device)
     embed_base = embedder(base, asked, shared)
-    own = EmbeddingCache("none", 0, "", Path(), device)
+    own = EmbeddingCache(NONE, 0, "", dtype, Path(), device)
     embed_tuned = embed_base if used.encoder == FROZEN else embedder(tuned, asked, own)
     return (
         Learner(base, asked, found, embed_base, device, dtype),

@@ -7,7 +7,7 @@ and what a backward pass would keep is counted. The counts leave out what the al
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,28 +30,33 @@ _RUNTIME_GB = 1.0
 _TIGHT = 0.8
 _PASSING = 3
 """Tensors as large as the largest that are alive at once where nothing is kept for a backward pass."""
+_CONTROL_GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 REFERENCE = "for comparison: SAM 2 base, large and huge, trained at 1024 pixels, are given 8, 16 and 24 GB"
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryEstimate:
     """Gigabytes: weights, gradients with the optimizer's moments, the image encoder's and the answers' activations,
-    embeddings that are kept in memory; `free` is what the device has, None where it cannot be told."""
+    embeddings that are kept in memory, a checkpoint as it is written, which lies in the machine's memory.
+
+    `free` is what the device has, None where it cannot be told.
+    """
 
     weights: float
     learning: float
     encoder: float
     answers: float
     cache: float
+    saving: float
     trained_numbers: int
     free: float | None
     device: str
 
     @property
     def total(self) -> float:
-        """All together, on the device (on a CPU with the cache)."""
-        cache = self.cache if self.device == "cpu" else 0.0
-        return _RUNTIME_GB + _WASTE * (self.weights + self.learning + self.encoder + self.answers) + cache
+        """All together, on the device; on a CPU with the cache and a checkpoint."""
+        beside = self.cache + self.saving if self.device == "cpu" else 0.0
+        return _RUNTIME_GB + _WASTE * (self.weights + self.learning + self.encoder + self.answers) + beside
 
     @property
     def fits(self) -> bool:
@@ -69,7 +74,8 @@ class MemoryEstimate:
         return (
             f"memory: about {self.total:.1f} GB{free} on {self.device} (weights {self.weights:.2f}, gradients and "
             f"moments {self.learning:.2f}, image encoder {self.encoder:.2f}, answers {self.answers:.2f}, kept "
-            f"embeddings up to {self.cache:.2f}; {self.trained_numbers / 1e6:.1f} million numbers learn); {REFERENCE}"
+            f"embeddings up to {self.cache:.2f}, a checkpoint as it is written "
+            f"{self.saving:.2f}; {self.trained_numbers / 1e6:.1f} million numbers learn); {REFERENCE}"
         )
 
 
@@ -116,23 +122,53 @@ def estimate_memory(
     share = 0.6 if half else 1.0
     return MemoryEstimate(
         weights / _GIGABYTE, 12 * trained / _GIGABYTE, share * encoder / _GIGABYTE, share * answers / _GIGABYTE,
-        cache / _GIGABYTE, trained, free_memory(device) if free is None else free, device,
+        cache / _GIGABYTE, 12 * trained / _GIGABYTE, trained, free_memory(device) if free is None else free, device,
     )  # fmt: skip
 
 
 def free_memory(device: str) -> float | None:
-    """Gigabytes that are free on the device; None where the system does not tell."""
+    """Gigabytes that are free on the device; None where the system does not tell.
+
+    Of a machine's memory no more than its control group (a container's limit) leaves.
+    """
     if device == "cuda":
         import torch
 
         return torch.cuda.mem_get_info()[0] / _GIGABYTE
+    told = [*_left_in_groups(_CONTROL_GROUPS, _OWN_GROUPS)]
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024 / _GIGABYTE
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        told += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
     except (OSError, ValueError, IndexError):
-        return None
-    return None
+        pass
+    return min(told) / _GIGABYTE if told else None
+
+
+def _left_in_groups(root: Path, own: Path) -> Iterator[int]:
+    """Bytes that each memory limit above this process leaves (control groups, Linux's cgroups(7), version 1 and 2)."""
+    try:
+        lines = [line.split(":", 2) for line in own.read_text().splitlines()]
+    except OSError:
+        return
+    for _, controllers, path in (line for line in lines if len(line) == 3):
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        top = root / "memory" if controllers else root
+        limit, used, passing = (
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            if controllers
+            else ("memory.max", "memory.current", "inactive_file")
+        )
+        # In a container the group's own path often is its root, so that the named one is not there.
+        group = top / path.strip("/")
+        for folder in (group, *(parent for parent in group.parents if parent.is_relative_to(top))):
+            try:
+                most, taken = int((folder / limit).read_text()), int((folder / used).read_text())
+                stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            except (OSError, ValueError):
+                continue  # "max" is no limit
+            # What was read from files and not used lately gives way by itself.
+            yield max(0, most - taken + int(stat.get(passing, 0)))
 
 
 def _without_storage(network: Network) -> Network:

@@ -8,8 +8,10 @@ page_segmenting.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -21,6 +23,7 @@ import numpy as np
 
 from lora_assets.annotations import AnnotatedSet, AnnotationError
 from lora_assets.annotations.places import check_name
+from lora_assets.atomic import put_in_place
 from lora_assets.finetuning.page_views import PageBoxes, PageView, pages_of, random_view, view_size
 from lora_assets.models import ModelError
 from lora_assets.store import atomic_write_json
@@ -78,7 +81,9 @@ class PageDetectorSettings:
 
 @dataclass(frozen=True, slots=True)
 class CategoryScore:
-    """How well a category's boxes are found on val (IoU 0.5): shares 0 to 1, at the confidence where both are best."""
+    """How well a category's boxes are found on val (IoU 0.5): shares 0 to 1. `confidence` is where both are best on all
+    of val; `recall` and `precision` are those at confidences that other titles chose, where val has several titles.
+    """
 
     category: str
     confidence: float
@@ -90,7 +95,10 @@ class CategoryScore:
 
 @dataclass(frozen=True, slots=True)
 class PageDetectorCard:
-    """What lies beside the weights: where they come from and what they reach."""
+    """What lies beside the weights: where they come from and what they reach.
+
+    Without `held_out` the confidences were chosen on the very pages that were scored, since val has one title only.
+    """
 
     name: str
     sha256: str
@@ -102,6 +110,7 @@ class PageDetectorCard:
     settings: Mapping[str, Any]
     categories: tuple[tuple[int, str], ...]
     scores: tuple[CategoryScore, ...]
+    held_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +195,9 @@ def _begun(out: Path, found: AnnotatedSet, settings: PageDetectorSettings, *, re
     """Where the training keeps its state. Raises TrainingError when one is there that cannot be gone on from."""
     state = out.with_suffix(".training")
     note = _note_of(state)
+    if not resume:
+        # Before the note: a kill between the two would leave the old training's state under the new one's note.
+        state.unlink(missing_ok=True)
     # How long to train may change; anything else would go on to other batches, or with other weights.
     own = {name: value for name, value in asdict(settings).items() if name not in ("steps", "minutes")}
     told = {"set": found.digest, "settings": own}
@@ -249,7 +261,12 @@ def read_card(path: Path, data: Path) -> PageDetectorCard:
 
 
 def measure(network: Yolo, pages: Sequence[PageBoxes], categories: Sequence[str]) -> list[CategoryScore]:
-    """Score a detector's boxes on pages by category, each at the confidence where recall and precision are best."""
+    """Score a detector's boxes on pages by category, each at the confidence where recall and precision are best.
+
+    Where the pages have several titles, recall and precision of one half of them are counted at the confidence that is
+    best on the other half, and the other way round.
+    """
+    folds = halves_by_title(pages)
     answers = []
     for page in pages:
         found = network.find(decode_image(read_file(page.path)).pixels)
@@ -262,13 +279,44 @@ def measure(network: Yolo, pages: Sequence[PageBoxes], categories: Sequence[str]
         ]
         confidence = best_confidence(frames)
         score = score_boxes(frames, MATCHED_IOU, confidence)
+        recall, precision = (score.recall, score.precision) if folds is None else _held_out(frames, folds)
         scores.append(
             CategoryScore(
-                name, confidence, round(score.recall, 4), round(score.precision, 4),
-                round(score.average_precision, 4), score.true_boxes,
+                name, confidence, round(recall, 4), round(precision, 4), round(score.average_precision, 4),
+                score.true_boxes,
             )
         )  # fmt: skip
     return scores
+
+
+def halves_by_title(pages: Sequence[PageBoxes]) -> np.ndarray | None:
+    """For every page whether it is in the second half (bool N); whole titles, in the order of a hash, the halves about
+    even. None for pages of one title, which cannot be halved so."""
+    counts = Counter(page.title for page in pages)
+    if len(counts) < 2:
+        return None
+    second: set[str] = set()
+    filled = 0
+    for title in sorted(counts, key=lambda title: hashlib.sha256(title.encode()).digest()):
+        # One title at least stays in the first half.
+        if len(second) + 1 < len(counts) and 2 * filled < len(pages):
+            second.add(title)
+            filled += counts[title]
+    return np.array([page.title in second for page in pages])
+
+
+def _held_out(frames: Sequence[FoundBoxes], second: np.ndarray) -> tuple[float, float]:
+    """Recall and precision of all frames, each half at the confidence that is best on the other."""
+    hits = found = true = 0
+    for half in (second, ~second):
+        confidence = best_confidence([frame for frame, mine in zip(frames, half, strict=True) if not mine])
+        for frame in (frame for frame, mine in zip(frames, half, strict=True) if mine):
+            sure = frame.confidences >= confidence
+            answers = matched(frame.found[sure], frame.confidences[sure], frame.true, MATCHED_IOU)
+            hits += int(np.count_nonzero(answers >= 0))
+            found += int(np.count_nonzero(sure))
+            true += len(frame.true)
+    return hits / true if true else 1.0, hits / found if found else 1.0
 
 
 def best_confidence(frames: Sequence[FoundBoxes], usual: float = 0.25) -> float:
@@ -321,8 +369,9 @@ def _publish(
         settings=asdict(settings),
         categories=tuple((category.id, category.name) for category in found.categories),
         scores=tuple(scores),
+        held_out=halves_by_title(val) is not None,
     )
-    candidate.replace(out)
+    put_in_place(candidate, out)
     atomic_write_json(out.with_suffix(".json"), asdict(card))
     for score in scores:
         _log.info(
@@ -332,10 +381,15 @@ def _publish(
     return card
 
 
-def score_lines(scores: Sequence[CategoryScore]) -> Iterator[str]:
-    """A line of words for each category."""
-    for score in scores:
+def score_lines(card: PageDetectorCard) -> Iterator[str]:
+    """A line of words for each category, and one that says how far the figures can be trusted."""
+    for score in card.scores:
         yield (
             f"{score.category}: recall {score.recall:.2f}, precision {score.precision:.2f} of {score.true_boxes} boxes "
             f"(confidence from {score.confidence:.2f})"
         )
+    yield (
+        "recall and precision are of confidences that other titles of val chose"
+        if card.held_out
+        else "val has one title: the confidences were chosen on the same pages, so that these figures are too good"
+    )

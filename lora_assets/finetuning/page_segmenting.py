@@ -5,6 +5,7 @@ The detector is trained in page_detector; segmenters are opened by vision.prompt
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ import numpy as np
 from lora_assets.annotations import AnnotatedImage, Annotation, Category, Problem
 from lora_assets.annotations.records import TRAIN
 from lora_assets.annotations.splits import title_of
-from lora_assets.annotations.writing import MaskForm, check_form, write_coco
+from lora_assets.annotations.writing import MaskForm, check_form, page_names, write_coco
 from lora_assets.finetuning.page_detector import PageDetector
+from lora_assets.store import StoreError
 from lora_assets.vision.images import ImageRefused, decode_image, read_file
 from lora_assets.vision.masks import BoolMask, encode_mask, mask_bounds
 from lora_assets.vision.prompted import Prompted
@@ -125,28 +127,41 @@ def page_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in PAGE_SUFFIXES and not p.name.startswith("."))
 
 
+def check_place(out: Path) -> None:
+    """Raise StoreError when no file can be put at `out`: hours of work would end there."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write {out}: {error.strerror or error}; name another file") from error
+    if out.is_dir() or not os.access(out.parent, os.W_OK):
+        raise StoreError(f"cannot write {out}: it is a folder, or lies in one without rights; name another file")
+
+
 def segment_pages(
     folder: Path, files: Sequence[Path], detector: PageDetector, segmenter: Prompted, out: Path, *,
     form: MaskForm = "rle", told: Callable[[int, int], None] | None = None,
 ) -> SegmentedPages:  # fmt: skip
     """Segment pages of `folder` and write the COCO file `out`; it names them from the folder.
 
-    A file that is no picture is left out and told among the problems. Raises StoreError when `out` cannot be written.
+    A file that is no picture is left out and told among the problems. Raises AnnotationError for a page that is not in
+    `folder` and StoreError when `out` cannot be written, both before anything is segmented where that can be known.
     """
     check_form(form)
     base = folder if folder.is_dir() else folder.parent
+    names = page_names(files, base)
+    check_place(out)
     images: list[AnnotatedImage] = []
     annotations: list[Annotation] = []
     problems: list[Problem] = []
     from_boxes = 0
-    for done, path in enumerate(files, start=1):
+    for done, (path, name) in enumerate(zip(files, names, strict=True), start=1):
         try:
             page = decode_image(read_file(path)).pixels
         except ImageRefused as refused:
             problems.append(Problem(str(path), str(refused), "replace or remove it", "picture_broken"))
             continue
         height, width = page.shape[:2]
-        title = title_of({}, path.relative_to(base).as_posix())
+        title = title_of({}, name) or base.absolute().name
         image = AnnotatedImage(len(images) + 1, path, width, height, TRAIN, title)
         images.append(image)
         for found in segment_page(page, detector, segmenter):

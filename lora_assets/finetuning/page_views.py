@@ -28,12 +28,13 @@ LEAST_SIDE = 3.0
 
 @dataclass(frozen=True, slots=True)
 class PageBoxes:
-    """A page's file, its size, and its boxes: float32 Nx5 rows of label, x1, y1, x2, y2 in its pixels."""
+    """A page's file, its size, its boxes (float32 Nx5 rows of label, x1, y1, x2, y2 in its pixels), and its title."""
 
     path: Path
     width: int
     height: int
     boxes: np.ndarray
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ def pages_of(found: AnnotatedSet, split: str) -> list[PageBoxes]:
             for one in held
             if not one.iscrowd
         ]
-        pages.append(PageBoxes(image.path, image.width, image.height, np.array(rows, np.float32).reshape(-1, 5)))
+        boxes = np.array(rows, np.float32).reshape(-1, 5)
+        pages.append(PageBoxes(image.path, image.width, image.height, boxes, image.title))
     return pages
 
 

@@ -1,7 +1,7 @@
 """Pages of an annotated set as training and judging read them, and the embeddings of those that need not be made twice.
 
-An embedding is known by the base's hash and the page's, so that a disk cache outlives a training. What belongs
-elsewhere: reading annotations (annotations), embedding (networks).
+An embedding is known by the base's hash, the precision and the page's hash, so that a disk cache outlives a training.
+What belongs elsewhere: reading annotations (annotations), embedding (networks).
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ from lora_assets.store import StoreError, atomic_write, digest
 from lora_assets.vision.images import RgbImage, decode_image, read_file
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
+CODE_VERSION = "2"
+"""Of the embeddings on a disk: how a page becomes one. With a new one they are made anew."""
 _GIGABYTE = 1024**3
 
 
@@ -54,21 +57,29 @@ class EmbeddingCache:
     """Embeddings of a frozen encoder by the page's hash, in memory or on disk, up to a bound.
 
     What is in stays in: pages are asked for in turn, round after round, and throwing out the oldest of such a round
-    would throw out exactly the next one. `hits` and `made` count.
+    would throw out exactly the next one. On a disk the `folder` is the cache's own: files of another base, precision
+    (`dtype`, None is float32) or code are deleted, as they would only take the room. `hits` and `made` count.
     """
 
-    def __init__(self, kind: str, gigabytes: float, base_sha256: str, folder: Path, device: str) -> None:
+    def __init__(
+        self, kind: str, gigabytes: float, base_sha256: str, dtype: torch.dtype | None, folder: Path, device: str
+    ) -> None:
         self._kind, self._limit = kind, gigabytes * _GIGABYTE
-        self._base, self._folder, self._device = base_sha256, folder, device
+        self._of = digest("embedding", CODE_VERSION, base_sha256, str(dtype))
+        self._folder, self._device = folder, device
         self._kept: dict[str, tuple[Tensor, ...]] = {}
         self._bytes = 0.0
         self.hits = self.made = 0
         if kind == DISK:
-            self._bytes = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+            for path in list(folder.glob("*.safetensors")):
+                if path.name.startswith(f"{self._of}-"):
+                    self._bytes += path.stat().st_size
+                else:
+                    path.unlink(missing_ok=True)
 
     def get(self, page_sha256: str, make: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
         """The embedding of a page on the device, made where it is not kept."""
-        key = digest(self._base, page_sha256)
+        key = f"{self._of}-{page_sha256}"
         found = self._kept.get(key) if self._kind == MEMORY else self._read(key) if self._kind == DISK else None
         if found is not None:
             self.hits += 1

@@ -5,7 +5,6 @@ Nothing is written. What belongs elsewhere: what is wrong with single annotation
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,13 +29,10 @@ from lora_assets.vision.yolo import torch_device
 if TYPE_CHECKING:
     from lora_assets.finetuning.networks import Network
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 """Of all that makes a tuned model: a new one tunes again."""
 
 _GIGABYTE = 1024**3
-_CHANGES_NOTHING = {
-    "minutes", "patience", "log", "wandb_mode", "wandb_project", "cache", "cache_gb", "save_every",
-}  # fmt: skip
 _MOST_NAMED = 5
 
 
@@ -44,7 +40,9 @@ _MOST_NAMED = 5
 class Ready:
     """A training that may start: the set, the base opened, the memory it takes, and what a person should know.
 
-    `fingerprint` is the digest of data, base, settings and code: the same one gives the same weights.
+    `fingerprint` is the digest of data, base, code and the settings that count (`TrainingSettings.counted`): the same
+    one gives the same weights at the same step on the same machine. When a training ends (minutes, patience) is not in
+    it, so that it can be given more and go on.
     """
 
     settings: SegmenterSettings
@@ -88,9 +86,8 @@ def check_before(data: Path, name: str) -> Ready:
 
 
 def training_digest(settings: SegmenterSettings, data_digest: str, base_sha256: str) -> str:
-    """What a training's result depends on."""
-    counted = {k: v for k, v in dataclasses.asdict(settings.training).items() if k not in _CHANGES_NOTHING}
-    return digest("finetuning", CODE_VERSION, data_digest, base_sha256, counted)
+    """What the weights of a training's steps depend on."""
+    return digest("finetuning", CODE_VERSION, data_digest, base_sha256, settings.training.counted())
 
 
 def checked_set(folder: Path) -> tuple[AnnotatedSet, list[str]]:
@@ -107,9 +104,11 @@ def checked_set(folder: Path) -> tuple[AnnotatedSet, list[str]]:
                 f"{folder}: the split {split} holds no single thing to ask for: add annotations with "
                 f'"split": "{split}" that are not crowds'
             )
-    notes = [f"left out: {problem}" for problem in problems[:_MOST_NAMED] if problem.severity == "error"]
-    if len(problems) > _MOST_NAMED:
-        notes.append(f"and {len(problems) - _MOST_NAMED} more: lora-assets annotations check")
+    # Whole pages that a split costs come first: single entries may be many.
+    lost = sorted((one for one in problems if one.severity == "error"), key=lambda one: one.kind != "unknown_split")
+    notes = [f"left out: {problem}" for problem in lost[:_MOST_NAMED]]
+    if len(problems) > len(notes):
+        notes.append(f"and {len(problems) - len(notes)} more: lora-assets annotations check")
     return found, notes
 
 

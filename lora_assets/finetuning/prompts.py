@@ -109,7 +109,9 @@ def corrections(
         choice = int(rng.integers(len(rows)))
         row, column = int(rows[choice]), int(columns[choice])
         missed = bool(wanted[index, row, column])
-        points[index] = _in_cell(rng, mask if missed else ~mask, window, (row, column), (found.shape[1], found.shape[2]))
+        points[index] = _in_cell(
+            rng, mask if missed else ~mask, window, (row, column), (found.shape[1], found.shape[2])
+        )
         labels[index] = WANTED if missed else UNWANTED
     return points, labels
 
@@ -129,7 +131,9 @@ def _in_cell(
     x1, y1 = np.clip(np.floor(corner + _EDGE), 0, limit).astype(int)
     x2, y2 = np.clip(np.ceil(corner + step - _EDGE), 0, limit).astype(int)
     part = region[y1:y2, x1:x2]
-    return inner_point(rng, part) + np.float32([x1, y1]) if part.any() else _on_page(corner + step / 2, region)
+    return (
+        inner_point(rng, part) + np.array([x1, y1], np.float32) if part.any() else _on_page(corner + step / 2, region)
+    )
 
 
 def _on_page(point: npt.NDArray[np.float64], page: BoolMask) -> FloatArray:

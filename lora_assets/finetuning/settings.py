@@ -38,9 +38,12 @@ _RANGES: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 
 
-def _told(default: Any, words: str) -> Any:
-    """A setting with the words that stand beside it in a new settings file."""
-    return field(default=default, metadata={"words": words})
+def _told(default: Any, words: str, *, counts: bool = True) -> Any:
+    """A setting with the words that stand beside it in a new settings file.
+
+    `counts`: the weights of a step depend on it; False for what only ends, keeps or tells of a training.
+    """
+    return field(default=default, metadata={"words": words, "counts": counts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +69,20 @@ class TrainingSettings:
     dice_weight: float = _told(1.0, "weight of the Dice loss")
     iou_weight: float = _told(1.0, "weight of the error of the predicted IoU")
     precision: str = _told(AUTO, '"auto" (bfloat16 on a GPU that has it), "float32", "bfloat16" or "float16"')
-    cache: str = _told(MEMORY, 'embeddings of a frozen encoder are kept in "memory", on "disk", or "none"')
-    cache_gb: float = _told(4.0, "most gigabytes of them")
+    cache: str = _told(
+        MEMORY, 'embeddings of a frozen encoder are kept in "memory", on "disk", or "none"', counts=False
+    )
+    cache_gb: float = _told(4.0, "most gigabytes of them", counts=False)
     validate_every: int = _told(150, "steps between two validations")
     val_annotations: int = _told(160, "annotations of the split val that are asked for at each")
-    patience: int = _told(6, "validations without a better IoU after which it ends; 0: never")
+    patience: int = _told(6, "validations without a better IoU after which it ends; 0: never", counts=False)
     least_gain: float = _told(0.0005, "IoU by which one is better than another")
-    save_every: int = _told(50, "steps between two checkpoints")
-    minutes: float = _told(0.0, "ends after so many minutes of work; 0: no limit")
+    save_every: int = _told(50, "steps between two checkpoints", counts=False)
+    minutes: float = _told(0.0, "ends after so many minutes of work; 0: no limit", counts=False)
     seed: int = _told(0, "other seeds give other prompts")
-    log: str = _told(AUTO, '"auto" (TensorBoard where it is installed), "files", "tensorboard" or "wandb"')
-    wandb_mode: str = _told("offline", '"offline" sends nothing; "online" sends figures, never pictures')
-    wandb_project: str = _told("lora-assets", 'with log = "wandb"')
+    log: str = _told(AUTO, '"auto" (TensorBoard where installed), "files", "tensorboard" or "wandb"', counts=False)
+    wandb_mode: str = _told("offline", '"offline" sends nothing; "online" figures, never pictures', counts=False)
+    wandb_project: str = _told("lora-assets", 'with log = "wandb"', counts=False)
 
     def __post_init__(self) -> None:
         """Check types, choices and ranges."""
@@ -85,6 +90,10 @@ class TrainingSettings:
             _check(one.name, getattr(self, one.name), type(one.default))
         if self.share_of_points + self.share_of_both > 1:
             raise ValueError("share_of_points and share_of_both are more than 1 together")
+
+    def counted(self) -> dict[str, Any]:
+        """The settings that the weights of a step depend on."""
+        return {one.name: getattr(self, one.name) for one in dataclasses.fields(self) if one.metadata["counts"]}
 
 
 def _check(name: str, value: Any, kind: type) -> None:
@@ -115,7 +124,7 @@ class SegmenterSettings:
 def read_segmenter(data: Path, name: str) -> SegmenterSettings:
     """The settings file of a segmenter. Raises SpecError naming the file, the entry and what may stand there."""
     path = segmenter_path(data, name)
-    check_tuned_name(name)
+    check_tuned_name(name, data)
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -124,9 +133,9 @@ def read_segmenter(data: Path, name: str) -> SegmenterSettings:
         ) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SpecError(f"{path} cannot be read as TOML: {error}. Mend the file") from error
-    unknown = sorted(set(told) - {"annotations", "base", "training", "page_detector"})
+    unknown = sorted(set(told) - {"annotations", "base", "training"})
     if unknown:
-        known = "annotations, base, [training], [page_detector]"
+        known = "annotations, base, [training]"
         raise SpecError(f"{path}: unknown entry {', '.join(unknown)}; known: {known}")
     for entry in ("annotations", "base"):
         if not isinstance(told.get(entry), str) or not told[entry].strip():
@@ -149,7 +158,7 @@ def _training(path: Path, values: Any) -> TrainingSettings:
 
 def write_segmenter(data: Path, settings: SegmenterSettings) -> Path:
     """Write a new settings file, with words beside each entry. Raises SpecError when there is one."""
-    path = segmenter_path(data, check_tuned_name(settings.name))
+    path = segmenter_path(data, check_tuned_name(settings.name, data))
     if path.exists():
         raise SpecError(f"{path} is there already: edit it, or choose another name")
     lines = [

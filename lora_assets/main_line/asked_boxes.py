@@ -35,9 +35,9 @@ class AskedBoxes:
     by_name: dict[str, tuple[AskedBox, ...]]
     problems: tuple[str, ...]
 
-    def of(self, path: PurePosixPath) -> tuple[AskedBox, ...]:
-        """The boxes of a picture: by its path in the folder, else by its bare name."""
-        return self.by_name.get(path.as_posix()) or self.by_name.get(path.name, ())
+    def of(self, path: PurePosixPath, only_one: bool) -> tuple[AskedBox, ...]:
+        """The boxes of a picture: by its path in the folder, else by its bare name where only one is called so."""
+        return self.by_name.get(path.as_posix()) or (self.by_name.get(path.name, ()) if only_one else ())
 
 
 def read_boxes(path: Path) -> AskedBoxes:

@@ -20,6 +20,7 @@ from lora_assets.recipes import CorrectedFrames, TrackerRecipes
 from lora_assets.store import PublishedTable, Shelf, Store
 from lora_assets.tables import Detection, Mask, with_defaults
 from lora_assets.verdicts.corrections import Applied, Kept, digest_of, match_corrections, read_corrections, standing
+from lora_assets.verdicts.record import VerdictError
 from lora_assets.vision.mask_facts import measure_shape
 from lora_assets.vision.masks import encode_mask, mask_bounds
 
@@ -66,6 +67,24 @@ def cell_recipes(recipes: TrackerRecipes, store: Store, dataset: str, as_of: int
     crops = replace(plain.scored_crops, parent=masks.digest)
     corrected = CorrectedFrames(by_frame, seq, plain.masks, plain.scored_crops)
     return replace(plain, masks=masks, scored_crops=crops, corrected=corrected)
+
+
+def usable_recipes(
+    recipes: TrackerRecipes, store: Store, dataset: str, tracker: str
+) -> tuple[TrackerRecipes, VerdictError | None]:
+    """The recipes of a cell as far as they can be known: `cell_recipes`, or those without corrections, and why, where
+    the log cannot be used.
+
+    Raises VerdictError for a cell whose masks were made with corrections: made without them it would lose a person's
+    work. What is made without them now takes them up once the log is well again.
+    """
+    try:
+        return cell_recipes(recipes, store, dataset), None
+    except VerdictError as error:
+        made = store.cell_table("masks", dataset, tracker)
+        if made is not None and made.facts.get("corrections_seq") is not None:
+            raise
+        return without_corrections(recipes), error
 
 
 def without_corrections(recipes: TrackerRecipes) -> TrackerRecipes:

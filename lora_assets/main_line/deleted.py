@@ -1,7 +1,8 @@
 """Frames that are listed no more because their files are gone: what counts as deleted, and how it is taken back.
 
-A file counts as deleted only while its folder proves to be the one that was listed (folder_marks) and its subfolder can
-be read; until then its row stays in the listing. A deleted frame's row is kept here with its time; its results stay in
+A file counts as deleted only while its folder proves to be the one that was listed (folder_marks), its subfolder can be
+read and is the disk that it was, and not most of the folder's frames are gone at once; until then, or until a person
+says so, its row stays in the listing. A deleted frame's row is kept here with its time; its results stay in
 the store, so that it is restored without any work: by itself when the file returns, or at a person's word, who then has
 it listed although its file is gone. What belongs elsewhere: listing a folder (frames).
 """
@@ -18,6 +19,9 @@ from lora_assets.store import Store, digest
 from lora_assets.tables import DeletedFrame, RawFrame, from_table, to_table
 
 TABLE = "deleted_frames"
+# A disk or a share that lost a part of its folders is more likely than a person who deletes more than this at once.
+_MOST_SHARE = 0.5
+_FEW = 3
 _RAW = tuple(field.name for field in dataclasses.fields(RawFrame))
 
 
@@ -27,18 +31,44 @@ class Absent:
 
     kept: dict[str, RawFrame]
     deleted: dict[str, RawFrame]
+    held: frozenset[str] = frozenset()
+    """Paths of those that are kept because too many are gone at once."""
 
 
-def judge_absent(rows: Iterable[RawFrame], present: set[str], unreadable: tuple[str, ...], *, proven: bool) -> Absent:
-    """Part the rows of an earlier listing whose files are not `present`. Without proof of the folder all are kept."""
+def judge_absent(rows: Iterable[RawFrame], present: set[str], unknown: tuple[str, ...], *, proven: bool) -> Absent:
+    """Part the rows of an earlier listing whose files are not `present`. Without proof of the folder all are kept, and
+    so are those below the subfolders whose files are `unknown`."""
     kept: dict[str, RawFrame] = {}
     deleted: dict[str, RawFrame] = {}
     for row in rows:
         if row.path in present:
             continue
-        hidden = any(row.path.startswith(f"{folder}/") for folder in unreadable)
+        hidden = any(row.path.startswith(f"{folder}/") for folder in unknown)
         (deleted if proven and not hidden else kept)[row.path] = row
     return Absent(kept, deleted)
+
+
+def hold_many(absent: Absent, rows: Iterable[RawFrame], contents: set[str | None], held: frozenset[str]) -> Absent:
+    """Keep what would count as deleted when it is most of the frames that were listed (`rows`), and several, at once.
+
+    A frame whose content is there under another name (`contents`) is not lost. Those that are `held` already (paths)
+    stay until their files are back or a person accepts, however many others come or return meanwhile.
+    """
+    lost = {path: row for path, row in absent.deleted.items() if _is_usable(row) and row.sha256 not in contents}
+    frames = sum(_is_usable(row) and row.path not in held for row in rows)
+    many = is_too_many(len(lost.keys() - held), frames)
+    kept = {path: row for path, row in lost.items() if many or path in held}
+    rest = {path: row for path, row in absent.deleted.items() if path not in kept}
+    return Absent(absent.kept | kept, rest, frozenset(kept))
+
+
+def is_too_many(lost: int, frames: int) -> bool:
+    """True when so many of a folder's frames are gone at once that a person is asked before they count as deleted."""
+    return lost > _FEW and lost > frames * _MOST_SHARE
+
+
+def _is_usable(row: RawFrame) -> bool:
+    return row.sha256 is not None and row.quarantine_reason is None
 
 
 def read_deleted(store: Store, dataset: str) -> list[DeletedFrame]:
@@ -66,8 +96,7 @@ def note_deleted(store: Store, dataset: str, deleted: Mapping[str, RawFrame], li
     now = {row.path: row for row in before if row.sha256 not in contents and row.path not in listed}
     at = time.time()
     for path, row in deleted.items():
-        usable = row.sha256 is not None and row.quarantine_reason is None
-        if usable and row.sha256 not in contents and path not in now:
+        if _is_usable(row) and row.sha256 not in contents and path not in now:
             now[path] = DeletedFrame(**{name: getattr(row, name) for name in _RAW}, deleted_at=at, restored=False)
     _write(store, dataset, before, list(now.values()))
     return len(now)

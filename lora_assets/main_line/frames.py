@@ -1,6 +1,6 @@
 """A dataset's folder becomes the published table `raw_frames`: one row per file, quarantined files with their reason.
 
-A file is opened only when its size, time or inode changed. Rows of a first run are kept in a journal while it goes on,
+A file is opened only when its size, times or inode changed. Rows of a first run are kept in a journal while it goes on,
 so that a killed run of 100,000 files does not begin again. While folders are watched, a file is taken in when two looks
 at it, some time apart, find the same bytes; one that cannot be used waits for a minute, since its copy may be under
 way, and is then quarantined. What belongs elsewhere: decoding (vision.images), listing a folder (input_folders), what
@@ -19,22 +19,30 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lora_assets.folder_marks import FolderProof, known_proof, marked, may_be_marked, proof_of
+from lora_assets.folder_marks import (
+    FolderProof,
+    hidden_mounts,
+    known_mounts,
+    known_proof,
+    marked,
+    may_be_marked,
+    proof_of,
+)
 from lora_assets.input_folders import FileStat, FolderGone, FolderScan, is_settled, is_unchanged, scan_folder
-from lora_assets.main_line.deleted import judge_absent, note_deleted, read_deleted, restored_rows
+from lora_assets.main_line.deleted import hold_many, judge_absent, note_deleted, read_deleted, restored_rows
 from lora_assets.main_line.progress import Listener, Progress, nobody
 from lora_assets.main_line.reading import Readers
 from lora_assets.main_line.stream import side_by_side
 from lora_assets.recipes import read_settings
 from lora_assets.specs import DatasetSpec
-from lora_assets.store import PublishedTable, Store, atomic_write, atomic_write_bytes, digest
-from lora_assets.sums import file_sha256
+from lora_assets.store import PublishedTable, Store, StoreError, atomic_write, atomic_write_bytes, digest
+from lora_assets.sums import file_sha256, read_sums
 from lora_assets.tables import RawFrame, from_table, to_table
 from lora_assets.under_way import FRAMES_STAGE, telling
 from lora_assets.vision import images
 from lora_assets.vision.images import ReadSettings
 
-_TOLD = ("fingerprint", "unsettled", "reader", "root", "absent", "deleted")
+_TOLD = ("fingerprint", "unsettled", "reader", "root", "mounts", "absent", "held", "deleted")
 _JOURNAL_FRAMES = 256
 _JOURNAL_SECONDS = 15.0
 _PUBLISH_ROWS = 4096
@@ -47,7 +55,8 @@ _SECOND_LOOK_S = 2.0
 @dataclass(frozen=True, slots=True)
 class FramesUpdate:
     """What an update of a dataset did: counts are files. `absent` are listed although their files are not there now,
-    because the folder does not prove to be the one that was listed; `deleted` are remembered as deleted."""
+    because the folder (or a disk below it) does not prove to be the one that was listed, or because too many are gone
+    at once (`held`); `deleted` are remembered as deleted."""
 
     table: PublishedTable
     computed: int
@@ -58,11 +67,13 @@ class FramesUpdate:
     seconds: float
     absent: int = 0
     deleted: int = 0
+    held: int = 0
 
 
 def _row_without_picture(file: FileStat, reason: str, sha256: str | None = None) -> RawFrame:
     return RawFrame(
-        file.path, sha256, file.size, file.mtime_ns, file.inode, *([None] * 7), quarantine_reason=reason
+        file.path, sha256, file.size, file.mtime_ns, file.inode, *([None] * 7), quarantine_reason=reason,
+        ctime_ns=file.ctime_ns,
     )  # fmt: skip
 
 
@@ -91,6 +102,7 @@ def read_frame(folder: Path, file: FileStat, readers: Readers, store: Store) -> 
         sharpness=facts.sharpness,
         phash=facts.phash,
         quarantine_reason=None,
+        ctime_ns=file.ctime_ns,
     )
 
 
@@ -134,9 +146,31 @@ def _known_rows(listed: list[RawFrame], journal: _Journal) -> dict[str, RawFrame
 
 
 def _is_same(row: RawFrame, file: FileStat) -> bool:
-    """A file that could not be opened is tried again: its rights may have been mended, which no time stamp tells."""
+    """A file that could not be opened is tried again: its rights may have been mended, which no time stamp tells. Rows
+    of earlier versions have no change time."""
     was_opened = row.sha256 is not None or file.problem is not None
-    return was_opened and (row.bytes, row.mtime_ns, row.inode) == (file.size, file.mtime_ns, file.inode)
+    then = (row.bytes, row.mtime_ns, row.inode, file.ctime_ns if row.ctime_ns is None else row.ctime_ns)
+    return was_opened and then == (file.size, file.mtime_ns, file.inode, file.ctime_ns)
+
+
+def _was_listed(row: RawFrame, before: RawFrame | None) -> bool:
+    """True when a listing has this very row; a change time alone (chmod, a link) needs no second look."""
+    return before is not None and row == replace(before, ctime_ns=row.ctime_ns)
+
+
+def is_whole(table: PublishedTable) -> bool:
+    """False when the table's file is not what was written: then every file is read again, and it is written anew."""
+    sums = read_sums(table.path.parent).get(table.path.name)
+    return sums is None or file_sha256(table.path) in sums
+
+
+def _rows_of(table: PublishedTable, whole: bool) -> list[RawFrame]:
+    try:
+        return from_table(table.read(), RawFrame)
+    except StoreError:
+        if whole:
+            raise
+        return []  # damaged: what it told of files that are gone is lost
 
 
 def _rows_version(rows: Iterable[RawFrame]) -> str:
@@ -198,14 +232,19 @@ def update_raw_frames(
         reader = _reader(settings)
         before = store.frames_of(dataset.slug)
         journal = _Journal(store.data / "store" / "raw_frames" / f"{dataset.slug}-{reader}")
-        reads_as_before = before is not None and before.facts.get("reader") == reader
-        listed_before = from_table(before.read(), RawFrame) if before else []
+        whole = before is None or is_whole(before)
+        reads_as_before = before is not None and whole and before.facts.get("reader") == reader
+        listed_before = _rows_of(before, whole) if before else []
         known = {} if rehash else _known_rows(listed_before if reads_as_before else [], journal)
         proof = proof_of(dataset.folder)
         scan = _scan(dataset, before, accept)
         now = time.time_ns()
         settled = [file for file in scan.files if is_settled(file, now, settle_s)]
-        rows = {f.path: known[f.path] for f in settled if f.path in known and _is_same(known[f.path], f)}
+        rows = {
+            f.path: replace(known[f.path], ctime_ns=f.ctime_ns)
+            for f in settled
+            if f.path in known and _is_same(known[f.path], f)
+        }
         fresh = [file for file in settled if file.path not in rows]
         reused = len(rows)
         told.begin(len(settled), reused)
@@ -216,7 +255,7 @@ def update_raw_frames(
 
         _read_fresh(store, dataset, settings, fresh, rows, journal, workers, hear)
         looked_twice = {row.path: row for row in listed_before} if reads_as_before else {}
-        unproven = [file for file in settled if rows[file.path] != looked_twice.get(file.path)]
+        unproven = [file for file in settled if not _was_listed(rows[file.path], looked_twice.get(file.path))]
         waiting = _not_ready(dataset.folder, unproven, rows, settle_s, workers)
         for path in waiting:
             del rows[path]
@@ -230,16 +269,18 @@ def update_raw_frames(
             "stage": "raw_frames", "reader": reader, "dataset": dataset.slug, "name": dataset.name,
             "folder": str(dataset.folder), "fingerprint": scan.fingerprint, "files": len(ordered), "frames": frames,
             "quarantined": quarantined, "computed": len(fresh), "reused": reused, "unsettled": unsettled,
-            "absent": root.absent, "deleted": root.deleted, "root": root.proof.facts, "seconds": seconds,
-            "run_id": run_id,
+            "absent": root.absent, "held": root.held, "deleted": root.deleted, "root": root.proof.facts,
+            "mounts": root.mounts, "seconds": seconds, "run_id": run_id,
         }  # fmt: skip
-        if _needs_publishing(before, len(fresh), facts, version):
+        if not whole or _needs_publishing(before, len(fresh), facts, version):
             path = store.table_path("raw_frames", dataset.slug)
             table = store.publish(path, RawFrame, _in_slices(ordered), version, facts)
         else:
             table = replace(before, facts={**before.facts, "computed": 0, "reused": reused})  # pyright: ignore
         journal.clear()
-    return FramesUpdate(table, len(fresh), reused, unsettled, frames, quarantined, seconds, root.absent, root.deleted)
+    return FramesUpdate(
+        table, len(fresh), reused, unsettled, frames, quarantined, seconds, root.absent, root.deleted, len(root.held)
+    )
 
 
 def _not_ready(
@@ -279,7 +320,9 @@ def _not_ready(
 @dataclass(frozen=True, slots=True)
 class _Root:
     proof: FolderProof
+    mounts: dict[str, str]
     absent: int
+    held: list[str]
     deleted: int
 
 
@@ -296,27 +339,33 @@ def _keep_absent(
 ) -> _Root:
     """Put the rows of files that are not there now, but do not count as deleted, among `rows`; remember the others.
 
-    The folder must prove itself before the scan (`proof`) and after it: a disk may be mounted in between. It is known
-    by what it proves now as soon as nothing is kept for the want of a proof.
+    The folder must prove itself before the scan (`proof`) and after it: a disk may be mounted in between. So must the
+    disks below it. They are known by what they prove now as soon as nothing is kept for the want of a proof.
     """
-    known = known_proof(before.facts.get("root")) if before else None
+    facts = before.facts if before else {}
+    known, mounts = known_proof(facts.get("root")), known_mounts(facts.get("mounts"))
     now = proof_of(dataset.folder)
     present = {file.path for file in scan.files}
     remembered = read_deleted(store, dataset.slug)
     restored = {path: row for path, row in restored_rows(remembered).items() if path not in present}
     gone = [row for row in listed_before if row.path not in restored]
     proven = accept or (proof.proves(known) and now.proves(known))
-    absent = judge_absent(gone, present, scan.unreadable, proven=proven)
+    # A disk must be there during the scan and after it, too.
+    away = {path for path in mounts if scan.mounts.get(path) != mounts[path]} | hidden_mounts(dataset.folder, mounts)
+    absent = judge_absent(gone, present, (*scan.unreadable, *(() if accept else away)), proven=proven)
     there = dict(rows)
+    if not accept:
+        contents = {row.sha256 for row in rows.values()}
+        absent = hold_many(absent, gone, contents, frozenset(facts.get("held", ())))
     rows.update(absent.kept)
     rows.update(restored)
     deleted = note_deleted(store, dataset.slug, absent.deleted, there | absent.kept)
     if absent.kept:
-        return _Root(known or FolderProof(), len(absent.kept), deleted)
+        return _Root(known or FolderProof(), scan.mounts | mounts, len(absent.kept), sorted(absent.held), deleted)
     # An empty folder is never marked: it may be the place where a disk is mounted.
     if scan.files and may_be_marked(store.data, dataset.folder):
         now = marked(dataset.folder)
-    return _Root(now, len(absent.kept), deleted)
+    return _Root(now, scan.mounts, 0, [], deleted)
 
 
 def _read_fresh(

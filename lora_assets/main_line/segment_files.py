@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -91,18 +92,22 @@ def segment_files(
     `model_key` tells its weights (their SHA-256). Raises StoreError when `out` cannot be written.
     """
     model: list[Prompted] = []
+    bare = Counter(name.name for _, name in pictures)
     for done, (path, name) in enumerate(pictures, start=1):
-        yield _segment_file(path, name, out, asked, model_key, open_model, model, cutouts, settings)
+        given = asked.boxes.of(name, bare[name.name] == 1) if asked.boxes else ()
+        yield _segment_file(path, name, out, asked, given, model_key, open_model, model, cutouts, settings)
         listen(Progress("segment", done, len(pictures), "pictures"))
 
 
 def _segment_file(
-    path: Path, name: PurePosixPath, out: Path, asked: Asked, model_key: str, open_model: Callable[[], Prompted],
-    model: list[Prompted], cutouts: bool, settings: ReadSettings,
+    path: Path, name: PurePosixPath, out: Path, asked: Asked, given: Sequence[AskedBox], model_key: str,
+    open_model: Callable[[], Prompted], model: list[Prompted], cutouts: bool, settings: ReadSettings,
 ) -> SegmentedFile:  # fmt: skip
-    given = asked.boxes.of(name) if asked.boxes else ()
     if asked.boxes and not given:
-        return SegmentedFile(str(name), reason="the file of boxes has none of it")
+        several = (
+            f": several pictures are called {name.name}, tell its path there" if asked.boxes.of(name, True) else ""
+        )
+        return SegmentedFile(str(name), reason=f"the file of boxes has none of it{several}")
     try:
         content = images.read_file(path)
         sha256 = hashlib.sha256(content).hexdigest()
@@ -157,8 +162,10 @@ def _write(
     out: Path, name: PurePosixPath, image: RgbImage, masks: Iterable[tuple[AskedBox | None, BoolMask, float]],
     record: dict[str, Any], cutouts: bool,
 ) -> None:  # fmt: skip
-    """Masks and cut-outs first, then the record, so that a record always tells of files that are whole."""
-    told = []
+    """Masks and cut-outs first, then the record, so that a record always tells of files that are whole: the one before
+    goes first, and files of its that the new one does not name go last."""
+    (out / RECORDS / f"{name}.json").unlink(missing_ok=True)
+    told: list[dict[str, Any]] = []
     for number, (box, mask, score) in enumerate(masks, start=1):
         file = f"{MASKS}/{name}/{number:02d}.png"
         atomic_write_bytes(out / file, _mask_png(mask), durable=False)
@@ -177,6 +184,15 @@ def _write(
         told.append(entry)
     height, width = image.shape[:2]
     atomic_write_json(out / RECORDS / f"{name}.json", {**record, "width": width, "height": height, "masks": told})
+    _drop_others(out, name, {entry[kind] for entry in told for kind in ("mask", "cutout") if kind in entry})
+
+
+def _drop_others(out: Path, name: PurePosixPath, named: Collection[str]) -> None:
+    """Remove the picture's numbered masks and cut-outs that its record does not name: they are of an earlier run."""
+    for kind in (MASKS, CUTOUTS):
+        for path in (out / kind / name).glob("*.png"):
+            if path.stem.isdecimal() and f"{kind}/{name}/{path.name}" not in named and path.is_file():
+                path.unlink()
 
 
 def _mask_png(mask: BoolMask) -> bytes:
@@ -189,14 +205,18 @@ def _mask_png(mask: BoolMask) -> bytes:
 
 def write_coco_of(out: Path, names: Iterable[PurePosixPath]) -> Path:
     """`annotations.json` of the records of these pictures: boxes are the masks' bounds, masks are compressed RLE, the
-    category is the box's label or "object". Raises StoreError when it cannot be written."""
+    category is the box's label or "object".
+
+    A picture that failed may have a record of an earlier run, with another model: name only those that this run made,
+    or found made. Raises StoreError when the file cannot be written.
+    """
     pictures, annotations = [], []
     numbers: dict[str, int] = {}
     for name in names:
         try:
             record = json.loads((out / RECORDS / f"{name}.json").read_bytes())
         except (OSError, ValueError):
-            continue  # a picture that could not be segmented
+            continue  # removed since
         size = [record["height"], record["width"]]
         pictures.append({"id": len(pictures) + 1, "file_name": str(name), "width": size[1], "height": size[0]})
         for one in record["masks"]:

@@ -18,9 +18,10 @@ from lora_assets.specs import (
     check_tracker_id,
     known_tracker_ids,
     read_tracker,
+    tracker_file_lock,
     tracker_path,
 )
-from lora_assets.store import Store, atomic_write_bytes
+from lora_assets.store import atomic_write_bytes
 
 
 class TrackerSealed(SpecError):
@@ -74,23 +75,24 @@ def adopt_preset(data: Path, tracker: str, preset: str, as_tracker: str = "") ->
         name = find_preset(preset).name
     except ValueError as error:
         raise SpecError(str(error)) from error
-    before = preset_of(spec)
     if not as_tracker:
-        if spec.sealed:
-            raise TrackerSealed(
-                f"tracker {tracker} is sealed and keeps its masks: adopt {name} for a new tracker, for example with "
-                f"lora-assets adopt {tracker} {preset} --as {suggested_id(data, tracker, name)}"
-            )
         path = tracker_path(data, tracker)
-        with Store(data).lock(f"tracker-file-{tracker}"):
+        with tracker_file_lock(data, tracker):
+            # Read anew: it may have been sealed while we waited.
+            spec = read_tracker(data, tracker)
+            if spec.sealed:
+                raise TrackerSealed(
+                    f"tracker {tracker} is sealed and keeps its masks: adopt {name} for a new tracker, for example "
+                    f"with lora-assets adopt {tracker} {preset} --as {suggested_id(data, tracker, name)}"
+                )
             document = _document(path)
             _set_preset(document, name)
             atomic_write_bytes(path, tomlkit.dumps(document).encode())
-        return Adopted(tracker, name, before, path, False)
+        return Adopted(tracker, name, preset_of(spec), path, False)
     if as_tracker == LIVE:
         raise NameTaken("LIVE follows every folder and is no copy: choose another ID")
     path = tracker_path(data, check_tracker_id(as_tracker))
-    with Store(data).lock(f"tracker-file-{as_tracker}"):
+    with tracker_file_lock(data, as_tracker):
         if path.exists():
             raise NameTaken(f"tracker {as_tracker} exists already ({path}): choose another ID")
         document = _document(tracker_path(data, tracker))
@@ -99,7 +101,7 @@ def adopt_preset(data: Path, tracker: str, preset: str, as_tracker: str = "") ->
         document["baseline"] = tracker
         document["note"] = f"{tracker} with refinement preset {name}" + (f"; {spec.note}" if spec.note else "")
         atomic_write_bytes(path, tomlkit.dumps(document).encode())
-    return Adopted(as_tracker, name, before, path, True)
+    return Adopted(as_tracker, name, preset_of(spec), path, True)
 
 
 def _document(path: Path) -> TOMLDocument:

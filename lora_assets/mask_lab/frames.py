@@ -98,14 +98,17 @@ def tracker_sources(store: Store, spec: TrackerSpec) -> list[LabSource]:
         why = "" if shelf is not None else "it has no masks yet: materialize masks"
         if shelf is not None and not shelf.folder.is_dir():
             shelf, why = None, "its masks before refinement are gone: materialize masks of an open tracker again"
+        known_by_hash = known_frames(frames)
+        # The frames list may be ahead of the masks: the same recipe then answers more of its frames later.
+        masked = sorted(shelf.done() & known_by_hash.keys()) if shelf is not None else []
         found.append(
             LabSource(
                 slug,
                 dataset.name if dataset else slug,
                 dataset.folder if dataset else None,
-                known_frames(frames),
+                known_by_hash,
                 shelf,
-                digest(frames.version, recipe),
+                digest(frames.version, recipe, masked),
                 why=why,
             )
         )
@@ -133,7 +136,7 @@ def default_network(data: Path) -> OpenWeights:
     raise ModelError(
         "a folder is swept with masks of whole frames, and none of the networks for that is here. Fetch one: "
         f"lora-assets models pull {DEFAULT_NETWORKS[0]} (or {', '.join(DEFAULT_NETWORKS[1:])}), name a file with "
-        "--segmenter, or run the folder first (lora-assets run FOLDER) and sweep its tracker"
+        "--segmenter, or run the folder first (lora-assets run --input FOLDER --tracker ID) and sweep its tracker"
     )
 
 

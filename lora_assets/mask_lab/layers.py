@@ -7,6 +7,7 @@ made again. What belongs elsewhere: painting itself (vision.inpaint).
 from __future__ import annotations
 
 import base64
+import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ from lora_assets.models import ModelError, resolve
 from lora_assets.models.registry import LAMA_ONNX
 from lora_assets.quality.pictures import PictureLost, read_original
 from lora_assets.specs import TrackerSpec, list_datasets, read_tracker, section_settings
-from lora_assets.store import PublishedTable, Store, StoreError, atomic_write_bytes, digest
+from lora_assets.store import PublishedTable, Store, StoreError, atomic_write_bytes, atomic_write_json, digest
 from lora_assets.tables import Mask, from_table, to_table
 from lora_assets.tables.mask_lab import LayeredFrame
 from lora_assets.vision import crops, inpaint
@@ -41,6 +42,8 @@ from lora_assets.vision.masks import BoolMask, mask_pixels, place_pixels
 CODE_VERSION = "1"
 
 _PREVIEWED = 6
+_SHARE = "share.json"
+"""The share that was painted, written last: the pictures do not tell where a soft edge was grown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,13 +215,15 @@ def _layered(
     folder = data / TABLE / tracker / cell.dataset / f"{sha256[:16]}-{digest(recipe, masks)[:8]}"
     hole_share, reason, made = 0.0, None, False
     try:
-        if _is_there(folder):
-            hole_share = _share_of(rows, frame, settings)
+        kept = _kept_share(folder)
+        if kept is not None:
+            hole_share = kept
         else:
             image = read_original(cell.folder, frame.names, sha256)
             layers = take_apart(image, rows, paint, settings.grow)
             atomic_write_bytes(folder / CHARACTER, encode_png(layers.character), durable=False)
             atomic_write_bytes(folder / BACKGROUND, encode_png(layers.background), durable=False)
+            atomic_write_json(folder / _SHARE, {"hole_share": layers.hole_share})
             hole_share, made = layers.hole_share, True
     except PictureLost as lost:
         reason = str(lost)
@@ -230,19 +235,23 @@ def _layered(
     return row, made
 
 
-def _share_of(rows: Sequence[Mask], frame: LabFrame, settings: LayerSettings) -> float:
-    """The share of the frame that was painted, of layers that are there: the alpha of soft edges is left out."""
-    whole = (0, 0, frame.width, frame.height)
-    hole = np.logical_or.reduce([place_pixels(mask_pixels(row), row.x, row.y, whole) for row in rows])
-    return float(grown(hole, settings.grow).mean())
-
-
-def _is_there(folder: Path) -> bool:
-    return all((folder / name).is_file() and (folder / name).stat().st_size for name in (CHARACTER, BACKGROUND))
+def _kept_share(folder: Path) -> float | None:
+    """The share of the frame that was painted, of layers that are there whole; else None."""
+    try:
+        if not all((folder / name).stat().st_size for name in (CHARACTER, BACKGROUND)):
+            return None
+        share = json.loads((folder / _SHARE).read_bytes())["hole_share"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return share if isinstance(share, float) and 0 <= share <= 1 else None
 
 
 def _all_there(data: Path, table: PublishedTable) -> bool:
-    return all(_is_there(data / row.folder) for row in from_table(table.read(), LayeredFrame) if row.reason is None)
+    return all(
+        _kept_share(data / row.folder) is not None
+        for row in from_table(table.read(), LayeredFrame)
+        if row.reason is None
+    )
 
 
 def _facts(

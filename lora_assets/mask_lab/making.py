@@ -7,6 +7,7 @@ it is complete. What belongs elsewhere: the steps themselves.
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 from collections.abc import Sequence
@@ -45,6 +46,9 @@ from lora_assets.vision.refine import RefineSettings
 from lora_assets.vision.second_opinion import GRABCUT, NONE
 
 FOLDER = "mask_lab"
+FOLDER_SWEEPS = "folder_sweeps"
+"""Where sweeps of folders lie, below data/. Not below FOLDER, where any name may be a tracker's."""
+_OWN = re.compile(r"[0-9a-f]{16}-[0-9a-f]{6}")
 _POOL_TIMES = 3
 _PREVIEWED = 8
 
@@ -143,7 +147,7 @@ def make_sweep(
             store.table_path(SWEEP_TABLE, tracker), SweptMask, [to_table(done.rows, SweptMask)], version, facts
         )
         for other in (data / FOLDER / tracker).iterdir():
-            if other != fresh:
+            if other != fresh and _OWN.fullmatch(other.name):
                 shutil.rmtree(other, ignore_errors=True)
         return MadeSweep(masks, results, fresh, False)
 

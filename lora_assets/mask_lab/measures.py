@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from lora_assets.vision import boundary
 from lora_assets.vision.masks import BoolMask
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 TRAINED_SIDE = 1024
 """Pixels of a crop's longer side as trainers read it."""
@@ -55,36 +56,9 @@ def agreement(mask: BoolMask, judge: BoolMask) -> Agreement:
     )
 
 
-def _outline(mask: BoolMask) -> npt.NDArray[np.uint8]:
-    """The outermost pixels of a mask; the window's edge is no outline."""
-    levels = mask.astype(np.uint8)
-    inner = cv2.erode(levels, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
-    return levels - np.asarray(inner, np.uint8)
-
-
-def tolerance_of(judge: BoolMask) -> float:
-    """Pixels by which boundaries may lie apart: 0.8 % of the diagonal of the judge's own box, at least 1."""
-    rows, columns = np.flatnonzero(judge.any(axis=1)), np.flatnonzero(judge.any(axis=0))
-    if not rows.size:
-        return 1.0
-    return max(1.0, TOLERANCE * float(np.hypot(rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1)))
-
-
 def boundary_f(mask: BoolMask, judge: BoolMask) -> float:
-    """The boundary F of two masks HxW, 0 to 1 (Martin, Fowlkes, Malik 2004; the tolerance is that of DAVIS, on the
-    character's own diagonal, since a share of the frame's would forgive a small figure everything)."""
-    one, other = _outline(mask), _outline(judge)
-    if not one.any() or not other.any():
-        return float(one.any() == other.any())
-    reach = tolerance_of(judge)
-    exact = _share_near(one, other, reach)
-    covered = _share_near(other, one, reach)
-    return 2 * exact * covered / (exact + covered) if exact + covered else 0.0
-
-
-def _share_near(line: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8], reach: float) -> float:
-    distance = cv2.distanceTransform(1 - other, cv2.DIST_L2, 5)
-    return float((np.asarray(distance)[line > 0] <= reach).mean())
+    """The boundary F of two masks HxW of a window, `TOLERANCE` forgiven; the window's edge is no outline."""
+    return boundary.boundary_f(mask, judge, TOLERANCE, "open")
 
 
 def _thin_kernel(longer: int, cells: int) -> npt.NDArray[np.uint8]:

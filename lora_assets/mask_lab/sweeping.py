@@ -21,7 +21,7 @@ import numpy as np
 from lora_assets.mask_lab.frames import LabSource, Told, open_network, unheard
 from lora_assets.mask_lab.grid import count_presets, is_large, planned_presets, refusal
 from lora_assets.mask_lab.measures import Agreement, agreement
-from lora_assets.mask_lab.sample import SampledMask
+from lora_assets.mask_lab.sample import RANDOM, SMALLEST, SampledMask
 from lora_assets.mask_lab.settings import MaskLabSettings
 from lora_assets.mask_lab.truth import open_truth, truth_of_row
 from lora_assets.quality.pictures import PictureLost
@@ -37,7 +37,7 @@ from lora_assets.vision.refine_presets import Preset
 from lora_assets.vision.saliency_onnx import load_saliency
 from lora_assets.vision.second_opinion import GRABCUT, NONE, Opinion, grabcut, salient
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 TRUTH = "truth"
 _AROUND = 0.2
@@ -320,8 +320,8 @@ def _result(preset: Preset, rows: Sequence[SweptMask]) -> PresetResult:
         values = [value for row in of if (value := measure(row)) is not None]
         return float(np.mean(values)) if values else None
 
-    hard = [row for row in rows if row.chosen_for != ["random"]]
-    smallest = min(rows, key=lambda row: (row.chosen_for != ["smallest"], row.image), default=None)
+    hard = [row for row in rows if row.chosen_for != [RANDOM]]
+    smallest = min(rows, key=lambda row: (SMALLEST not in row.chosen_for, row.image), default=None)
     return PresetResult(
         preset=preset.name, slug=preset.slug, steps=preset.steps, parameters=json.dumps(preset.parameters),
         images=len(rows), seconds=mean(lambda r: r.seconds) or 0.0, coverage=mean(lambda r: r.coverage) or 0.0,

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from lora_assets.mining.embedding import object_picture
 from lora_assets.store import Store
 from lora_assets.tables.mining import MapPoint, MinedObject, RareObject
 from lora_assets.vision.crops import contact_sheet, sheet_jpeg
 from lora_assets.vision.images import RgbImage
-from lora_assets.vision.plot_fonts import FAMILIES, font_families
+from lora_assets.vision.plot_fonts import font_families, picture_font
 
 _WORDS = {
     "en": {"title": "Objects by likeness", "count": "{kept} of {all} kept", "kept": "kept", "other": "others",
@@ -100,20 +100,6 @@ def _write_names(axes: Any, points: Sequence[MapPoint]) -> None:
         )  # fmt: skip
 
 
-def _font(size: int) -> Any:
-    """A font that knows CJK where there is one, else Pillow's own."""
-    from matplotlib import font_manager
-
-    for name in FAMILIES["ja"][1:]:
-        entry = next((font for font in font_manager.fontManager.ttflist if font.name == name), None)
-        if entry is not None:
-            try:
-                return ImageFont.truetype(entry.fname, size, index=getattr(entry, "index", 0) or 0)
-            except OSError:
-                continue
-    return ImageFont.load_default(size)
-
-
 def draw_sheet(store: Store, named: Sequence[tuple[str, str]]) -> RgbImage:
     """The small pictures of objects (id, words) on one sheet, the words below each; an absent picture is an empty
     square."""
@@ -129,7 +115,7 @@ def draw_sheet(store: Store, named: Sequence[tuple[str, str]]) -> RgbImage:
     lines = max(1, math.ceil(len(shown) / columns))
     step = _TILE + 4
     sheet = Image.new("RGB", (columns * step + 4, lines * (step + _LINE) + 4), "white")
-    pen, font = ImageDraw.Draw(sheet), _font(12)
+    pen, font = ImageDraw.Draw(sheet), picture_font(12)
     for number, (thumb, (_, words)) in enumerate(zip(thumbs, shown, strict=True)):
         left, top = number % columns * step, number // columns * (step + _LINE)
         sheet.paste(Image.fromarray(contact_sheet([thumb], 1, _TILE)), (left, top))

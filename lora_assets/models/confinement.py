@@ -80,8 +80,8 @@ def _places() -> list[str]:
         program = program.parent / program.readlink()
         found.append(str(program.parent.parent if program.parent.name == "bin" else program))
     # As they are called, and as they are: a prefix may be a link too.
-    paths = [os.path.abspath(path) for path in found]
-    return list(dict.fromkeys([*map(os.path.realpath, paths), *paths]))
+    paths = [os.path.normpath(path) for path in found]
+    return list(dict.fromkeys([*(str(Path(path).resolve()) for path in paths), *paths]))
 
 
 def _last_of(file: IO[bytes]) -> str:

@@ -28,7 +28,7 @@ from lora_assets.models.registry import (
     pinned_sha256,
     unknown_name,
 )
-from lora_assets.models.tuned import BETTER, list_tuned, tuned_weights
+from lora_assets.models.tuned import BETTER, DAMAGED, is_tuned, list_tuned, tuned_weights
 from lora_assets.store import atomic_write, exclusive
 
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
@@ -93,6 +93,7 @@ def list_weights(data: Path) -> list[ListedWeights]:
         present = path.is_file()
         note = f"tuned from {tuned.lineage.get('base', '?')}: {tuned.verdict}"
         note += "" if tuned.verdict == BETTER else ", not offered"
+        note = f"{DAMAGED}, not offered: {tuned.reason}" if tuned.verdict == DAMAGED else note
         listed.append(
             ListedWeights(
                 tuned.name, SEGMENT, tuned.family, path, present, path.stat().st_size if present else 0,
@@ -140,7 +141,9 @@ def verify(data: Path) -> list[VerifiedFile]:
     found = []
     for listed in list_weights(data):
         way_out = f"lora-assets models pull {listed.name}" if listed.urls else "put the file back"
-        if not listed.present:
+        if listed.note.startswith(DAMAGED):
+            state, detail = "corrupt", listed.note
+        elif not listed.present:
             state, detail = "missing", way_out
         elif not listed.sha256:
             state, detail = "unpinned", f"{way_out} --accept-unpinned"
@@ -169,6 +172,8 @@ def add(
         raise ModelError(f"the name {name!r} does not fit: use 1 to 64 letters, digits, '.', '_' or '-'")
     if find(name) is not None:
         raise ModelError(f"the name {name} belongs to known weights: give another with --name")
+    if is_tuned(data, name):
+        raise ModelError(f"the name {name} belongs to a tuned model: give another with --name")
     family = family or guess_family(file)
     if family == SAM2:
         raise ModelError(

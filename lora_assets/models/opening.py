@@ -28,6 +28,7 @@ from lora_assets.models.tuned import (
     list_tuned,
     read_tuned,
     refuse_unless_better,
+    tuned_name_of,
     tuned_weights,
 )
 from lora_assets.starter import STARTER_FOLDER
@@ -70,6 +71,8 @@ def resolve(name_or_path: str, data: Path) -> OpenWeights:
         refuse_unless_better(tuned)
         return resolve_tuned(name_or_path, data)
     path = Path(name_or_path).expanduser()
+    if (inside := tuned_name_of(data, path)) is not None:
+        return _resolve_inside(path, inside, data)
     if path.is_dir() and (path / TUNED_CONFIG).is_file():
         name, path = path.absolute().name, path / TUNED_WEIGHTS
         if not path.is_file():
@@ -81,6 +84,20 @@ def resolve(name_or_path: str, data: Path) -> OpenWeights:
     family = guess_family(path)
     opened = OpenWeights(name, path.absolute(), remembered_sha256(path, data), family, TASK_OF_FAMILY[family])
     return _with_config(opened, data)
+
+
+def _resolve_inside(path: Path, name: str, data: Path) -> OpenWeights:
+    """A path into the folder of a tuned model: the model by its name, so that no path goes around the verdict."""
+    card, home = read_tuned(data, name), tuned_weights(data, name)
+    if card is None:
+        raise ModelError(
+            f"{path} lies among the tuned models and has no card, so nothing is known of it: lora-assets "
+            f"train-segmenter {name}; or take a file of your own in with lora-assets models add"
+        )
+    if path.resolve() not in (home.resolve(), home.parent.resolve()):
+        raise ModelError(f"{path} is not the weights of the tuned model {name}: name {name} instead")
+    refuse_unless_better(card)
+    return resolve_tuned(name, data)
 
 
 def resolve_tuned(name: str, data: Path) -> OpenWeights:

@@ -82,51 +82,53 @@ def _leave(libc: ctypes.CDLL) -> None:
 
 def _change_root(libc: ctypes.CDLL, folder: str, places: Sequence[str]) -> None:
     """A root in memory with what the program needs of the disk; everything else is gone. Raises OSError."""
-    mount = libc.mount
+    mount, libraries = libc.mount, _libraries()
     _checked(mount, "private mounts", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
     # Over the folder, since that is there; with the change of root it moves away from it again.
     _checked(mount, "a new root", b"none", os.fsencode(folder), b"tmpfs", _MS_NOSUID, b"size=1m,mode=755")
-    os.mkdir(folder + _OLD_ROOT)
-    _checked(
-        libc.syscall, "pivot_root", _machine()[1], os.fsencode(folder), os.fsencode(folder + _OLD_ROOT)
-    )
+    Path(folder + _OLD_ROOT).mkdir()
+    _checked(libc.syscall, "pivot_root", _machine()[1], os.fsencode(folder), os.fsencode(folder + _OLD_ROOT))
     os.chdir("/")
-    for path in (*_SYSTEM, *_libraries(), *places, folder):
+    # Folders before what lies in them, which then is there already.
+    for path in (*_SYSTEM, *sorted({*places, *libraries}, key=len)):
         _lay(libc, path)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    place = os.fsencode(folder)
+    _checked(mount, "the folder", os.fsencode(_OLD_ROOT + folder), place, None, _MS_BIND | _MS_REC, None)
     for path in ("/proc", "/tmp", "/dev/shm"):
-        os.makedirs(path, exist_ok=True)
+        Path(path).mkdir(parents=True, exist_ok=True)
     flags = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
     # Of another process' entries in /proc its memory could be written to: only one's own are shown, or none.
     mount(b"proc", b"/proc", b"proc", flags, None)
     _checked(libc.umount2, "leaving the old root", os.fsencode(_OLD_ROOT), _MNT_DETACH)
-    os.rmdir(_OLD_ROOT)
+    Path(_OLD_ROOT).rmdir()
     _set_read_only(libc, b"/", _AT_RECURSIVE, True)
-    _set_read_only(libc, os.fsencode(folder), 0, False)
+    _set_read_only(libc, place, 0, False)
     os.chdir(folder)
 
 
 def _libraries() -> list[str]:
     """The folders of the libraries of this interpreter, wherever the system keeps them."""
-    with open(f"{_OLD_ROOT}/proc/self/maps", encoding="utf-8", errors="surrogateescape") as told:
+    with Path("/proc/self/maps").open(encoding="utf-8", errors="surrogateescape") as told:
         found = {line.rstrip("\n").split(maxsplit=5)[-1] for line in told if ".so" in line and " /" in line}
-    return sorted({os.path.dirname(path) for path in found})
+    return sorted({str(Path(path).parent) for path in found})
 
 
 def _lay(libc: ctypes.CDLL, path: str) -> None:
     """Show `path` of the old root in the new one: a link as a link, a folder or file as a mount."""
-    old = _OLD_ROOT + path
-    if os.path.lexists(path) or not os.path.lexists(old):
+    old, new = Path(_OLD_ROOT + path), Path(path)
+    if os.path.lexists(new) or not os.path.lexists(old):
         return
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    if os.path.islink(old):
-        os.symlink(os.readlink(old), path)
-        _lay(libc, os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path))))
+    new.parent.mkdir(parents=True, exist_ok=True)
+    if old.is_symlink():
+        new.symlink_to(old.readlink())
+        _lay(libc, os.path.normpath(new.parent / new.readlink()))
         return
-    if os.path.isdir(old):
-        os.mkdir(path)
+    if old.is_dir():
+        new.mkdir()
     else:
-        open(path, "x").close()
-    _checked(libc.mount, f"showing {path}", os.fsencode(old), os.fsencode(path), None, _MS_BIND | _MS_REC, None)
+        new.touch()
+    _checked(libc.mount, f"showing {path}", bytes(old), bytes(new), None, _MS_BIND | _MS_REC, None)
 
 
 def _set_read_only(libc: ctypes.CDLL, place: bytes, flags: int, shut: bool) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lora_assets.models.digests import combined_sha256, file_sha256
+from lora_assets.models.records import read_added
 from lora_assets.models.registry import ModelError, find
 from lora_assets.store import atomic_write, atomic_write_bytes, atomic_write_json
 
@@ -21,6 +22,8 @@ TUNED_WEIGHTS = "model.safetensors"
 TUNED_CONFIG = "config.json"
 CARD_FILE = "card.json"
 BETTER, WORSE, UNJUDGED = "better", "worse than its base", "not judged yet"
+DAMAGED = "damaged"
+"""The verdict of a listed model whose card cannot be read; never written into a card."""
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
 
@@ -44,13 +47,27 @@ class TunedCard:
     reason: str = ""
 
 
-def check_tuned_name(name: str) -> str:
-    """The name, when it fits a tuned model. Raises ModelError for another form, or the name of known weights."""
+def check_tuned_name(name: str, data: Path) -> str:
+    """The name, when it fits a tuned model. Raises ModelError for another form, or the name of known or added weights:
+    these would be opened in its stead."""
     if not _NAME.fullmatch(name):
         raise ModelError(f"the name {name!r} does not fit: use 1 to 64 letters, digits, '.', '_' or '-'")
     if find(name) is not None:
         raise ModelError(f"the name {name} belongs to known weights: give the tuned model another")
+    if name in read_added(data):
+        raise ModelError(f"the name {name} belongs to added weights (added.toml): give the tuned model another")
     return name
+
+
+def is_tuned(data: Path, name: str) -> bool:
+    """True when there is a tuned model of this name, whatever its card says."""
+    return bool(_NAME.fullmatch(name)) and (tuned_folder(data, name) / CARD_FILE).is_file()
+
+
+def tuned_name_of(data: Path, path: Path) -> str | None:
+    """The tuned model whose folder a path leads into, by links too; None for a path that leads elsewhere."""
+    home, target = (data / "models" / "tuned").resolve(), path.resolve()
+    return target.relative_to(home).parts[0] if target != home and target.is_relative_to(home) else None
 
 
 def tuned_folder(data: Path, name: str) -> Path:
@@ -65,12 +82,12 @@ def tuned_weights(data: Path, name: str) -> Path:
 
 def read_tuned(data: Path, name: str) -> TunedCard | None:
     """The card of a tuned model; None when there is none. Raises ModelError for a damaged one."""
-    path = tuned_folder(data, name) / CARD_FILE
-    if not _NAME.fullmatch(name) or not path.is_file():
+    if not is_tuned(data, name):
         return None
+    path = tuned_folder(data, name) / CARD_FILE
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        card = TunedCard(**{one.name: told[one.name] for one in fields(TunedCard)})
+        card = TunedCard(**{one.name: _fitting(told, one.name) for one in fields(TunedCard)})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelError(
             f"{path} is damaged ({error}): tune again with lora-assets train-segmenter {name}, or delete the folder"
@@ -80,11 +97,28 @@ def read_tuned(data: Path, name: str) -> TunedCard | None:
     return card
 
 
+def _fitting(told: Any, name: str) -> Any:
+    """An entry of a card. Raises ValueError when it is of another kind."""
+    if not isinstance(told, dict):
+        raise ValueError("it holds no entries")
+    kind = dict if name in ("lineage", "settings", "figures") else str
+    if not isinstance(told[name], kind):
+        raise ValueError(f"{name} is {told[name]!r}")
+    return told[name]
+
+
 def list_tuned(data: Path) -> list[TunedCard]:
-    """The cards of all tuned models, by name. Raises ModelError for a damaged one."""
-    folders = sorted((data / "models" / "tuned").glob(f"*/{CARD_FILE}"))
-    cards = [read_tuned(data, path.parent.name) for path in folders]
-    return [card for card in cards if card is not None]
+    """The cards of all tuned models, by name; of one that cannot be read, its name, the verdict `DAMAGED` and why."""
+    found = []
+    for path in sorted((data / "models" / "tuned").glob(f"*/{CARD_FILE}")):
+        name = path.parent.name
+        try:
+            card = read_tuned(data, name)
+        except ModelError as error:
+            card = TunedCard(name, "", "", "", {}, {}, verdict=DAMAGED, reason=str(error))
+        if card is not None:
+            found.append(card)
+    return found
 
 
 def write_tuned(
@@ -95,7 +129,7 @@ def write_tuned(
     A kill in between leaves weights that the card does not know; they are then refused, not used. Raises StoreError
     when the disk is full; what was there before is then still whole.
     """
-    folder = tuned_folder(data, check_tuned_name(card.name))
+    folder = tuned_folder(data, check_tuned_name(card.name, data))
     atomic_write(folder / TUNED_WEIGHTS, write_weights)
     of_weights = file_sha256(folder / TUNED_WEIGHTS)
     hashes = [of_weights]

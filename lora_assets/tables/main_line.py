@@ -26,6 +26,9 @@ class RawFrame:
     sharpness: Annotated[float, Column("variance of the Laplacian of the 640-pixel grey picture", 0.0)] | None
     phash: Annotated[str, Column("64-bit perceptual hash (imagehash.phash), hex")] | None
     quarantine_reason: Annotated[str, Column("why the file is not used; null for a frame")] | None
+    ctime_ns: Annotated[int, Column("change time, ns since 1970: no program sets it; null: not noted then")] | None = (
+        row_default(default=None, kw_only=True)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import base64
 import hashlib
 import hmac
 import ipaddress
+import os
 import secrets
 import time
 from collections import deque
@@ -33,6 +34,8 @@ _CLIENTS_KEPT = 10_000
 _VERIFIED_KEPT = 64
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
+_LEAST_PERSON, _NOBODY = 1000, 65534
+_NO_SHELLS = frozenset({"", "nologin", "false", "sync", "true"})
 _FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via")
 _DAGSTER_DATA = frozenset({"graphql", "logs", "notebook", "dagit", "download_debug", "server_info", "dagit_info"})
 _REFUSALS = {
@@ -76,6 +79,37 @@ def check_bind(host: str, password_hash: str | None, allowed_hosts: Iterable[str
                 f"under the host name {name} other machines reach this one and no password is set: "
                 "set one with `lora-assets password`, or leave --allow-host out"
             )
+
+
+def open_to_users(password_hash: str | None) -> str:
+    """What to tell where other people can log in to this machine and no password is set; "" where all is well.
+
+    A connection to 127.0.0.1 does not say whose it is: every program of every user reaches a server there.
+    """
+    others = () if password_hash else _other_users()
+    if not others:
+        return ""
+    names = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+    return (
+        f"other users of this machine ({names}) can open these pages and Dagster's, and change what they like: "
+        "127.0.0.1 does not keep them out. Set a password with `lora-assets password`"
+    )
+
+
+def _other_users() -> tuple[str, ...]:
+    """The people who can log in to this machine beside this one: uid 1000 and up with a shell, as Linux counts them."""
+    try:
+        import pwd
+    except ImportError:  # no such list beside UNIX
+        return ()
+    people = (
+        user
+        for user in pwd.getpwall()
+        if _LEAST_PERSON <= user.pw_uid < _NOBODY
+        and user.pw_uid != os.getuid()
+        and user.pw_shell.rpartition("/")[2] not in _NO_SHELLS
+    )
+    return tuple(sorted({user.pw_name for user in people}))
 
 
 class PasswordGate:
@@ -279,7 +313,8 @@ def _client(scope: Scope, headers: MutableMapping[bytes, list[bytes]]) -> str:
 
 def _told_length(headers: MutableMapping[bytes, list[bytes]]) -> int:
     told = headers.get(b"content-length", [b"0"])
-    return int(told[0]) if len(told) == 1 and told[0].isdigit() else MOST_BODY + 1
+    # int() refuses some thousands of digits, and twelve are more than may come.
+    return int(told[0]) if len(told) == 1 and told[0].isdigit() and len(told[0]) <= 12 else MOST_BODY + 1
 
 
 def _counted(receive: Receive) -> Receive:

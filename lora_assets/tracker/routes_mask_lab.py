@@ -7,7 +7,6 @@ adopts a preset. What belongs elsewhere: making sweeps and layers (mask_lab).
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from lora_assets.tables import from_table
 from lora_assets.tables.mask_lab import LayeredFrame, PresetResult, SweptMask
 from lora_assets.tracker.cells import Cells
 from lora_assets.tracker.pictures import PictureMissing
+from lora_assets.tracker.request_bodies import json_object, read_body
 from lora_assets.tracker.routes_pictures import digest_in_address
 from lora_assets.tracker.site import KEPT_FOR_GOOD, Site
 
@@ -42,6 +42,7 @@ _GRID_ROWS = 24
 _LAYERS = 24
 _THUMB_SIDE = 640
 _MOST_BYTES = 4096
+_EXAMPLE = '{"preset": NAME}, and with "as": ID make a copy of the tracker'
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg"}
 
 
@@ -130,17 +131,14 @@ def add_routes(app: FastAPI, site: Site) -> None:
 
     @app.post("/api/tracker/{tracker}/preset")
     async def adopt(request: Request, tracker: str) -> Response:
-        preset, as_tracker = _asked(await request.body())
+        body = await read_body(request, _MOST_BYTES, "a preset's name and the ID of a tracker are short")
+        preset, as_tracker = _asked(json_object(body, _EXAMPLE))
         return await run_in_threadpool(_adopted, site.data, tracker, preset, as_tracker)
 
 
-def _asked(body: bytes) -> tuple[str, str]:
-    try:
-        told = json.loads(body) if len(body) <= _MOST_BYTES else None
-    except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict) or not set(told) <= {"preset", "as"}:
-        raise HTTPException(422, 'send {"preset": NAME}, and with "as": ID make a copy of the tracker')
+def _asked(told: dict[str, Any]) -> tuple[str, str]:
+    if not set(told) <= {"preset", "as"}:
+        raise HTTPException(422, f"send {_EXAMPLE}")
     preset, as_tracker = told.get("preset"), told.get("as", "")
     if not isinstance(preset, str) or not isinstance(as_tracker, str):
         raise HTTPException(422, "preset and as must be texts")

@@ -24,6 +24,7 @@ from lora_assets.tracker.request_bodies import json_object, read_body, request_i
 from lora_assets.tracker.routes_pictures import digest_in_address
 from lora_assets.tracker.segment_page import cell_of, corrections_page, frame_file, segment_page, subjects_of
 from lora_assets.tracker.site import Site
+from lora_assets.verdicts.append_only import backed_up_daily
 from lora_assets.vision.prompt_limits import MOST_POINTS
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
                 raise HTTPException(422, "nothing has been corrected yet")
             with CorrectionLog(corrections_path(site.data)) as log:
                 kept = log.withdraw(_text(told, "id", 200), tracker)
+                backed_up_daily(log)
             return JSONResponse({"id": kept.id, "withdrawn_at": kept.withdrawn_at})
 
         return await run_in_threadpool(save)
@@ -133,6 +135,7 @@ def _kept(site: Site, tracker: str, frame: str, told: dict[str, Any]) -> Respons
     )  # fmt: skip
     with CorrectionLog(corrections_path(site.data)) as log:
         kept = log.append(correction)
+        backed_up_daily(log)
     told_back = {"id": kept.id, "at": kept.at, "withdrawn_at": kept.withdrawn_at, "sealed": view.spec.sealed}
     return JSONResponse(told_back)
 
@@ -164,7 +167,8 @@ def _frame_bytes(path: Path, frame: str) -> bytes:
     except ImageRefused as error:
         raise HTTPException(409, f"{path.name}: {error}") from error
     if hashlib.sha256(content).hexdigest() != frame:
-        raise HTTPException(409, f"{path.name} changed after it was listed: run the pipeline, then click on what is there")
+        reason = "changed after it was listed: run the pipeline, then click on what is there"
+        raise HTTPException(409, f"{path.name} {reason}")
     return content
 
 

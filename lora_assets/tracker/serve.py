@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from lora_assets.store import Store, StoreError
 from lora_assets.tracker.app import create_app
 from lora_assets.tracker.connections import MOST_CONNECTIONS, DeadlineProtocol, raise_file_limit
 from lora_assets.tracker.guard import check_bind
@@ -64,15 +66,23 @@ def serve_pages(
 ) -> None:
     """Serve the tracker pages until stopped; `ready` is told the address once the port is open (port 0: any free one).
 
-    Raises GuardError for an address or a host name that others reach without a password, ServeError for a taken port,
-    PasswordError for a password file that cannot be read.
+    Beside other servers of the same folder it holds the lock `serve`, so that no log is restored under it. Raises
+    GuardError for an address or a host name that others reach without a password, ServeError for a taken port and while
+    a log is restored, PasswordError for a password file that cannot be read.
     """
     password_hash = read_password_hash(data)
     allowed_hosts = tuple(allowed_hosts)
     check_bind(host, password_hash, allowed_hosts)
     names = [*allowed_hosts, *([] if host in _ANY_ADDRESS else [host])]
     app = create_app(data, password_hash=password_hash, dagster_url=dagster_url, allowed_hosts=names)
-    with open_socket(host, port) as listening:
+    with ExitStack() as held:
+        listening = held.enter_context(open_socket(host, port))
+        try:
+            held.enter_context(Store(data).lock("serve", wait=False, shared=True))
+        except StoreError as error:
+            raise ServeError(
+                "a log of this project is being restored: start the server again when it is done"
+            ) from error
         if ready is not None:
             shown = f"[{host}]" if ":" in host else host or "0.0.0.0"
             ready(f"http://{shown}:{listening.getsockname()[1]}/")

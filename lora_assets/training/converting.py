@@ -2,21 +2,22 @@
 
 A `.pt` or `.pth` is a program: opening it in full runs whatever its maker wrote. The stages open such files only as
 numbers or with an allow-list and refuse the rest; here a person who trusts a file enough to try it has it unpickled
-once, without network or sockets, where nothing of the person's is in sight, and under limits. What comes out is read by the strict openers only, since
-what ran may have written anything. `python -m lora_assets.training.converting FILE` is the inner program. How a process
-is shut in is in models.confinement.
+once, without network or sockets, where nothing of the person's is in sight, and under limits. What comes out is read by
+the strict openers only, since what ran may have written anything. `python -m lora_assets.training.converting FILE` is
+the inner program. How a process is shut in is in models.confinement.
 """
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import sys
-import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lora_assets.atomic import held_folder
 from lora_assets.models import ModelError, OpenWeights, add
 from lora_assets.models.confinement import Limits, run_confined
 from lora_assets.models.families import guess_family
@@ -40,9 +41,8 @@ def convert(file: Path, data: Path, name: str | None = None, limits: Limits | No
     if not file.is_file() or file.suffix.lower() not in _SUFFIXES:
         raise ModelError(f"{file} is no file that ends in {', '.join(_SUFFIXES)}: others hold no pickle to convert")
     models = data / "models"
-    models.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".tmp-convert-", dir=models) as name_of_folder:
-        folder = Path(name_of_folder)
+    with held_folder(models / f".tmp-convert-{secrets.token_hex(6)}") as folder:
+        folder.chmod(0o700)
         shutil.copyfile(file, folder / f"weights{file.suffix.lower()}")
         command = [sys.executable, "-I", "-m", __name__, f"weights{file.suffix.lower()}"]
         ended = run_confined(command, folder, limits)

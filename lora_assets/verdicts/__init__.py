@@ -1,7 +1,8 @@
 """What a person said of crops: the append-only log of verdicts, and which crops of a tracker they apply to.
 
 record.py      one verdict: its columns, their limits, JSON lines
-log.py         the log on disk: append, undo, current view, export, import, check, backup
+append_only.py a log on disk: opening, transactions, export, import, check, backup; what both logs have in common
+log.py         the log of verdicts: append, undo, current view
 restoring.py   a backup put back, with what the damaged log still tells
 local_disk.py  is a folder on a disk of this machine, as the log needs
 places.py      the crops of a tracker with frame and box, from its published tables

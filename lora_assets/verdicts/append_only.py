@@ -198,6 +198,12 @@ class AppendOnlyLog(ABC):
             found = self._db.execute(f"SELECT max(seq) FROM {self.table}").fetchone()
         return int(found[0] or 0) if found else 0
 
+    def row_count(self) -> int:
+        """How many rows there are. Raises LogUnusable."""
+        with self._lock, self._reading():
+            found = self._db.execute(f"SELECT count(*) FROM {self.table}").fetchone()
+        return int(found[0]) if found else 0
+
     def check(self) -> list[str]:
         """What is wrong with the file, in words; empty when SQLite finds it whole and every row fits. Reads all."""
         with self._lock:
@@ -340,8 +346,11 @@ def file_problems(path: Path, table: str) -> list[str]:
 
 
 def backups_of(kind: type[AppendOnlyLog], path: Path) -> list[Path]:
-    """The daily backups beside a log, the newest last."""
-    return sorted((path.parent / "backups").glob(f"{kind.things}-????-??-??.sqlite"))
+    """The daily backups beside a log, the newest last. One of a day to come was made by a clock that was wrong, and
+    counts as the oldest."""
+    today = f"{kind.things}-{datetime.now(UTC):%Y-%m-%d}.sqlite"
+    found = (path.parent / "backups").glob(f"{kind.things}-????-??-??.sqlite")
+    return sorted(found, key=lambda backup: (backup.name <= today, backup.name))
 
 
 def keep_backup(log: AppendOnlyLog, kept: int = _KEPT_BACKUPS) -> Path:

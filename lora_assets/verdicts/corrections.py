@@ -33,6 +33,7 @@ CHARACTER = "character"
 _NAME = re.compile(r"[0-9A-Za-z._:-]{1,200}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LONGEST_TEXT = 200
+_UNFIT_SIGNS = re.compile("[\0\ud800-\udfff]")
 _LONGEST_SIDE = 1_000_000
 # As vision.images reads at most: the run lengths of a small line must not become more memory than a picture does.
 _MOST_PIXELS = 1_000_000_000
@@ -106,8 +107,8 @@ class Correction:
             raise CorrectionError(f"frame {self.frame_sha256!r} is not a SHA-256 of 64 small hex digits")
         for name in ("category", "model"):
             text = getattr(self, name)
-            if not isinstance(text, str) or len(text) > _LONGEST_TEXT or "\0" in text:
-                raise CorrectionError(f"the {name} is a text of at most {_LONGEST_TEXT} characters")
+            if not isinstance(text, str) or len(text) > _LONGEST_TEXT or _UNFIT_SIGNS.search(text):
+                raise CorrectionError(f"the {name} is a text of at most {_LONGEST_TEXT} whole characters")
         self._check_places()
 
     def _check_places(self) -> None:
@@ -350,6 +351,12 @@ def standing(kept: Iterable[Kept]) -> list[Kept]:
 
 def digest_of(kept: Sequence[Kept]) -> str:
     """What tells these corrections from others."""
+    return _digest_of(tuple(kept))
+
+
+@lru_cache(maxsize=64)
+def _digest_of(kept: tuple[Kept, ...]) -> str:
+    """Kept because every plan asks for the same ones, whose run lengths are long."""
     places = [(one.id, one.correction.frame_sha256, one.correction.box, one.correction.window) for one in kept]
     return digest(places, [one.correction.rle.hex() for one in kept])
 

@@ -1,8 +1,9 @@
 """The program of a clicking process: keeps a segmenter and a few open pictures, and answers each click from them.
 
 `python -m lora_assets.vision.click_child SETTINGS PARENT`. Requests come as JSON lines on standard input, each is
-answered by one JSON line, which also tells the pictures that are held ready after it. The page server must not know torch, and a model that crashes, hangs or eats memory must not
-take the pages along: who starts this, and what happens when it dies, is in `lora_assets.tracker.clicking`.
+answered by one JSON line, which also tells which pictures are held ready after it. The page server must not know torch,
+and a model that crashes, hangs or eats memory must not take the pages along: who starts this, and what happens when it
+dies, is in `lora_assets.tracker.clicking`.
 """
 
 from __future__ import annotations

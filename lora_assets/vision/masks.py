@@ -32,7 +32,8 @@ def decode_mask(rle: bytes, height: int, width: int) -> BoolMask:
     The inverse of pycocotools' encoding (rleToString in its maskApi.c); its own decoder warns under NumPy 2.
     """
     runs = _run_lengths(rle)
-    if runs.min() < 0 or int(runs.sum()) != height * width:
+    # Each by itself first: large ones may add up to the right sum modulo 2**64, and repeat then writes past its memory.
+    if runs.min() < 0 or runs.max() > height * width or int(runs.sum()) != height * width:
         raise ValueError(f"the run lengths of a mask do not fill its window of {width} x {height} pixels")
     values = np.arange(len(runs)) % 2 == 1
     return np.ascontiguousarray(np.repeat(values, runs).reshape(width, height).T)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lora_assets.annotations.mask_forms import compressed_rle, mask_file_bytes, polygons_of
+from lora_assets.annotations.mask_forms import mask_file_bytes, polygons_of
 from lora_assets.annotations.sample import write_sample
+from lora_assets.vision.masks import encode_mask
 
 WIDTH, HEIGHT = 48, 40
 
@@ -19,6 +20,11 @@ def block(x: int, y: int, width: int, height: int) -> np.ndarray:
     mask = np.zeros((HEIGHT, WIDTH), bool)
     mask[y : y + height, x : x + width] = True
     return mask
+
+
+def compressed_rle(mask: np.ndarray) -> dict[str, Any]:
+    """A mask as COCO's compressed run lengths, as JSON holds them."""
+    return {"size": list(mask.shape), "counts": encode_mask(mask).decode("ascii")}
 
 
 @pytest.fixture

@@ -56,6 +56,20 @@ def test_an_existing_set_keeps_its_names_and_pictures(plain):
     assert after.image(2).split == "val" and problems == []
 
 
+def test_a_mask_sent_twice_counts_once(tmp_path, plain):
+    root, picture = tmp_path / "set", _picture(tmp_path / "film", "f1.png", 10)
+    first = add_annotation(root, picture, MASK, "character")
+    assert add_annotation(root, picture.read_bytes(), MASK, "character", title="film") == first
+    other = MASK.copy()
+    other[5, 6], other[19, 5] = False, True
+    told = [add_annotation(root, picture, mask, name).id for mask, name in ((MASK, "text"), (other, "character"))]
+    assert told == [2, 3] and len(read_annotated_set(root)[0].annotations) == 3
+    assert len(list(root.rglob("masks/**/*.png"))) == 3
+    in_another = add_annotation(root, _picture(tmp_path / "film", "f2.png", 20).read_bytes(), MASK, "text", name="f2")
+    assert (in_another.id, in_another.image_id) == (4, 2)
+    assert read_annotated_set(root)[0].image(2).path.stem.endswith("_f2")
+
+
 def test_a_category_of_ones_own_is_added_only_when_asked_for(tmp_path):
     root, picture = tmp_path / "set", _picture(tmp_path / "film", "f1.png", 10)
     with pytest.raises(AnnotationError, match="panel, bubble, character, text"):

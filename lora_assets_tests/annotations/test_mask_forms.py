@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import io
 import json
 import warnings
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from PIL import Image
 from pycocotools.coco import COCO
 
-from lora_assets.annotations.mask_forms import compressed_rle, mask_file_bytes, mask_of_file, polygons_of
+from lora_assets.annotations.mask_forms import mask_file_bytes, mask_of_file, polygons_of
 from lora_assets.vision.coco_masks import MaskFormError, mask_of_segmentation
+from lora_assets_tests.annotations.conftest import compressed_rle
 
 sizes = st.tuples(st.integers(1, 24), st.integers(1, 24))
 masks = sizes.flatmap(lambda size: arrays.arrays(np.bool_, size))
@@ -53,11 +57,66 @@ def test_every_form_means_the_same_to_pycocotools(mask):
             assert (theirs.astype(bool) == mask_of_segmentation(form, height, width)).all()
 
 
+def _file(levels: np.ndarray, format_name: str = "PNG", **options) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(levels).save(stream, format_name, **options)
+    return stream.getvalue()
+
+
+def _disc(side: int = 96) -> np.ndarray:
+    y, x = np.mgrid[:side, :side] - side / 2
+    return np.hypot(x, y) < side / 3
+
+
+@pytest.mark.parametrize("labels", [(0, 1, 2, 3), (0, 128, 255), (0, 1, 20), (10, 60, 200)])
+def test_a_file_of_labels_is_refused_with_the_reason(labels):
+    levels = np.zeros((40, 40), np.uint8)
+    for place, label in enumerate(labels):
+        levels[10 * place : 10 * place + 10] = label
+    levels[30:, 20:] = labels[0]
+    with pytest.raises(MaskFormError, match="one file for each thing") as refused:
+        mask_of_file(_file(levels))
+    assert refused.value.kind == "mask_file_unclear"
+
+
+def test_labels_in_colours_are_refused():
+    colours = np.zeros((40, 40, 3), np.uint8)
+    colours[:12, :, 0], colours[20:32, :, 1] = 255, 255
+    with pytest.raises(MaskFormError, match="3 plain tones"):
+        mask_of_file(_file(colours))
+
+
+def test_soft_edges_and_lossy_files_are_masks_all_the_same():
+    wanted = _disc()
+    soft = cv2.GaussianBlur(wanted.astype(np.uint8) * np.uint8(255), (0, 0), 2.0)
+    jpeg = _file(wanted.astype(np.uint8) * np.uint8(255), "JPEG", quality=60)
+    with_noise = np.asarray(Image.open(io.BytesIO(jpeg)))
+    for content in (_file(np.asarray(soft)), jpeg, _file(with_noise)):
+        assert np.mean(mask_of_file(content) != wanted) < 0.02
+
+
+def test_a_mask_in_transparency_is_read_or_refused_with_the_reason():
+    wanted = _disc()
+    layers = np.zeros((96, 96, 4), np.uint8)
+    layers[..., 3] = wanted * 255
+    for colour in (0, 255):
+        layers[..., :3] = colour
+        assert (mask_of_file(_file(layers)) == wanted).all()
+    layers[..., :3] = np.where(wanted, 255, 0)[..., None]  # colour and transparency say the same
+    assert (mask_of_file(_file(layers)) == wanted).all()
+    for opaque in (255, 90):
+        layers[..., 3] = opaque
+        assert (mask_of_file(_file(layers)) == wanted).all()
+    layers[:, 48:, 3] = 0
+    with pytest.raises(MaskFormError, match="without transparency"):
+        mask_of_file(_file(layers))
+    palette = Image.fromarray(np.where(wanted, 1, 0).astype(np.uint8)).convert("P")
+    stream = io.BytesIO()
+    palette.save(stream, "PNG", transparency=0)
+    assert (mask_of_file(stream.getvalue()) == wanted).all()
+
+
 def test_a_mask_file_of_zeros_and_ones_is_read_as_one_of_0_and_255():
-    import io
-
-    from PIL import Image
-
     levels = np.zeros((8, 9), np.uint8)
     levels[2:5, 3:7] = 1
     stream = io.BytesIO()
@@ -88,6 +147,8 @@ def test_a_mask_file_of_zeros_and_ones_is_read_as_one_of_0_and_255():
         ({"size": [8, 9], "counts": "\u00e9"}, "bad_segmentation"),
         ({"size": [8, 9], "counts": ""}, "bad_segmentation"),
         ({"size": [8, 9], "counts": "PPPPPPPPPPPPPPPPPPP"}, "bad_segmentation"),  # a number without an end
+        # 63 runs of 2**58 and one of 2**58 + 72: in 64 bits their sum is 72
+        ({"size": [8, 9], "counts": 3 * "PPPPPPPPPPP8" + 60 * "0" + "X2"}, "bad_segmentation"),
         ({"counts": [72]}, "bad_segmentation"),
     ],
 )
@@ -105,6 +166,24 @@ def test_no_text_of_counts_breaks_the_reader(counts):
         assert str(refused)
     else:
         assert mask.shape == (8, 9)
+
+
+def test_compressed_run_lengths_that_fit_only_modulo_2_to_the_64_are_refused():
+    """Repeating by such counts would end the process."""
+    big = 1 << 58
+    # Each run after the third is told as the difference to the one two before: 0 ("0"), at last 72 ("X2").
+    counts = _told(big) * 3 + "0" * 60 + "X2"
+    with pytest.raises(MaskFormError, match="do not fill"):
+        mask_of_segmentation({"size": [8, 9], "counts": counts}, 8, 9)
+
+
+def _told(number: int) -> str:
+    """A number as COCO's compressed run lengths write it: five bits at a time, the lowest first."""
+    text = ""
+    while number >= 16:
+        text += chr((number & 31 | 32) + 48)
+        number >>= 5
+    return text + chr(number + 48)
 
 
 def test_one_polygon_without_the_outer_list_is_taken_as_one():

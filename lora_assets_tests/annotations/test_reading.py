@@ -14,6 +14,7 @@ from PIL import Image
 from lora_assets.annotations import AnnotationError, read_annotated_set
 from lora_assets.annotations.mask_forms import mask_file_bytes
 from lora_assets.annotations.reading import KINDS, OF_SPLITS, forbids_training
+from lora_assets.finetuning.preflight import checked_set
 from lora_assets_tests.annotations.conftest import HEIGHT, WIDTH, block
 
 Told = dict[str, Any]
@@ -37,6 +38,51 @@ def test_a_sound_set_is_read_whole(plain):
 
 def _of(told: Told, number: int) -> Told:
     return next(entry for entry in told["annotations"] if entry["id"] == number)
+
+
+def _only_numbered(told: Told, root: Path) -> None:
+    for image in told["images"]:
+        (root / "images" / image["split"] / image["file_name"]).rename(root / "images" / f"00{image['id']}.png")
+        image["file_name"] = f"00{image['id']}.png"
+        del image["title"], image["split"]
+    for number in (13, 23):
+        del _of(told, number)["segmentation_file"]
+        _of(told, number)["segmentation"] = [[8, 8, 14, 8, 14, 12, 8, 12]]
+
+
+def _same_page(told: Told, root: Path) -> None:
+    (root / "images" / "val" / "page_2.png").write_bytes((root / "images" / "train" / "page_1.png").read_bytes())
+
+
+def _crowd_in_val(told: Told, root: Path) -> None:
+    _of(told, 23)["iscrowd"] = 1
+
+
+def _faces(told: Told, root: Path) -> None:
+    told["categories"] += [{"id": 8, "name": "Faces"}, {"id": 9, "name": "bodies"}]
+    for number in (13, 23):
+        _of(told, number)["category_id"] = 8
+    for number in (12, 22):
+        _of(told, number)["category_id"] = 9
+
+
+def _dot(told: Told, root: Path) -> None:
+    told["images"][0]["file_name"] = "."
+
+
+def _endless_box(told: Told, root: Path) -> None:
+    _of(told, 11)["bbox"] = [10**400, 1, 2, 3]
+
+
+def _endless_polygon(told: Told, root: Path) -> None:
+    _of(told, 11)["segmentation"] = [[10**400, 1, 2, 3, 4, 5]]
+
+
+def _label_file(told: Told, root: Path) -> None:
+    labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+    for label in (1, 2, 3):
+        labels[10 * label : 10 * label + 8] = label
+    Image.fromarray(labels).save(root / _of(told, 13)["segmentation_file"])
 
 
 def _no_id(told: Told, root: Path) -> None:
@@ -191,6 +237,14 @@ CASES: list[tuple[Callable[[Told, Path], None], str, str, int]] = [
     (_picture_damaged, "picture_broken", "page_1.png", 3),
     (_picture_size, "picture_size", "page_1.png", 3),
     (_test_split, "unknown_split", "image 3", 6),
+    (_only_numbered, "one_title", "pages without a title", 6),
+    (_same_page, "page_in_both", "page_2.png", 6),
+    (_crowd_in_val, "val_without_category", "split val", 6),
+    (_faces, "part_left_out", "category 8", 4),
+    (_dot, "bad_entry", "image 1", 3),
+    (_endless_box, "bad_bbox", "annotation 11", 5),
+    (_endless_polygon, "bad_segmentation", "annotation 11", 5),
+    (_label_file, "mask_file_unclear", "annotation 13", 5),
     (_title_twice, "title_in_both", "title work 1", 6),
     (_one_title, "one_title", "the only work", 6),
     (_all_train, "empty_split", "split val", 6),
@@ -210,6 +264,62 @@ def test_what_is_broken_is_named_and_costs_nothing_else(plain, change, kind, nam
     assert mine[0].reason and mine[0].way_out
     assert len(found.annotations) == left
     assert bool(forbids_training(problems)) == any(p.kind in OF_SPLITS for p in problems)
+
+
+def test_a_split_of_ones_own_costs_its_pages_and_says_how_much(plain):
+    def as_test(told: Told, root: Path) -> None:
+        for number in (3, 4):
+            told["images"].append(dict(told["images"][0], id=number, split="test"))
+            told["annotations"].append(dict(told["annotations"][0], id=30 + number, image_id=number))
+
+    _, problems = read_annotated_set(plain(as_test))
+    (problem,) = problems
+    assert problem.kind == "unknown_split" and problem.severity == "error"
+    assert "2 pages with 2 annotations are left out" in problem.reason
+    assert any("2 pages with 2" in note for note in checked_set(Path(problem.where.split(",")[0]).parent)[1])
+
+
+@pytest.mark.parametrize("empty", ["", " ", None])
+def test_an_empty_split_is_none(plain, empty):
+    def blank(told: Told, root: Path) -> None:
+        for image in told["images"]:
+            image["file_name"] = f"images/{image['split']}/{image['file_name']}"
+            image["split"] = empty
+
+    found, problems = read_annotated_set(plain(blank))
+    assert problems == [] and {image.id: image.split for image in found.images} == {1: "train", 2: "val"}
+
+
+def test_pages_that_are_only_numbered_are_never_split_at_random(plain):
+    _, problems = read_annotated_set(plain(_only_numbered))
+    (problem,) = forbids_training(problems)
+    assert '"title"' in problem.way_out and '"split": "val"' in problem.way_out
+
+
+def test_numbered_pages_with_told_splits_are_doubted_not_refused(plain):
+    def numbered(told: Told, root: Path) -> None:
+        for image in told["images"]:
+            del image["title"]
+
+    found, problems = read_annotated_set(plain(numbered))
+    assert {image.title for image in found.images} == {""}
+    assert [(one.kind, one.severity) for one in problems] == [("title_in_both", "warning")]
+
+
+def test_a_copied_page_without_annotations_does_no_harm(plain):
+    def blank(told: Told, root: Path) -> None:
+        (root / "images" / "val" / "blank.png").write_bytes((root / "images" / "train" / "page_1.png").read_bytes())
+        told["images"].append(dict(told["images"][1], id=3, file_name="blank.png"))
+
+    assert read_annotated_set(plain(blank))[1] == []
+
+
+def test_an_empty_name_of_a_mask_file_is_none(plain):
+    def nameless(told: Told, root: Path) -> None:
+        _of(told, 12)["segmentation_file"] = ""
+
+    found, problems = read_annotated_set(plain(nameless))
+    assert problems == [] and len(found.annotations) == 6
 
 
 def test_every_kind_of_problem_has_a_case():
@@ -299,7 +409,22 @@ anything = st.recursive(
     | st.integers(-5, 2**70)
     | st.floats()
     | st.text(max_size=4)
-    | st.sampled_from(["../x\0", "x" * 5000, "\ud800", "val", "train"]),
+    | st.sampled_from(
+        [
+            "../x\0",
+            "x" * 5000,
+            "\ud800",
+            "val",
+            "train",
+            ".",
+            "",
+            "_" * 1000,
+            10**400,
+            -(10**400),
+            [10**400, 1, 2, 3],
+            [[10**400, 1, 2, 3, 4, 5]],
+        ]
+    ),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=5,
 )

@@ -54,7 +54,16 @@ def test_train_never_runs_empty_and_val_gets_about_a_fifth(names):
         ("images/train/Belmondo_012.png", "Belmondo"),
         ("images/val/Belmondo-p3.png", "Belmondo"),
         ("Book Two page 17.webp", "Book Two"),
-        ("017.png", "017"),  # nothing but a number
+        ("017.png", ""),  # nothing but a number names no work: all such pages are of one title
+        ("page_001.png", ""),
+        ("images/train/012-013.png", ""),
+        ("ch02/p003b.png", ""),
+        ("第3話/012.jpg", ""),
+        ("Berserk/vol 01/003.png", "Berserk"),
+        ("07/003.png", "07"),
+        ("loop3.png", "loop"),
+        ("_" * 4000 + "x.png", "_" * 4000 + "x"),
+        ("_" * 4000 + "7.png", ""),
         ("images/ARMS/001.jpg", "ARMS"),
     ],
 )
@@ -74,6 +83,8 @@ def test_manga109_and_mangaseg_names_become_ours():
     assert categories == CATEGORIES
     assert becomes == {0: 1, 1: 4, 2: 4, 3: None, 4: 3, 5: 2}  # a face is a part of its body
     assert map_categories([(7, "Faces")])[1] == {7: 3}  # without bodies faces are the characters
+    for body, face in (("bodies", "Faces"), ("Characters", "face"), ("PERSONS", " faces "), ("body", "Face")):
+        assert map_categories([(1, body), (2, face)])[1] == {1: 3, 2: None}
     assert known_category("Speech-Bubbles") == CATEGORIES[1]
 
 

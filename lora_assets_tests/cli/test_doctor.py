@@ -11,6 +11,7 @@ from argon2 import PasswordHasher
 from lora_assets.cli import doctor
 from lora_assets.cli.doctor import BAD, GOOD, WARNING
 from lora_assets.specs import TrackerSpec, write_tracker
+from lora_assets.tracker import guard
 from lora_assets.tracker.password import password_path, set_password
 
 
@@ -52,11 +53,11 @@ def test_an_old_sqlite_is_bad(monkeypatch):
 
 
 def test_a_full_disk_and_a_share_are_told(data, monkeypatch):
-    assert [finding.state for finding in doctor.disk_findings(data)][1:] == [GOOD, GOOD]
+    assert [finding.state for finding in doctor.disk_findings(data)][1:] == [GOOD, GOOD, GOOD]
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 2e9})())
     monkeypatch.setattr(doctor, "share_type", lambda folder: "nfs")
     states = {finding.subject: finding.state for finding in doctor.disk_findings(data)}
-    assert states == {"disk": BAD, "rights": GOOD, "verdicts": BAD}
+    assert states == {"disk": BAD, "rights": GOOD, "verdicts": BAD, "corrections": BAD}
 
 
 @pytest.mark.parametrize(("mode", "state"), [(0o700, GOOD), (0o750, WARNING), (0o755, WARNING), (0o777, BAD)])
@@ -85,7 +86,14 @@ def test_a_taken_port_is_a_warning():
         assert doctor.port_finding("pages", server.getsockname()[1]).state == WARNING
 
 
-def test_a_password_that_others_may_read_is_bad(data):
+def test_no_password_is_a_warning_where_others_log_in(data, monkeypatch):
+    monkeypatch.setattr(guard, "_other_users", lambda: ("ayumi",))
+    found = doctor.password_finding(data)
+    assert found.state == WARNING and "ayumi" in found.seen and found.way_out == "lora-assets password"
+
+
+def test_a_password_that_others_may_read_is_bad(data, monkeypatch):
+    monkeypatch.setattr(guard, "_other_users", lambda: ())
     assert doctor.password_finding(data).state == GOOD
     set_password(data, "correct horse battery")
     assert doctor.password_finding(data).state == GOOD

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lora_assets.specs import read_tracker, set_sealed
+from lora_assets.specs import TrackerSpec, read_tracker, set_sealed, write_tracker
 from lora_assets_tests.mask_lab.cells import DATASET, TRACKER, draw_frames, make_cell, write_truth
 from lora_assets_tests.vision.tiny_models import brightness_onnx
 
@@ -60,6 +60,19 @@ def test_a_folder_is_swept_by_a_network_and_again_in_its_place(run, project, tmp
     (place / "mine.txt").write_text("a person's own")
     code, _, err = run("sweep", str(folder), *arguments, "--out", str(place))
     assert code == 3 and "mine.txt" in err and (place / "mine.txt").exists()
+
+
+def test_the_sweep_of_a_folder_named_like_a_tracker_leaves_the_trackers_alone(run, project):
+    data = project / "data"
+    make_cell(data, mask_lab={"presets": ["fine"], "repeats": 1, "sample": 1})
+    write_tracker(data, TrackerSpec(DATASET, (DATASET,), settings={"refine": {"preset": "fine"}}))
+    net = str(brightness_onnx(project / "net.onnx", "input.1", 64))
+    assert run("sweep", "--tracker", TRACKER)[0] == 0
+    trackers = sorted(path for path in (data / "mask_lab").rglob("*") if path.is_file())
+    code, out, _ = run("sweep", DATASET, "--segmenter", net, "--preset", "fine", "--sample", "1", "--set", "repeats=1")
+    place = data / "folder_sweeps" / DATASET
+    assert code == 0 and str(place) in "".join(out.split()) and (place / "files.json").is_file()
+    assert sorted(path for path in (data / "mask_lab").rglob("*") if path.is_file()) == trackers
 
 
 def test_presets_are_told_with_their_reasons(run):

@@ -11,7 +11,12 @@ import time
 import pytest
 
 from lora_assets.cli.app import EXIT_BAD_INPUT
+from lora_assets.cli.project import find_project
+from lora_assets.cli.servers import _back_up_logs
 from lora_assets.store import Store
+from lora_assets.verdicts import VerdictLog
+from lora_assets.verdicts.corrections import CorrectionLog
+from lora_assets.verdicts.restoring import backups
 
 _SLOW_TO_END = """
 import pathlib, signal, sys, time
@@ -85,3 +90,25 @@ def test_a_project_is_served_once(project, run):
         code, _, err = run("up")
     assert code == EXIT_BAD_INPUT
     assert "running already" in err
+
+
+def test_nothing_is_restored_beside_serve(project, run):
+    with Store(project / "data").lock("serve", shared=True):
+        code, _, err = run("verdicts", "restore")
+    assert code != 0
+    assert "stop it with Ctrl-C" in err
+    assert "there is no backup" in run("verdicts", "restore")[2]
+
+
+def test_a_start_backs_both_logs_up_and_tells_what_it_cannot(project, data, capsys):
+    here = find_project()
+    _back_up_logs(here)
+    assert not (data / "verdicts").exists() and not (data / "corrections").exists()
+    for kind in (VerdictLog, CorrectionLog):
+        with kind(kind.path_in(data)):
+            pass
+    _back_up_logs(here)
+    assert len(backups(data)) == len(backups(data, CorrectionLog)) == 1
+    CorrectionLog.path_in(data).write_bytes(b"no database at all" * 300)
+    _back_up_logs(here)
+    assert "no backup of the corrections was made" in capsys.readouterr().err

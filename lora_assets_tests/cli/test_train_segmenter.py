@@ -43,6 +43,11 @@ def test_a_segmenter_is_tuned_judged_and_told(run, project):
         (("mine", "--annotations", "x", "--base", "starter-sam", "--set", "steps"), 3, "write NAME=VALUE"),
         (("starter-sam", "--annotations", "x", "--base", "starter-sam"), 3, "belongs to known weights"),
         (("mine", "--annotations", "nowhere", "--base", "starter-sam"), 3, "nowhere"),
+        (
+            ("mine", "--annotations", "x", "--base", "starter-sam", "--set", "stpes=5"),
+            3,
+            "unknown setting stpes; known:",
+        ),
         (("../mine", "--annotations", "x", "--base", "starter-sam"), 3, "does not fit"),
     ],
 )

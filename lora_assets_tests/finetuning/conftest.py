@@ -47,8 +47,8 @@ def _tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = tmp_path_factory.mktemp("tuned") / "data"
     write_set(data / "annotations" / "tiny", train=2, val=1)
     settings = TrainingSettings(
-        steps=5, prompts=4, pages=1, validate_every=5, learning_rate=2e-3, corrections=0, share_of_points=0.0,
-        warmup_steps=1,
+        steps=16, prompts=4, pages=1, validate_every=16, learning_rate=1e-3, corrections=0, share_of_points=0.4,
+        share_of_both=0.0, warmup_steps=1,
     )  # fmt: skip
     write_segmenter(data, SegmenterSettings("comics", "tiny", "starter-sam", settings))
     tune_segmenter(data, "comics")

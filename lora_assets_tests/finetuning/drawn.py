@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from lora_assets.annotations import add_annotation
+from lora_assets.annotations import AnnotatedImage, Annotation
+from lora_assets.annotations.records import ANNOTATIONS_FILE, TRAIN, VAL, Category
+from lora_assets.annotations.writing import write_coco
+from lora_assets.finetuning.prompts import mask_box
+from lora_assets.vision.masks import encode_mask
 
 PANEL, BUBBLE = "panel", "bubble"
 SIZE = (120, 160)
@@ -37,13 +40,24 @@ def draw_page(seed: int) -> tuple[np.ndarray, list[tuple[str, np.ndarray]]]:
 
 def write_set(root: Path, train: int = 3, val: int = 2, first_seed: int = 0) -> Path:
     """An annotated set in the folder `root`."""
+    images, annotations = [], []
     for number in range(train + val):
         page, found = draw_page(first_seed + number)
-        content = io.BytesIO()
-        Image.fromarray(page).save(content, "PNG")
-        split = "train" if number < train else "val"
+        split = TRAIN if number < train else VAL
+        path = root / "images" / split / f"{number + 1:012d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(page).save(path)
+        images.append(AnnotatedImage(number + 1, path, *SIZE, split, f"{split}-{number}"))
         for category, mask in found:
-            add_annotation(root, content.getvalue(), mask, category, title=f"{split}-{number}", split=split)
+            x1, y1, x2, y2 = mask_box(mask)
+            box = (float(x1), float(y1), float(x2 - x1), float(y2 - y1))
+            annotations.append(
+                Annotation(
+                    len(annotations) + 1, number + 1, 1 + (category == BUBBLE), box, float(mask.sum()), False,
+                    encode_mask(mask),
+                )
+            )  # fmt: skip
+    write_coco(root / ANNOTATIONS_FILE, images, annotations, [Category(1, PANEL), Category(2, BUBBLE)])
     return root
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import types
+from dataclasses import asdict
 
 import pytest
 
@@ -41,37 +42,52 @@ def wandb(monkeypatch):
 
 
 def test_a_resumed_history_drops_what_comes_again_and_a_cut_line(tmp_path):
-    (one,) = open_history(tmp_path, "x", TrainingSettings(log="files"), {}, 0)
+    (one,) = open_history(tmp_path, "x", "f", TrainingSettings(log="files"), 0)
     for step in (1, 2, 3, 4):
         one.tell(step, {"loss": step / 2})
     one.close()
     path = tmp_path / HISTORY
     path.write_text(path.read_text() + '{"step": 5, "lo')
-    open_history(tmp_path, "x", TrainingSettings(log="files"), {}, 2)
+    open_history(tmp_path, "x", "f", TrainingSettings(log="files"), 2)
     assert [(line["step"], line["loss"]) for line in read_history(path)] == [(1, 0.5), (2, 1.0)]
-    open_history(tmp_path, "x", TrainingSettings(log="files"), {}, 0)
+    open_history(tmp_path, "x", "f", TrainingSettings(log="files"), 0)
     assert read_history(path) == []
 
 
 def test_weights_and_biases_is_offline_unless_the_settings_say_otherwise(tmp_path, wandb):
     run, given = wandb
     settings = TrainingSettings(log="wandb", wandb_project="mine")
-    lines, told = open_history(tmp_path / "x", "comics", settings, {"steps": 3}, 0)
-    assert (given["mode"], given["project"], given["name"], given["config"]) == (
-        "offline",
-        "mine",
-        "comics",
-        {"steps": 3},
-    )
-    assert (given["id"], given["resume"]) == ("comics", "allow")
+    lines, told = open_history(tmp_path / "x", "comics", "f1", settings, 0)
+    assert (given["mode"], given["project"], given["name"]) == ("offline", "mine", "comics")
+    assert given["config"] == {"fingerprint": "f1", **asdict(settings)}
+    assert (given["id"], given["resume"]) == ("comics-f1", "allow")
     for one in (lines, told):
         one.tell(3, {"loss": 1.0})
         one.close()
     assert run.told == [(3, {"loss": 1.0})]
     assert run.finished
     assert read_history(tmp_path / "x" / HISTORY) == [{"step": 3, "loss": 1.0}]
-    open_history(tmp_path / "x", "comics", TrainingSettings(log="wandb", wandb_mode="online"), {}, 0)
-    assert given["mode"] == "online"
+    open_history(tmp_path / "x", "comics", "f2", TrainingSettings(log="wandb", wandb_mode="online"), 0)
+    assert (given["mode"], given["id"]) == ("online", "comics-f2")
+
+
+@pytest.mark.parametrize(
+    ("setting", "environment", "used"),
+    [
+        ("offline", "online", "offline"),
+        ("online", "offline", "offline"),
+        ("online", "ONLINE", "online"),
+        ("offline", "disabled", "disabled"),
+        ("online", "dryrun", "offline"),
+        ("online", "", "online"),
+    ],
+)
+def test_neither_settings_nor_environment_send_what_the_other_keeps_back(
+    tmp_path, wandb, monkeypatch, setting, environment, used
+):
+    monkeypatch.setenv("WANDB_MODE", environment)
+    open_history(tmp_path, "comics", "f", TrainingSettings(log="wandb", wandb_mode=setting), 0)
+    assert wandb[1]["mode"] == used
 
 
 @pytest.mark.parametrize(("kind", "module"), [("wandb", "wandb"), ("tensorboard", "tensorboard")])
@@ -104,7 +120,7 @@ def test_tensorboard_is_told_where_it_is_installed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
     monkeypatch.setattr(history, "_installed", lambda name: True)
     (tmp_path / HISTORY).write_text("")
-    _, board = open_history(tmp_path, "x", TrainingSettings(), {}, 7)
+    _, board = open_history(tmp_path, "x", "f", TrainingSettings(), 7)
     board.tell(8, {"loss": 2.0})
     board.close()
     assert told == [(str(tmp_path / "tensorboard"), 7), ("loss", 2.0, 8), "closed"]

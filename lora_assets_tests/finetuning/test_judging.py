@@ -93,5 +93,30 @@ def test_the_verdict_goes_by_the_gain_and_says_when_it_is_not_sure():
     assert verdict_of(category_figures([_row(1, "text", 0.5, 0.5)])).verdict == WORSE
     worse = verdict_of(category_figures([_row(page, "text", 0.5, 0.4) for page in range(5)]))
     assert (worse.verdict, worse.sure) == (WORSE, True)
+    few = verdict_of(category_figures([_row(page, "text", 0.5, 0.6) for page in range(4)]))
+    assert (few.verdict, few.sure) == (BETTER, False)
+    assert "judge on 5 pages" in few.reason
+    assert not verdict_of(category_figures([_row(1, "text", 0.5, 0.4)])).sure
     with pytest.raises(ValueError, match="boxes"):
         verdict_of(category_figures([_row(1, "text", 0.5, 0.5, POINT)]))
+
+
+def test_what_is_better_for_boxes_and_surely_worse_for_points_is_refused():
+    boxes = [_row(page, "text", 0.6, 0.605) for page in range(6)]
+    clicks = [_row(page, "text", 0.6, 0.1, POINT) for page in range(6)]
+    told = verdict_of(category_figures(boxes + clicks))
+    assert (told.verdict, told.sure) == (WORSE, True)
+    assert "IoU of points on val 0.600 -> 0.100" in told.reason
+    # A loss that is not sure does not refuse.
+    some = [_row(page, "text", 0.6, 0.8 if page % 2 else 0.35, POINT) for page in range(6)]
+    assert verdict_of(category_figures(boxes + some)).verdict == BETTER
+
+
+def test_a_category_that_is_surely_lost_is_not_made_up_for_by_others():
+    rows = [_row(page, "text", 0.2, 0.9) for page in range(6)] + [_row(page, "panel", 0.9, 0.5) for page in range(6)]
+    told = verdict_of(category_figures(rows))
+    assert (told.verdict, told.sure) == (WORSE, True)
+    assert "boxes of panel on val 0.900 -> 0.500" in told.reason
+    assert told.gain > 0
+    even = [_row(0, "panel", 0.5, 0.6), _row(0, "panel", 0.5, 0.4), _row(0, "panel", 0.1, 0.1)]
+    assert verdict_of(category_figures([*rows[:6], *even])).verdict == BETTER

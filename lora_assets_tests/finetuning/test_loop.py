@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,10 @@ def test_it_ends_early_when_nothing_gets_better_or_time_is_over(course, tmp_path
     assert (stopped.state.finished, stopped.state.step) == (NO_BETTER, 3)
     timed = course("timed", minutes=1e-6)
     assert (timed.state.finished, timed.state.step) == (TIME_OVER, 1)
-    assert (tmp_path / "timed" / BEST).exists()
+    # It is judged where it ended; the checkpoint does not know.
+    assert timed.state.best_step == 1
+    assert read_checkpoint(tmp_path / "timed" / LAST).state.best_step == 0
+    assert course("timed", resume=True, minutes=1e-6).state == timed.state
     assert course("timed", resume=True).state.finished == STEPS_DONE
 
 
@@ -161,17 +165,107 @@ def test_embeddings_that_are_kept_change_no_number(course, tmp_path, cache):
         files[0].write_bytes(b"damaged")
         course("kept", cache="disk")
         assert _same(tmp_path / "plain" / LAST, tmp_path / "kept" / LAST)
-        again = EmbeddingCache("disk", 1.0, "other base", tmp_path / "kept" / "embeddings", "cpu")
+        again = EmbeddingCache("disk", 1.0, "other base", None, tmp_path / "kept" / "embeddings", "cpu")
         assert again._read("0" * 16) is None
 
 
-def test_a_loss_that_is_no_number_ends_the_training(course, monkeypatch):
-    from lora_assets.finetuning import loop
-    from lora_assets.finetuning.learning import StepFigures
+def test_embeddings_of_another_base_or_precision_are_not_used_and_make_room(tmp_path):
+    import torch
 
-    monkeypatch.setattr(loop, "train_step", lambda *_: StepFigures(float("nan"), 0, 0, 0, 0))
+    from lora_assets.finetuning.pages import EmbeddingCache
+
+    def cache(base: str, dtype: torch.dtype | None) -> EmbeddingCache:
+        return EmbeddingCache("disk", 3000 / 1024**3, base, dtype, tmp_path, "cpu")
+
+    half = cache("base", torch.bfloat16)
+    for page in "ab":
+        half.get(page, lambda: (torch.zeros(250),))
+    assert cache("base", torch.bfloat16).get("a", lambda: (torch.ones(250),))[0].sum() == 0
+    whole = cache("base", None)
+    assert whole.get("a", lambda: (torch.ones(250),))[0].sum() == 250
+    assert (whole.hits, whole.made) == (0, 1)
+    other = cache("other", None)
+    for _ in range(2):
+        for page in "ab":
+            other.get(page, lambda: (torch.zeros(250),))
+    assert (other.hits, other.made) == (2, 2)
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2
+
+
+def test_more_minutes_go_on_to_the_numbers_of_a_training_without_them(course, tmp_path):
+    changed = {"learning_rate": 1e-12, "patience": 1, "steps": 12}
+    whole = course("whole", **changed)
+    assert (whole.state.finished, whole.state.step) == (NO_BETTER, 6)
+    for minutes in (1e-6, 1e-6, 0.0):
+        timed = course("timed", resume=minutes == 0, minutes=minutes, **changed)
+    assert (timed.state.finished, timed.state.step) == (NO_BETTER, 6)
+    assert (timed.state.best_iou, timed.state.best_step) == (whole.state.best_iou, whole.state.best_step)
+    assert _same(tmp_path / "whole" / LAST, tmp_path / "timed" / LAST)
+    assert _same(tmp_path / "whole" / BEST, tmp_path / "timed" / BEST)
+
+
+def _spoil_gradients(monkeypatch, at: int, *, told: bool) -> None:
+    """Gradients that are no numbers at the step `at`, from 1 on; `told`: before their norm is taken."""
+    import torch
+
+    clip, steps = torch.nn.utils.clip_grad_norm_, []
+
+    def spoiled(values, most):
+        steps.append(None)
+        norm = None if told else clip(values, most)
+        if len(steps) == at:
+            for value in values:
+                if value.grad is not None:
+                    value.grad.fill_(float("nan"))
+        return clip(values, most) if norm is None else norm
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", spoiled)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_weights_that_are_no_numbers_are_never_saved(course, tmp_path, monkeypatch, told):
+    import torch
+
+    _spoil_gradients(monkeypatch, 4, told=told)
+    with pytest.raises(FinetuningError, match=r"no number.*lower learning_rate.*What was saved before.* is whole"):
+        course("nan")
+    kept = read_last(tmp_path / "nan")
+    assert kept is not None
+    assert kept.state.step == 2
+    assert all(bool(torch.isfinite(value).all()) for value in kept.weights.values())
+    monkeypatch.undo()
+    assert course("nan", resume=True).state.finished == STEPS_DONE
+
+
+def test_a_loss_that_is_no_number_ends_the_training(course, monkeypatch):
+    from lora_assets.finetuning import losses
+
+    real = losses.answer_losses
+
+    def spoiled(*given, **weights):
+        told = real(*given, **weights)
+        return replace(told, total=told.total * float("nan"))
+
+    monkeypatch.setattr(losses, "answer_losses", spoiled)
     with pytest.raises(FinetuningError, match="no number: lower learning_rate"):
         course("nan")
+
+
+def test_best_weights_that_are_gone_are_not_replaced_by_the_last(course, tmp_path):
+    tuned = course("one")
+    best = tmp_path / "one" / BEST
+    kept = read_checkpoint(best)
+    assert kept.state.step == tuned.state.best_step
+    content = best.read_bytes()
+    best.unlink()
+    with pytest.raises(FinetuningError, match=r"best\.safetensors is gone.*put the file back.*--anew"):
+        course("one", resume=True)
+    course("other", fingerprint="g")
+    best.write_bytes((tmp_path / "other" / BEST).read_bytes())
+    with pytest.raises(FinetuningError, match="of another training"):
+        course("one", resume=True)
+    best.write_bytes(content)
+    assert course("one", resume=True).state == tuned.state
 
 
 def test_mixed_precision_needs_a_gpu(course):

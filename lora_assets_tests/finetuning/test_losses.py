@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from lora_assets.finetuning.checkpoints import FinetuningError
+
 
 def _wanted():
     import torch
@@ -85,3 +87,27 @@ def test_adapters_change_nothing_at_first_and_merge_into_the_weights():
     merge_adapters(module)
     assert list(module.state_dict()) == names
     assert torch.allclose(module["qkv"](given), changed, atol=1e-5)
+
+
+def test_an_empty_answer_to_a_thing_smaller_than_half_a_cell_is_wrong():
+    import torch
+
+    from lora_assets.finetuning.losses import answer_losses
+
+    wanted, inside = torch.zeros(2, 16, 16), torch.ones(2, 16, 16)
+    wanted[:, 5, 5] = 0.3
+    wanted[:, 5, 6] = 0.1
+    empty = torch.full((2, 1, 16, 16), -10.0)
+    told = answer_losses(empty, torch.ones(2, 1), wanted, inside, **WEIGHTS)
+    assert (told.iou, told.iou_error) == (0, 1)
+    empty[:, :, 5, 5] = 10
+    assert answer_losses(empty, torch.ones(2, 1), wanted, inside, **WEIGHTS).iou == 1
+
+
+def test_a_module_without_attention_takes_no_adapters():
+    from torch import nn
+
+    from lora_assets.finetuning.adapters import add_adapters
+
+    with pytest.raises(FinetuningError, match=r'no linear layer of attention.*encoder = "frozen"'):
+        add_adapters(nn.Sequential(nn.Linear(2, 2)), rank=2, alpha=2.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -13,8 +14,8 @@ from lora_assets.finetuning.checkpoints import LAST, FinetuningError
 from lora_assets.finetuning.making import make_report, tune_segmenter
 from lora_assets.finetuning.preflight import check_before, check_disk, work_folder
 from lora_assets.finetuning.settings import SegmenterSettings, TrainingSettings, read_segmenter, write_segmenter
-from lora_assets.models import ModelError, list_weights, resolve
-from lora_assets.models.tuned import BETTER, UNJUDGED, WORSE, read_tuned, tuned_folder, write_card
+from lora_assets.models import ModelError, add, list_weights, resolve, verify
+from lora_assets.models.tuned import BETTER, UNJUDGED, WORSE, TunedCard, read_tuned, tuned_folder, write_card
 from lora_assets.specs import SpecError
 from lora_assets.store import Store
 from lora_assets.tables import SEGMENTER_TABLES, check_table
@@ -35,10 +36,13 @@ def test_a_better_tune_is_offered_by_its_name_with_its_lineage(tuned_data):
     base = resolve("starter-sam", data)
     assert card.lineage["base_sha256"] == base.sha256
     assert card.lineage["annotations"].endswith("annotations/tiny")
-    assert card.settings["steps"] == 5
+    assert card.settings["steps"] == 16
     opened = resolve("comics", data)
     assert (opened.sha256, opened.family, opened.task) == (card.sha256, "starter-sam", "segment")
     assert next(one for one in list_weights(data) if one.name == "comics").note == "tuned from starter-sam: better"
+    assert resolve(str(opened.path), data) == opened
+    with pytest.raises(ModelError, match="belongs to a tuned model"):
+        add(resolve("starter-sam", data).path, data, name="comics")
     prompted = open_prompted("comics", data)
     assert prompted.name == "comics"
     for name in ("finetuned_segmenter", "segmenter_report", "judged_annotations"):
@@ -48,7 +52,7 @@ def test_a_better_tune_is_offered_by_its_name_with_its_lineage(tuned_data):
         check_table(table.read(), SEGMENTER_TABLES[name])
     state = read_state(data, "", "comics", TUNING_STAGE)
     assert state is not None
-    assert (state.status, state.done) == (DONE, 5)
+    assert (state.status, state.done) == (DONE, 16)
     for picture in (made.picture, report.picture):
         assert picture.read_bytes().startswith(b"\x89PNG")
     # What is altered is not opened.
@@ -75,6 +79,18 @@ def test_a_worse_tune_is_marked_and_refused(data, segmenter):
         open_prompted("spoiled", data)
     assert "not offered" in next(one for one in list_weights(data) if one.name == "spoiled").note
     assert (work_folder(data, "spoiled") / "report.png").exists()
+    # No path goes around the verdict, and none to weights that have no card.
+    folder, link = tuned_folder(data, "spoiled"), data / "link.safetensors"
+    link.symlink_to(folder / "model.safetensors")
+    for path in (folder, folder / "model.safetensors", folder / ".." / "spoiled", link):
+        with pytest.raises(ModelError, match="so it is not used"):
+            resolve(str(path), data)
+    (folder / "other.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match="name spoiled instead"):
+        resolve(str(folder / "other.safetensors"), data)
+    (folder / "card.json").unlink()
+    with pytest.raises(ModelError, match="has no card"):
+        resolve(str(folder), data)
 
 
 def test_a_tuned_sam2_is_opened_by_every_user_of_weights(data, segmenter, drawn_set):
@@ -87,8 +103,6 @@ def test_a_tuned_sam2_is_opened_by_every_user_of_weights(data, segmenter, drawn_
     make_report(data, "small")
     card = read_tuned(data, "small")
     assert card is not None
-    from dataclasses import replace
-
     write_card(data, replace(card, verdict=BETTER))
     opened = resolve("small", data)
     assert json.loads((opened.path.parent / "config.json").read_text())["model_type"] == "sam2"
@@ -229,7 +243,7 @@ def test_too_little_memory_or_disk_is_told_before_anything_starts(data, segmente
     base = resolve(ready_settings.base, data)
     from lora_assets.finetuning.memory import MemoryEstimate
 
-    estimate = MemoryEstimate(0, 0, 0, 0, 0, 1_000_000, None, "cpu")
+    estimate = MemoryEstimate(0, 0, 0, 0, 0, 0, 1_000_000, None, "cpu")
     with pytest.raises(FinetuningError, match=r'need 53\.\d GB.*1\.0 GB are free.*cache = "memory"'):
         check_disk(data, "comics", ready_settings, estimate, base, free=10**9)
     monkeypatch.setattr(memory, "free_memory", lambda _: 0.1)
@@ -247,6 +261,9 @@ def test_a_settings_file_says_what_each_setting_is_and_is_not_written_over(data)
         write_segmenter(data, SegmenterSettings("new", "set", "starter-sam", TrainingSettings()))
     with pytest.raises(ModelError, match="belongs to known weights"):
         write_segmenter(data, SegmenterSettings("starter-sam", "set", "mobile_sam", TrainingSettings()))
+    add(resolve("starter-sam", data).path, data, name="mine")
+    with pytest.raises(ModelError, match="belongs to added weights"):
+        write_segmenter(data, SegmenterSettings("mine", "set", "starter-sam", TrainingSettings()))
     path.write_text("base = 3\n")
     with pytest.raises(SpecError, match="needs an entry annotations"):
         read_segmenter(data, "new")
@@ -272,3 +289,32 @@ def test_a_killed_tune_goes_on_by_itself_and_only_the_same_one(data, segmenter):
     assert read_tuned(data, "comics") is None
     made = tune_segmenter(data, "comics")
     assert made.table.facts["resumed_at"] == 4
+
+
+@pytest.mark.parametrize("text", ['{"broken":', "[]", "changed"])
+def test_a_damaged_card_is_listed_as_damaged_and_hides_nothing_else(data, text):
+    card = TunedCard("good", "starter-sam", "a", "b", {"base": "starter-sam"}, {}, verdict=WORSE)
+    write_card(data, card)
+    path = tuned_folder(data, "bad") / "card.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({**asdict(card), "name": "bad", "lineage": None}) if text == "changed" else text)
+    notes = {one.name: one.note for one in list_weights(data)}
+    assert notes["good"] == "tuned from starter-sam: worse than its base, not offered"
+    assert notes["bad"].startswith("damaged, not offered: ")
+    assert "card.json is damaged" in notes["bad"]
+    assert next(one.state for one in verify(data) if one.name == "bad") == "corrupt"
+    with pytest.raises(ModelError, match="no weights called 'goud'"):
+        resolve("goud", data)
+    with pytest.raises(ModelError, match="is damaged"):
+        resolve("bad", data)
+
+
+def test_what_ends_keeps_or_tells_of_a_training_is_not_in_its_fingerprint():
+    plain = TrainingSettings()
+    for changed in (
+        {"minutes": 5.0}, {"patience": 1}, {"log": "files"}, {"wandb_mode": "online"}, {"wandb_project": "x"},
+        {"cache": "none"}, {"cache_gb": 1.0}, {"save_every": 1},
+    ):  # fmt: skip
+        assert replace(plain, **changed).counted() == plain.counted()
+    for changed in ({"seed": 1}, {"steps": 3}, {"least_gain": 0.1}, {"validate_every": 1}, {"precision": "float32"}):
+        assert replace(plain, **changed).counted() != plain.counted()

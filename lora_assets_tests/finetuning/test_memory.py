@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from lora_assets.finetuning import memory
 from lora_assets.finetuning.memory import REFERENCE, estimate_memory, free_memory, ways_out
 from lora_assets.finetuning.networks import Sam2Network, SamNetwork, open_network
 from lora_assets.finetuning.settings import TrainingSettings
@@ -71,3 +74,37 @@ def test_the_network_is_not_touched(data):
     assert list(network.module.state_dict()) == names
     assert not any(value.requires_grad for value in network.module.parameters())
     assert all(value.device.type == "cpu" for value in network.module.parameters())
+
+
+def test_a_checkpoint_as_it_is_written_counts_where_it_lies(data):
+    network = open_network(resolve("starter-sam", data))
+    told = estimate_memory(network, TrainingSettings(), 10, "cpu")
+    # Weights and two moments of float32 as one piece of bytes.
+    assert told.saving == pytest.approx(3 * 4 * told.trained_numbers / 1024**3)
+    assert told.total == pytest.approx(replace(told, saving=0.0).total + told.saving)
+    on_gpu = replace(told, device="cuda")
+    assert on_gpu.total == replace(on_gpu, saving=0.0).total
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_containers_limit_counts_as_what_is_free(tmp_path, monkeypatch, version):
+    own = tmp_path / "own"
+    if version == 2:
+        own.write_text("0::/box/run\n")
+        groups, names = [tmp_path / "box" / "run", tmp_path / "box"], ("memory.max", "memory.current", "inactive_file")
+    else:
+        own.write_text("9:name=systemd:/\n4:memory:/gone/away\n3:cpu:/\n")
+        groups = [tmp_path / "memory"]
+        names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+    monkeypatch.setattr(memory, "_CONTROL_GROUPS", tmp_path)
+    monkeypatch.setattr(memory, "_OWN_GROUPS", own)
+    machine = free_memory("cpu")
+    assert machine is not None
+    assert machine > 0.1
+    for group, limit in zip(
+        groups, ("max", str(100 * 1024**2)) if version == 2 else (str(100 * 1024**2),), strict=True
+    ):
+        group.mkdir(parents=True, exist_ok=True)
+        for name, text in zip(names, (limit, str(80 * 1024**2), f"anon 5\n{names[2]} {30 * 1024**2}\n"), strict=True):
+            (group / ("memory.stat" if name == names[2] else name)).write_text(text)
+    assert free_memory("cpu") == pytest.approx(50 / 1024)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -114,3 +116,21 @@ def test_the_starter_is_judged_by_clicks_as_a_person_gets_them(networks):
     told = asked.predict(asked.embed(page), points=prompts.points[0], labels=prompts.labels[0])
     assert (mask == told.masks[0]).all()
     assert score == pytest.approx(float(told.scores[0]))
+
+
+def test_the_single_mask_of_sam2_learns_by_its_own_token(sam2_folder, data):
+    from lora_assets.finetuning.learning import choose_weights
+    from lora_assets.finetuning.settings import TrainingSettings
+
+    network = open_network(resolve(str(sam2_folder), data))
+    choose_weights(network, TrainingSettings())
+    page, things = draw_page(1)
+    prompts = first_prompts(np.random.default_rng(0), [mask for _, mask in things], SIZE, BOX, 0.0)
+    features = tuple(one.detach() for one in network.embed(page))
+    network.answer(features, prompts, SIZE, three=False, earlier=None, in_use=False).logits.square().mean().backward()
+    assert isinstance(network, Sam2Network)
+    tokens: Any = network.module.mask_decoder.output_hypernetworks_mlps
+    learns = [
+        any(value.grad is not None and bool(value.grad.any()) for value in token.parameters()) for token in tokens
+    ]
+    assert learns == [True, False, False, False]

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 
 from lora_assets.annotations import AnnotatedSet, AnnotationError, read_annotated_set
 from lora_assets.annotations.sample import write_sample
@@ -15,8 +18,11 @@ from lora_assets.finetuning.page_detector import (
     PageDetectorSettings,
     best_confidence,
     detector_path,
+    halves_by_title,
     known_detectors,
+    measure,
     open_page_detector,
+    score_lines,
     train_page_detector,
 )
 from lora_assets.finetuning.page_views import PageBoxes, pages_of, random_view, view_size
@@ -24,6 +30,8 @@ from lora_assets.models import ModelError
 from lora_assets.training.schedule import TrainingError
 from lora_assets.training.scores import FoundBoxes
 from lora_assets.vision.images import decode_image, read_file
+from lora_assets.vision.several_looks import FoundBoxes as Found
+from lora_assets.vision.yolo import Yolo
 
 SMALL = PageDetectorSettings(steps=2, minutes=5, batch=2, side=128)
 
@@ -79,6 +87,65 @@ def test_a_killed_training_goes_on_where_it_was(drawn, tmp_path, monkeypatch):
     assert card.steps == 2 and sorted(path.name for path in out.parent.iterdir()) == ["killed.json", "killed.pt"]
 
 
+def test_a_restart_forgets_the_old_training_before_it_notes_the_new_one(drawn, tmp_path, monkeypatch):
+    out = detector_path(tmp_path, "anew")
+    state = out.with_suffix(".training")
+    page_detector._begun(out, drawn, SMALL, resume=True)
+    state.write_bytes(b"the state of another set")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    other = replace(drawn, digest="2" * 16)
+    with monkeypatch.context() as patched:
+        patched.setattr(page_detector, "atomic_write_json", killed)
+        with pytest.raises(KeyboardInterrupt):
+            page_detector._begun(out, other, SMALL, resume=False)
+    assert page_detector._begun(out, other, SMALL, resume=True) == state
+    assert not state.exists()
+
+
+def test_confidences_are_scored_on_titles_that_did_not_choose_them(tmp_path):
+    """Half of the titles would choose 0.2, the others 0.8: on the pages that chose them all is found, on others not."""
+    sure = {"low": 0.2, "high": 0.8}
+    pages = []
+    for number in range(4):
+        page = np.full((40, 40, 3), number, np.uint8)
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(page).save(path)
+        boxes = np.array([[0, 2, 2, 20, 20]], np.float32)
+        pages.append(PageBoxes(path, 40, 40, boxes, "low" if number < 2 else "high"))
+
+    def find(rgb: np.ndarray) -> Found:
+        title = "low" if rgb[0, 0, 0] < 2 else "high"
+        false = [25.0, 25, 38, 38]
+        return Found(np.array([[2.0, 2, 20, 20], false]), np.array([sure[title], 0.5 * sure[title] + 0.05]),
+                     np.zeros(2, np.int64), None)  # fmt: skip
+
+    network = Yolo(("panel",), find)
+    halves = halves_by_title(pages)
+    assert halves is not None and halves.sum() == 2
+    (score,) = measure(network, pages, ["panel"])
+    assert score.true_boxes == 4 and score.recall == 0.5
+    one_title = [replace(page, title="all") for page in pages]
+    assert halves_by_title(one_title) is None
+    (too_good,) = measure(network, one_title, ["panel"])
+    assert too_good.recall > score.recall
+    assert "too good" in list(score_lines(PageDetectorCard("x", "", "", "", "", 0.0, 1, {}, (), (score,))))[-1]
+
+
+@given(st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=30))
+def test_halves_keep_titles_whole_and_none_is_empty(titles):
+    pages = [PageBoxes(Path("x"), 1, 1, np.zeros((0, 5), np.float32), title) for title in titles]
+    halves = halves_by_title(pages)
+    if len(set(titles)) == 1:
+        assert halves is None
+        return
+    assert halves is not None and 0 < halves.sum() < len(pages)
+    assert all(len({bool(half) for half, one in zip(halves, titles, strict=True) if one == title}) == 1
+               for title in titles)  # fmt: skip
+
+
 def test_what_is_not_its_card_is_refused(trained, tmp_path):
     data, _ = trained
     with pytest.raises(ModelError, match=r"there is no page detector gone; known: tiny"):
@@ -115,8 +182,6 @@ def test_settings_that_train_nothing_are_refused(wrong):
 
 def test_boxes_of_a_view_lie_in_it_and_follow_the_picture(tmp_path):
     """A page with one dark thing on white: in every view its box holds what is dark."""
-    from PIL import Image
-
     page = np.full((320, 240, 3), 255, np.uint8)
     page[80:200, 60:160] = 20
     path = tmp_path / "page.png"

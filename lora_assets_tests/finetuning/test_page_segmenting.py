@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lora_assets.annotations import AnnotatedSet, read_annotated_set
+from lora_assets.annotations import AnnotatedImage, AnnotatedSet, AnnotationError, read_annotated_set, write_coco
 from lora_assets.annotations.sample import write_sample
 from lora_assets.finetuning.page_detector import CategoryScore, PageDetector, PageDetectorCard
 from lora_assets.finetuning.page_segmenting import best_candidate, page_files, segment_page, segment_pages, within_box
+from lora_assets.store import StoreError
 from lora_assets.vision.images import decode_image, read_file
 from lora_assets.vision.prompted import Candidates, Embedding, best_first, open_prompted
 from lora_assets.vision.several_looks import FoundBoxes
@@ -82,6 +84,35 @@ def test_what_is_found_is_written_as_coco_and_read_back(drawn, tmp_path, form):
     masks = {(drawn.image(one.image_id).path, one.category_id, one.rle) for one in drawn.annotations}
     assert {(found.image(one.image_id).path, one.category_id, one.rle) for one in found.annotations} == masks
     assert all(one.score is not None and 0.3 <= one.score <= 0.9 for one in found.annotations)
+
+
+def test_a_linked_page_is_left_out_and_costs_no_other(drawn, tmp_path):
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    (folder / "001.png").write_bytes(drawn.images[0].path.read_bytes())
+    (folder / "002.png").symlink_to(drawn.images[1].path)
+    made = segment_pages(folder, page_files(folder), _detector(drawn), _Knowing(drawn), tmp_path / "found.json")
+    assert made.pages == 1 and "002.png" in made.problems[0].where
+    told = json.loads(made.path.read_text())
+    assert [(one["file_name"], one["title"]) for one in told["images"]] == [("001.png", "pages")]
+    linked = AnnotatedImage(1, folder / "002.png", 240, 320, "train", "x")
+    written = write_coco(tmp_path / "one.json", [linked], [], pictures=folder)
+    assert json.loads(written.read_text())["images"][0]["file_name"] == "002.png"
+
+
+def test_what_could_not_be_written_is_told_before_any_page_is_segmented(drawn, tmp_path):
+    class Never(_Knowing):
+        def embed(self, rgb: np.ndarray) -> Embedding:
+            raise AssertionError("a page was segmented")
+
+    files = [image.path for image in drawn.images]
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder.json").mkdir()
+    for out in (tmp_path / "file" / "found.json", tmp_path / "folder.json"):
+        with pytest.raises(StoreError, match="cannot write"):
+            segment_pages(drawn.root, files, _detector(drawn), Never(drawn), out)
+    with pytest.raises(AnnotationError, match="does not lie in"):
+        segment_pages(tmp_path, files, _detector(drawn), Never(drawn), tmp_path / "found.json")
 
 
 def test_a_mask_that_is_nothing_becomes_its_box(drawn):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lora_assets.finetuning.planes import coverage, enlarged, page_part
+from lora_assets.finetuning.planes import counted, coverage, enlarged, page_part
 from lora_assets.training.scores import mask_iou
 
 WHOLE = np.array([0.0, 0.0, 60.0, 40.0])
@@ -51,3 +51,15 @@ def test_one_pixel_in_a_large_plane_is_not_lost():
     mask = _rectangle(59, 39, 60, 40)
     assert coverage(mask, WHOLE, (40, 60))[39, 59] == pytest.approx(1)
     assert coverage(np.zeros((40, 60), bool), WHOLE, (8, 8)).sum() == 0
+
+
+@given(st.integers(1, 6), st.integers(0, 30), st.integers(0, 50))
+@settings(max_examples=30, deadline=None)
+def test_no_thing_is_too_small_to_be_counted_and_a_whole_cell_counts_by_half(side, row, column):
+    mask = np.zeros((40, 60), bool)
+    mask[row : row + side, column : column + side] = True
+    covered = coverage(mask, WHOLE, (8, 8))
+    assert counted(covered[None])[0].any()
+    large = np.array([[[1.0, 0.6, 0.5, 0.4, 0.0]]], np.float32)
+    assert counted(large).tolist() == [[[True, True, False, False, False]]]
+    assert not counted(np.zeros((1, 4, 4), np.float32)).any()

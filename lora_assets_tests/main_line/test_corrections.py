@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import dagster as dg
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -12,11 +13,14 @@ from lora_assets.comparing.changes import MASK, SETTING, cell_records, stage_cha
 from lora_assets.main_line.cells import Cell, update_masks, update_scored_crops
 from lora_assets.main_line.corrections import applied_in_cell, cell_recipes
 from lora_assets.main_line.frames import update_raw_frames
+from lora_assets.main_line.progress import nobody
 from lora_assets.planning import plan_tracker
+from lora_assets.resources import DataFolder
 from lora_assets.specs import TrackerSpec, list_datasets, read_tracker, set_sealed, write_tracker
 from lora_assets.store import Store
 from lora_assets.tables import Detection, Mask, ScoredCrop, from_table
 from lora_assets.verdicts.corrections import CorrectionLog, correction_of_mask, corrections_path
+from lora_assets.verdicts.record import VerdictError
 from lora_assets.vision.masks import mask_pixels
 
 
@@ -109,6 +113,25 @@ def test_only_datasets_with_corrections_become_due_and_sealed_trackers_never(dat
     assert kept == {path: path.read_bytes() for path in kept}
 
 
+def test_a_damaged_log_holds_up_only_the_cells_that_were_made_with_it(data, drop_frames, made):
+    store = Store(data)
+    write_tracker(data, TrackerSpec("T1", ("film", "other")))
+    _correct(data, next(iter(_rows(data, "detections", Detection).values())))
+    made.make(_corrected(made))
+    drop_frames("other", count=1, start=4)
+    update_raw_frames(store, list_datasets(data)["other"])
+    for path in corrections_path(data).parent.glob("*.sqlite*"):
+        path.write_bytes(b"garbage" * 2000)
+    plan = plan_tracker(store, read_tracker(data, "T1"))
+    assert [cell.dataset for cell in plan.cells] == ["other"]
+    (told,) = plan.problems
+    assert "corrections.sqlite" in told and "lora-assets corrections restore" in told and "the others go on" in told
+    cells = DataFolder(path=str(data))
+    assert cells.cell(dg.MultiPartitionKey({"dataset": "other", "tracker": "T1"}), "", nobody) is not None
+    with pytest.raises(VerdictError):
+        cells.cell(dg.MultiPartitionKey({"dataset": "film", "tracker": "T1"}), "", nobody)
+
+
 def test_comparing_names_the_corrections_as_what_differs(data, made):
     made.make(made.cell("T2"))
     _correct(data, next(iter(_rows(data, "detections", Detection).values())))
@@ -130,6 +153,37 @@ def test_a_correction_made_while_a_run_is_under_way_waits_for_the_next(data, mad
     assert table is not None and table.facts["corrections"] == 1
     made.make(_corrected(made))
     assert sorted(row.corrected for row in _rows(data, "masks", Mask).values() if row.corrected) == ["early", "late"]
+
+
+def test_the_first_correction_of_a_dataset_may_come_between_masks_and_crops(data, made):
+    boxes = list(_rows(data, "detections", Detection).values())
+    Store(data).table_path("scored_crops", "film", "T1").unlink()
+    update_masks(_corrected(made), lambda: made._segmenter)
+    _correct(data, boxes[0], "first")
+    update_scored_crops(_corrected(made))
+    table = Store(data).cell_table("scored_crops", "film", "T1")
+    assert table is not None and "corrections" not in table.facts
+    made.make(_corrected(made))
+    assert [row.corrected for row in _rows(data, "masks", Mask).values() if row.corrected] == ["first"]
+
+
+def test_a_correction_that_lands_while_the_log_is_read_is_the_next_runs(data, made, monkeypatch):
+    boxes = list(_rows(data, "detections", Detection).values())
+    _correct(data, boxes[0], "one")
+    real = CorrectionLog.last_until
+
+    def last_until(self, *told):
+        found = real(self, *told)
+        monkeypatch.undo()
+        _correct(data, boxes[1], "two")
+        return found
+
+    monkeypatch.setattr(CorrectionLog, "last_until", last_until)
+    update_masks(_corrected(made), lambda: made._segmenter)
+    assert [row.corrected for row in _rows(data, "masks", Mask).values() if row.corrected] == ["one"]
+    update_scored_crops(_corrected(made))
+    made.make(_corrected(made))
+    assert sorted(row.corrected for row in _rows(data, "masks", Mask).values() if row.corrected) == ["one", "two"]
 
 
 def test_masks_of_an_earlier_version_are_published_with_the_new_column(data, made):

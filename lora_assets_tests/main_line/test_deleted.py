@@ -6,13 +6,17 @@ import os
 import shutil
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from lora_assets import folder_marks, input_folders
 from lora_assets.folder_marks import MARK, FolderProof, known_proof, proof_of
-from lora_assets.input_folders import FolderGone
+from lora_assets.input_folders import FolderGone, scan_folder
 from lora_assets.main_line import frames
-from lora_assets.main_line.deleted import forget, judge_absent, read_deleted, restore
+from lora_assets.main_line.deleted import forget, is_too_many, judge_absent, read_deleted, restore
 from lora_assets.main_line.frames import update_raw_frames
-from lora_assets.specs import DatasetSpec, SpecError, list_datasets, register_dataset
+from lora_assets.planning import plan_all
+from lora_assets.specs import DatasetSpec, SpecError, TrackerSpec, list_datasets, register_dataset, write_tracker
 from lora_assets.store import Store
 from lora_assets.tables import RawFrame, from_table
 
@@ -87,6 +91,73 @@ def test_without_its_mark_nothing_counts_as_deleted_until_a_person_says_so(data,
     assert (folder / MARK).exists()
 
 
+def test_most_of_a_folder_at_once_is_held_until_a_person_says_so(data, drop_frames, listing):
+    folder = drop_frames(count=7)
+    listing()
+    drawn = {path.name: path.read_bytes() for path in drop_frames("more", count=5, start=7).iterdir()}
+    names = sorted(path.name for path in folder.glob("*.jpg"))
+    contents = {name: (folder / name).read_bytes() for name in names}
+    for name in names[:4]:
+        (folder / name).unlink()
+    made = listing()
+    assert (made.absent, made.held, made.deleted, made.frames) == (4, 4, 0, 7)
+    write_tracker(data, TrackerSpec("T1", ("film",)))
+    told = " ".join(plan_all(data).problems)
+    assert "4 files of film" in told and "went at once" in told and "lora-assets deleted accept film" in told
+    for name, content in drawn.items():
+        (folder / name).write_bytes(content)
+    (folder / names[4]).unlink()
+    made = listing()
+    assert (made.absent, made.deleted, made.frames) == (4, 1, 11), "files that came make the loss no smaller"
+    for name in names[:2]:
+        (folder / name).write_bytes(contents[name])
+    assert (listing().absent, listing().frames) == (2, 11), "nor do files that return"
+    accepted = listing(accept=True)
+    assert (accepted.absent, accepted.held, accepted.deleted, accepted.frames) == (0, 0, 3, 9)
+
+
+def test_a_folder_whose_files_were_renamed_lost_nothing(data, drop_frames, listing):
+    folder = drop_frames(count=6)
+    listing()
+    for path in list(folder.glob("*.jpg")):
+        path.rename(folder / f"new {path.name}")
+    made = listing()
+    assert (made.absent, made.deleted, made.frames) == (0, 0, 6) and len(_listed(data)) == 6
+
+
+@given(st.integers(0, 500), st.integers(0, 500))
+def test_too_many_is_more_than_half_and_more_than_three(lost, more):
+    assert is_too_many(lost, lost + more) == (lost > 3 and lost > more)
+
+
+def test_a_disk_below_the_folder_that_is_away_deletes_nothing(data, drop_frames, listing, monkeypatch):
+    folder = drop_frames(count=8)
+    (folder / "disk").mkdir()
+    shutil.copyfile(sorted(folder.glob("*.jpg"))[0], folder / "disk" / "a.jpg")
+    with (folder / "disk" / "a.jpg").open("ab") as handle:
+        handle.write(b"\0")
+    device, filesystem = input_folders._device_of, input_folders.filesystem_of
+    mounted = True
+    is_it = lambda path: mounted and os.path.basename(path) == "disk"  # noqa: E731
+    monkeypatch.setattr(input_folders, "_device_of", lambda path: device(path) + is_it(path))
+    for module in (input_folders, folder_marks):
+        monkeypatch.setattr(module, "filesystem_of", lambda path: "id 5" if is_it(path) else filesystem(path))
+    assert scan_folder(folder).mounts == {"disk": "id 5"}
+    whole = listing()
+    mounted = False
+    (folder / "disk").rename(folder.with_name(".disk"))
+    for _ in range(2):
+        made = listing()
+        assert (made.absent, made.deleted, made.frames) == (1, 0, whole.frames)
+        (folder / "disk").mkdir(exist_ok=True)
+    (folder / "disk").rmdir()
+    (folder.with_name(".disk")).rename(folder / "disk")
+    mounted = True
+    assert (listing().absent, listing().frames) == (0, whole.frames)
+    (folder / "disk" / "a.jpg").unlink()
+    assert listing().deleted == 1, "from a disk that is there it was deleted"
+
+
 def test_an_emptied_folder_is_accepted_at_a_word(data, drop_frames, listing):
     folder = drop_frames(count=2)
     listing()
@@ -156,7 +227,10 @@ def test_an_empty_folder_gets_no_mark(data, listing):
 
 
 def test_files_under_a_subfolder_that_cannot_be_read_are_kept():
-    rows = [RawFrame(path, None, 1, 1, 1, *([None] * 7), None) for path in ("a.png", "sub/b.png", "subway/c.png")]
+    rows = [
+        RawFrame(path, None, 1, 1, 1, *([None] * 7), quarantine_reason=None)
+        for path in ("a.png", "sub/b.png", "subway/c.png")
+    ]
     absent = judge_absent(rows, set(), ("sub",), proven=True)
     assert set(absent.kept) == {"sub/b.png"} and set(absent.deleted) == {"a.png", "subway/c.png"}
 

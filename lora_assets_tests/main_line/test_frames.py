@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 
 import pytest
 
 from lora_assets.folder_marks import MARK
-from lora_assets.input_folders import FolderGone
+from lora_assets.input_folders import FolderGone, FolderScan
+from lora_assets.main_line import frames
 from lora_assets.main_line.frames import update_raw_frames
 from lora_assets.main_line.reading import FileRead, Readers
+from lora_assets.main_line.verifying import verify_files
 from lora_assets.specs import list_datasets
-from lora_assets.store import Store
+from lora_assets.store import Store, StoreError
 from lora_assets.tables import RawFrame, from_table
 
 
@@ -59,20 +62,93 @@ def test_a_bad_file_is_quarantined_and_the_rest_goes_on(drop_frames, update):
     assert "empty" in (reasons["empty.png"] or "")
 
 
+def _without_change_times(scan: FolderScan) -> FolderScan:
+    return dataclasses.replace(scan, files=tuple(dataclasses.replace(file, ctime_ns=0) for file in scan.files))
+
+
+def test_rows_without_a_change_time_get_one_and_are_not_read_again(drop_frames, update, monkeypatch):
+    drop_frames(count=2)
+    is_unknown = lambda rows: [dataclasses.replace(row, ctime_ns=None) for row in rows]  # noqa: E731
+    with monkeypatch.context() as patched:
+        patched.setattr(frames, "_in_slices", lambda rows, real=frames._in_slices: real(is_unknown(rows)))
+        made = update()
+    assert {row.ctime_ns for row in _rows(made).values()} == {None}
+    again = update(accept=True)
+    assert (again.computed, again.reused) == (0, 2)
+
+
+@pytest.mark.parametrize("damage", [b"x", None])
+def test_a_damaged_list_is_made_anew_by_the_next_listing(data, drop_frames, update, damage):
+    drop_frames(count=3)
+    path = update().table.path
+    whole = path.read_bytes()
+    spoiled = bytearray(whole)
+    spoiled[len(whole) // 3 if damage else 10] ^= 1
+    path.write_bytes(spoiled)
+    assert [problem.path for problem in verify_files(data).problems] == ["tables/raw_frames/film.parquet"]
+    from lora_assets.cli.folders import is_listed
+
+    assert not is_listed(Store(data), list_datasets(data)["film"]), "lora-assets run lists it, as verify says"
+    assert (update().frames, verify_files(data).problems) == (3, ())
+
+
+def test_a_line_that_a_full_disk_cut_damages_no_table(data, drop_frames, update, monkeypatch):
+    drop_frames(count=2)
+    update()
+    drop_frames(count=1, start=2)
+    real = os.write
+
+    def full(handle, content):
+        if content.endswith(b"  film.parquet\n"):
+            return real(handle, content[:20])
+        return real(handle, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        with pytest.raises(StoreError, match="No space left"):
+            update()
+    assert (update().frames, verify_files(data).problems) == (3, ())
+
+
 def test_a_file_replaced_in_place_is_read_again(drop_frames, update):
     folder = drop_frames(count=3)
     before = _rows(update())
     first, second = sorted(folder.glob("*.jpg"))[:2]
     shutil.copyfile(second, first.with_suffix(".new"))
     os.replace(first.with_suffix(".new"), first)
-    os.utime(first, ns=(before[first.name].mtime_ns,) * 2)
+    os.utime(first, ns=(before[first.name].mtime_ns, before[first.name].mtime_ns))
     made = update()
     assert made.computed == 1
     assert _rows(made)[first.name].sha256 == before[second.name].sha256
     assert made.frames == 2  # the same picture twice is one frame
 
 
-def test_a_change_that_kept_size_time_and_inode_is_found_by_the_nightly_check(drop_frames, update):
+def test_a_change_that_kept_size_time_and_inode_is_found_by_its_change_time(drop_frames, update):
+    folder = drop_frames(count=2)
+    path = sorted(folder.iterdir())[0]
+    before = _rows(update())[path.name]
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    with path.open("r+b") as handle:
+        handle.write(content)
+    os.utime(path, ns=(before.mtime_ns, before.mtime_ns))
+    made = update()
+    assert made.computed == 1 and _rows(made)[path.name].sha256 != before.sha256
+
+
+def test_a_changed_mode_reads_the_file_again_and_makes_no_new_version(drop_frames, update):
+    path = sorted(drop_frames(count=2).iterdir())[0]
+    before = update()
+    path.chmod(0o600)
+    made = update()
+    assert (made.computed, made.table.version) == (1, before.table.version)
+
+
+def test_a_change_that_kept_all_times_is_found_by_the_nightly_check(drop_frames, update, monkeypatch):
+    # As on disks whose change time is not to be trusted, and for rows of earlier versions.
+    scan = frames.scan_folder
+    monkeypatch.setattr(frames, "scan_folder", lambda folder: _without_change_times(scan(folder)))
+    monkeypatch.setattr(frames, "is_unchanged", lambda *_: True)
     folder = drop_frames(count=2)
     path = sorted(folder.iterdir())[0]
     before = _rows(update())[path.name]

@@ -76,15 +76,19 @@ def test_what_was_looked_at_twice_is_not_read_again(drop_frames, watched, monkey
     looked = []
     hashed = frames.file_sha256
     monkeypatch.setattr(frames, "file_sha256", lambda path: looked.append(path.name) or hashed(path))
+    pictures = lambda: sum(name.endswith(".jpg") for name in looked)  # noqa: E731
     watched()
-    assert len(looked) == 3
+    assert pictures() == 3
     watched()
-    assert len(looked) == 3
+    assert pictures() == 3
 
 
 def test_rows_of_a_killed_listing_are_looked_at_again(data, drop_frames, watched, monkeypatch):
     folder = drop_frames(count=2)
     monkeypatch.setattr(frames, "_JOURNAL_FRAMES", 1)
+    # As on a disk whose change time does not tell: else the file is read again anyway.
+    monkeypatch.setattr(frames, "_is_same", lambda row, file: True)
+    monkeypatch.setattr(frames, "is_unchanged", lambda *_: True)
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt

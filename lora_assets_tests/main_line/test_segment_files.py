@@ -13,6 +13,7 @@ import pytest
 from lora_assets.main_line.asked_boxes import AskedBox, read_boxes
 from lora_assets.main_line.segment_files import Asked, pictures_below, segment_files, write_coco_of
 from lora_assets.specs import SpecError
+from lora_assets.store import StoreError
 from lora_assets.vision.masks import decode_mask
 from lora_assets_tests.tracker.fake_clicks import Discs
 
@@ -105,6 +106,43 @@ def test_pictures_that_the_boxes_leave_out_and_boxes_that_lie_outside_are_told(f
     assert found["a.png"].masks == 1
     assert "has none of it" in found["a.jpg"].reason
     assert "inside the frame" in found["deep/b.png"].reason
+
+
+def test_a_bare_name_in_the_boxes_is_of_the_only_picture_called_so(folder, tmp_path):
+    (folder / "other").mkdir()
+    (folder / "other" / "b.png").write_bytes((folder / "a.png").read_bytes())
+    (tmp_path / "boxes.json").write_text(json.dumps({"b.png": [[1, 2, 30, 40]], "other/b.png": [[1, 2, 9, 9]]}))
+    found, _ = _run(folder, tmp_path / "out", Asked(boxes=read_boxes(tmp_path / "boxes.json")))
+    assert found["other/b.png"].masks == 1
+    assert "several pictures are called b.png" in found["deep/b.png"].reason
+    (folder / "other" / "b.png").unlink()
+    found, _ = _run(folder, tmp_path / "out", Asked(boxes=read_boxes(tmp_path / "boxes.json")))
+    assert found["deep/b.png"].masks == 1
+
+
+def test_files_of_an_earlier_run_do_not_outlive_it(folder, tmp_path, monkeypatch):
+    picture, out = folder / "a.png", tmp_path / "out"
+    boxes = [AskedBox((1, 2, 30, 40)), AskedBox((5, 6, 20, 20)), AskedBox((40, 6, 60, 20))]
+
+    def run(count: int, **more):
+        return _run(picture, out, Asked(find=lambda *_: boxes[:count], finder=str(count)), **more)[0]["a.png"]
+
+    def files() -> set[str]:
+        return {path.relative_to(out).as_posix() for path in out.rglob("*.png") if path.is_file()}
+
+    assert run(3).masks == 3 and len(files()) == 6
+    (out / "masks" / "a.png" / "mine.png").write_bytes(b"a person's own")
+    assert run(1).masks == 1
+    assert files() == {"masks/a.png/01.png", "cutouts/a.png/01.png", "masks/a.png/mine.png"}
+    assert run(1, cutouts=False).masks == 1 and files() == {"masks/a.png/01.png", "masks/a.png/mine.png"}
+
+    def full(*_, **__):
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr("lora_assets.main_line.segment_files.atomic_write_json", full)
+    with pytest.raises(StoreError):
+        run(2)
+    assert not (out / "records" / "a.png.json").exists(), "a record never tells of another run's masks"
 
 
 def test_nothing_to_segment_is_told(tmp_path):

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import threading
 import tomllib
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lora_assets import specs
 from lora_assets.mask_lab.adopting import NameTaken, TrackerSealed, adopt_preset, suggested_id
 from lora_assets.recipes import tracker_recipes
 from lora_assets.specs import LIVE, SpecError, TrackerSpec, check_tracker_id, read_tracker, set_sealed, write_tracker
@@ -70,6 +73,67 @@ def test_a_sealed_tracker_stays_and_a_copy_is_made(data, tracker):
     assert suggested_id(data, "T-1", "smooth") == "T-1-smooth-2"
     with pytest.raises(NameTaken, match="exists already"):
         adopt_preset(data, "T-1", "fine", "T-1-smooth")
+
+
+def test_a_seal_that_came_while_adopting_waited_is_kept(data, tracker, monkeypatch):
+    """Whoever waits for the file reads it anew when it is free."""
+    waited = specs.tracker_file_lock
+
+    def sealed_meanwhile(place, name):
+        set_sealed(data, "T-1", True)
+        return waited(place, name)
+
+    monkeypatch.setattr("lora_assets.mask_lab.adopting.tracker_file_lock", sealed_meanwhile)
+    with pytest.raises(TrackerSealed):
+        adopt_preset(data, "T-1", "smooth")
+    assert tracker.read_text() == TEXT.replace("sealed = false", "sealed = true")
+
+
+def test_sealing_and_adopting_side_by_side_lose_neither(data, tracker):
+    """Both write the whole file: without one lock the later would write what it read before the earlier."""
+    seals = [threading.Thread(target=set_sealed, args=(data, "T-1", sealed)) for sealed in (True, False) * 4]
+    told: list[str] = []
+
+    def adopt() -> None:
+        for preset in ("smooth", "fine", "baseline"):
+            try:
+                adopt_preset(data, "T-1", preset)
+                told.append(preset)
+            except TrackerSealed:
+                pass
+
+    threads = [*seals, threading.Thread(target=adopt)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert read_tracker(data, "T-1").settings["refine"]["preset"] == (told[-1] if told else "extended")
+
+
+def test_whoever_writes_a_trackers_file_waits_for_its_lock(data, tracker):
+    done: list[str] = []
+    writers = {
+        "sealed": lambda: set_sealed(data, "T-1", True),
+        "copied": lambda: adopt_preset(data, "T-1", "fine", "T-2"),
+        "written": lambda: write_tracker(data, TrackerSpec("T-3")),
+    }
+
+    def run(name: str) -> None:
+        writers[name]()
+        done.append(name)
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in writers]
+    with ExitStack() as held:
+        for name in ("T-1", "T-2", "T-3"):
+            held.enter_context(specs.tracker_file_lock(data, name))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(0.05)
+        assert done == [] and tracker.read_text() == TEXT
+    for thread in threads:
+        thread.join()
+    assert sorted(done) == sorted(writers) and read_tracker(data, "T-1").sealed
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from lora_assets.mask_lab.file_names import BACKGROUND, CHARACTER
+from lora_assets.mask_lab.file_names import LAYERS_TABLE as TABLE
 from lora_assets.mask_lab.layers import layers_numbers, layers_preview, make_layers, open_painter, take_apart
 from lora_assets.mask_lab.settings import LayerSettings
 from lora_assets.models import ModelError
 from lora_assets.specs import TrackerSpec, set_sealed, write_tracker
-from lora_assets.store import StoreError
+from lora_assets.store import Store, StoreError
+from lora_assets.tables import Mask, from_table, to_table
+from lora_assets.vision.matting import GUIDED
 from lora_assets_tests.mask_lab.cells import DATASET, SIZE, TRACKER, figure, make_cell, mask_row
 from lora_assets_tests.vision.tiny_models import lama_onnx
 
@@ -57,6 +62,23 @@ def test_the_layers_of_a_tracker_are_made_once(data):
     (data / rows[0].folder / BACKGROUND).unlink()
     again = make_layers(data, TRACKER)
     assert (again.reused, again.computed) == (False, 1)
+
+
+def test_layers_that_are_there_keep_the_share_that_was_painted_with_its_soft_edge(data):
+    make_cell(data, layers={"frames": 0, "grow": 2})
+    store = Store(data)
+    path = store.table_path("masks", DATASET, TRACKER)
+    there = store.cell_table("masks", DATASET, TRACKER)
+    assert there is not None
+    soft = [replace(row, matting=GUIDED) for row in from_table(there.read(), Mask)]
+    store.publish(path, Mask, [to_table(soft, Mask)], "masks-2", there.facts)
+    made = {row.path: row.hole_share for row in make_layers(data, TRACKER).rows()}
+    # The table is made anew of the layers that are there.
+    store.table_path(TABLE, TRACKER).unlink()
+    again = make_layers(data, TRACKER)
+    assert again.computed == 0 and {row.path: row.hole_share for row in again.rows()} == made
+    (data / again.rows()[0].folder / "share.json").write_text("{")
+    assert make_layers(data, TRACKER).computed == 1
 
 
 def test_other_settings_make_others_and_take_the_old_ones_away(data):

@@ -83,6 +83,14 @@ def with_hole(path: Path, content: bytes) -> None:
             time.sleep(_PAUSE_S)
 
 
+def under_the_same_times(path: Path, content: bytes) -> None:
+    """As tools do that write into a file and set its time back: same name, size, modification time and inode."""
+    told = path.stat()
+    with path.open("r+b") as handle:
+        handle.write(content)
+    os.utime(path, ns=(told.st_atime_ns, told.st_mtime_ns))
+
+
 STYLES: tuple[Copy, ...] = (append, preallocate, renamed, rewritten, with_hole)
 
 
@@ -161,11 +169,28 @@ def _wait_until_listed(watcher: Watcher, expected: dict[str, str]) -> set[str]:
         time.sleep(0.02)
 
 
+def _replace_under_the_same_times(watcher: Watcher, last: dict[str, set[str]], trials: Trials) -> None:
+    """A BMP among the others gets other pixels, and nothing but its change time tells."""
+    encoding = next(each for each in ENCODINGS if each.suffix == ".bmp")
+    path = watcher.folder / "same times.bmp"
+    path.write_bytes(encoding.encode(drawn_picture(200, 150, 2000)))
+    first = hashlib.sha256(path.read_bytes()).hexdigest()
+    trials.check(not _wait_until_listed(watcher, {path.name: first}), f"{path.name} was missed")
+    under_the_same_times(path, encoding.encode(drawn_picture(200, 150, 2001)))
+    second = hashlib.sha256(path.read_bytes()).hexdigest()
+    last[path.name] = {first, second}
+    missed = _wait_until_listed(watcher, {path.name: second})
+    trials.check(not missed, f"{path.name} was replaced under the same size and time, and its new content was missed")
+
+
 def run(level: Level) -> Figures:
     """Measure G9."""
     copies, replaced = (200, 50) if level == "full" else (5, 2)
-    trials = Trials("G9", f"{copies} slow copies in {len(STYLES)} styles, then {replaced} replaced in place, while the "
-                    "folder is watched and listed", "ready when the size is the same in two looks")  # fmt: skip
+    how = (
+        f"{copies} slow copies in {len(STYLES)} styles, then {replaced} replaced in place and one under the same size "
+        "and time, while the folder is watched and listed"
+    )
+    trials = Trials("G9", how, "ready when the size is the same in two looks")
     rng = random.Random(9)
     with tempfile.TemporaryDirectory(prefix="lora_assets-copies-") as made, kept_readers():
         data, folder = Path(made) / "data", Path(made) / "film"
@@ -204,6 +229,7 @@ def run(level: Level) -> Figures:
         missed = _wait_until_listed(watcher, expected)
         for name in replacing:
             trials.check(name not in missed, f"{name} was replaced, and its new content was missed")
+        _replace_under_the_same_times(watcher, last, trials)
         early = _early(watcher.seen, last)
         for name in names:
             trials.check(name not in {each for each, _ in early}, f"{name} was listed before its copy had ended")

@@ -9,11 +9,13 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
-from lora_assets import input_folders
-from lora_assets.folder_marks import MARK
-from lora_assets.input_folders import FolderGone, scan_folder
+from lora_assets import folder_marks, input_folders
+from lora_assets.folder_marks import MARK, FolderProof
+from lora_assets.input_folders import FolderGone
+from lora_assets.main_line import deleted, frames
 from lora_assets.main_line.deleted import read_deleted
 from lora_assets.main_line.frames import update_raw_frames
 from lora_assets.main_line.reading import kept_readers
@@ -111,8 +113,36 @@ def subfolder_locked(folder: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def most_are_gone(folder: Path) -> Iterator[None]:
+    """Of the folder itself, with its mark, more than half is gone at once, while other pictures came."""
+    away = folder.with_name(f"{folder.name} away")
+    away.mkdir()
+    (folder / "new.png").write_bytes(ENCODINGS[2].encode(drawn_picture(80, 60, 78)))
+    taken = sorted(folder.glob("[0-9].png"))[: _FRAMES // 2 + 1]
+    for path in taken:
+        path.rename(away / path.name)
+    try:
+        yield
+    finally:
+        for path in taken:
+            (away / path.name).rename(path)
+        away.rmdir()
+        (folder / "new.png").unlink()
+
+
+@contextmanager
+def disk_below_it_away(folder: Path) -> Iterator[None]:
+    """A disk that is mounted on a subfolder is away: an empty folder of the disk around it lies there. (Told by the
+    calls themselves, since not everybody may mount; a real one is tried by `_unmounted`.)"""
+    with renamed_away(folder / "part 2"):
+        (folder / "part 2").mkdir()
+        yield
+
+
 EVENTS: tuple[Callable[[Path], object], ...] = (
     renamed_away, replaced_by_empty, emptied, replaced_by_another, half_back, locked, subfolder_locked,
+    most_are_gone, disk_below_it_away,
 )  # fmt: skip
 
 
@@ -137,20 +167,33 @@ def _lost(store: Store, slug: str, names: Iterable[str]) -> set[str]:
     return {row.path for row in read_deleted(store, slug)} & set(names)
 
 
-def _careless(folder: Path, known: set[str]) -> int:
-    """The planted fault: what is listed and not there counts as deleted; how many that makes."""
-    try:
-        there = {file.path for file in scan_folder(folder).files}
-    except FolderGone:
-        there = set()
-    return len(known - there)
+@contextmanager
+def _a_disk_below(folder: Path) -> Iterator[None]:
+    """The subfolder "part 2" is told as a disk of its own while a picture lies in it."""
+    device, filesystem = input_folders._device_of, input_folders.filesystem_of
+
+    def is_disk(path: str | Path) -> bool:
+        return Path(path) == folder / "part 2" and any(Path(path).glob("*.png"))
+
+    def device_of(path: str | Path) -> int:
+        return device(path) + is_disk(path)
+
+    def filesystem_of(path: str | Path) -> str:
+        return "id of the disk below" if is_disk(path) else filesystem(path)
+
+    with (
+        mock.patch.object(input_folders, "_device_of", device_of),
+        mock.patch.object(input_folders, "filesystem_of", filesystem_of),
+        mock.patch.object(folder_marks, "filesystem_of", filesystem_of),
+    ):
+        yield
 
 
-def _one(store: Store, dataset: DatasetSpec, event: Callable[[Path], object], trials: Trials) -> int:
-    """One folder through one event and back; how many frames careless code would have called deleted."""
+def _one(store: Store, dataset: DatasetSpec, event: Callable[[Path], object], trials: Trials) -> None:
+    """One folder through one event and back."""
+    update_raw_frames(store, dataset)
     before = _rows(store, dataset.slug)
     with event(dataset.folder):  # pyright: ignore[reportGeneralTypeIssues]
-        careless = _careless(dataset.folder, set(before))
         try:
             update_raw_frames(store, dataset)
         except FolderGone:
@@ -163,26 +206,53 @@ def _one(store: Store, dataset: DatasetSpec, event: Callable[[Path], object], tr
     same = _contents(_rows(store, dataset.slug)) == _contents(before)
     trials.check(same and back.absent == 0, f"{name}: one look after its return the listing was another one")
     trials.check(not _lost(store, dataset.slug, before), f"{name}: deleted after its return")
-    return careless
 
 
 def _unmounted(made: Path, store: Store, trials: Trials) -> str:
-    """A disk that is unmounted and mounted again, where one may be mounted."""
-    place = made / "mounted"
-    place.mkdir()
-    with tiny_disk(place, "size=1m") as disk:
-        if disk is None:
+    """Disks that are unmounted, where one may be mounted: a registered folder, and a subfolder of one that stays."""
+    place, around = made / "mounted", made / "around"
+    for folder in (place, around):
+        folder.mkdir()
+    with tiny_disk(place, "size=1m") as disk, tiny_disk(around, "size=1m") as below:
+        if disk is None or below is None:
             return "no disk may be mounted here: unmounting was not tried"
+        datasets = [DatasetSpec("mounted", "mounted", disk), DatasetSpec("around", "around", around)]
         _fill(disk)
-        dataset = DatasetSpec("mounted", "mounted", disk)
-        update_raw_frames(store, dataset)
-        before = _rows(store, "mounted")
-    try:
-        update_raw_frames(store, dataset)
-    except FolderGone:
-        pass
-    trials.check(_rows(store, "mounted") == before and not read_deleted(store, "mounted"), "unmounted")
-    return "a disk unmounted under a registered folder"
+        _fill(around)
+        (below / "on the disk.png").write_bytes(ENCODINGS[2].encode(drawn_picture(80, 60, 79)))
+        for dataset in datasets:
+            update_raw_frames(store, dataset)
+        before = {dataset.slug: _rows(store, dataset.slug) for dataset in datasets}
+    for dataset in datasets:
+        try:
+            update_raw_frames(store, dataset)
+        except FolderGone:
+            pass
+        slug = dataset.slug
+        trials.check(_rows(store, slug) == before[slug] and not read_deleted(store, slug), f"unmounted: {slug}")
+    return "a disk unmounted under a registered folder, and one below a folder that stays"
+
+
+_PLANTS: tuple[tuple[str, Any, str, Any, Callable[[Path], object]], ...] = (
+    ("every folder proves itself", FolderProof, "proves", lambda *_: True, half_back),
+    ("no loss is too large", deleted, "is_too_many", lambda *_: False, most_are_gone),
+    ("disks below a folder are not looked at", frames, "known_mounts", lambda _: {}, disk_below_it_away),
+)  # fmt: skip
+
+
+def _planted(made: Path, trials: Trials) -> bool:
+    """True when each guard's own absence fails the very trial that it is there for."""
+    caught = []
+    for number, (name, owner, attribute, careless, event) in enumerate(_PLANTS):
+        data = made / f"planted {number}"
+        dataset = DatasetSpec("film", "film", data / "input" / "film")
+        _fill(dataset.folder)
+        planted = Trials(trials.goal, trials.how, name)
+        with _a_disk_below(dataset.folder), mock.patch.object(owner, attribute, careless):
+            _one(Store(data), dataset, event, planted)
+        caught.append(planted.failed > 0)
+        trials.notes.append(f"planted: {name}: {planted.failed} of {planted.tried} trials fail")
+    return all(caught)
 
 
 def _true_deletion(store: Store, dataset: DatasetSpec, trials: Trials) -> None:
@@ -210,8 +280,7 @@ def run(level: Level) -> Figures:
     """Measure G10."""
     rounds = 20 if level == "full" else 1
     trials = Trials("G10", f"{rounds} x {len(EVENTS)} events, on a folder with a mark and on one that is only read",
-                    "what is listed and not there counts as deleted")  # fmt: skip
-    careless = 0
+                    "; ".join(plant[0] for plant in _PLANTS))  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="lora_assets-roots-") as made, kept_readers():
         root = Path(made)
         data = root / "data"
@@ -227,9 +296,10 @@ def run(level: Level) -> Figures:
         trials.check(not (datasets[1].folder / MARK).exists(), "a folder that is only read got a mark")
         for number in range(rounds):
             for event in EVENTS:
-                careless += _one(store, datasets[number % 2] if rounds > 1 else datasets[0], event, trials)
+                dataset = datasets[number % 2]
+                with _a_disk_below(dataset.folder):
+                    _one(store, dataset, event, trials)
         trials.notes.append(_unmounted(root, store, trials))
         _true_deletion(store, datasets[0], trials)
-    trials.caught = careless > 0
-    trials.notes.append(f"careless code would have called {careless} frames deleted")
+        trials.caught = _planted(root, trials)
     return trials.figures()

@@ -45,11 +45,13 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Kit:
-    """Where the measurement of one goal lies: `module` of this package has `run(level) -> Figures`."""
+    """Where the measurement of one goal lies: `module` of this package has `run(level) -> Figures`. `remark` says what
+    the numbers of its row do not."""
 
     goal: str
     promise: str
     module: str
+    remark: str = ""
 
     def run(self, level: Level) -> Figures:
         """Import the kit and run it. Raises what the import raises, for a kit whose needs are not installed."""
@@ -66,11 +68,15 @@ KITS: tuple[Kit, ...] = (
     Kit("G4", "decompression bombs: refused within 1 s and 100 MiB on every path", "files_bombs"),
     Kit("G5", "kill, full disk or I/O error at every system call of a write: nothing half-written, no silent success",
         "files_syscall_faults"),
-    Kit("G6", "random kills of a batch: after a re-run every output is byte-identical", "processes_random_kills"),
+    Kit("G6", "random kills of a batch: after a re-run every output is byte-identical", "processes_random_kills",
+        "kills of one batch are judged together: its 60 batches are the independent trials, which alone prove no more "
+        "than at most 5 %"),
     Kit("G7", "kills of the whole process tree: work resumes by itself, no run stuck, no partition dropped",
         "processes_tree_kills"),
     Kit("G8", "marks under kills of the server: no answered mark is lost, none is doubled, synced before the answer",
-        "web_verdicts"),
+        "web_verdicts",
+        "marks between two kills share their fate: the 60 kills are the independent trials, which alone prove no more "
+        "than at most 5 %"),
     Kit("G9", "slow copies and replacements in place: none early, none missed, a new hash is processed again",
         "files_slow_copies"),
     Kit("G10", "input folders that vanish, empty or unmount: nothing counts as deleted, recovery within one look",
@@ -83,7 +89,8 @@ KITS: tuple[Kit, ...] = (
         "web_load"),
     Kit("G14", "one look at 100,000 files", "files_many"),
     Kit("G15", "verify names every file in which one bit was flipped", "files_flipped_bytes"),
-    Kit("G16", "no installed package has a known hole, and none is passed over in silence", "web_versions"),
+    Kit("G16", "no installed package of the table of versions has a known hole, and none of them is passed over in "
+        "silence", "web_versions", "packages that are not in that table were not looked at"),
     Kit("G17", "a whole batch passes with no network at all, and nothing tries to reach it", "web_network"),
     Kit("W21", "weights with one changed byte are refused before any parser sees them; no pickle is run",
         "web_weights"),

@@ -13,6 +13,7 @@ import pytest
 
 import lora_assets
 from lora_assets.models.offline import SWITCHES
+from lora_assets_tests.reliability.hostile_pictures import png_bomb
 
 _PACKAGE = Path(lora_assets.__file__).parent
 _MODULES = sorted(path.relative_to(_PACKAGE).as_posix() for path in _PACKAGE.rglob("*.py"))
@@ -94,12 +95,27 @@ def test_what_it_must_catch(source: str):
 
 def test_every_process_of_ours_is_told_to_stay_offline():
     code = "import os, sys; sys.argv = ['lora-assets', '--help']\nimport lora_assets.cli.app as app\n"
+    code += "assert 'cv2' not in sys.modules, 'it reads its switch when it is loaded'\n"
     code += "try:\n    app.main()\nexcept SystemExit:\n    pass\n"
     code += f"assert all(os.environ[name] == value for name, value in {SWITCHES!r}.items())"
     environment = {name: value for name, value in os.environ.items() if name not in SWITCHES}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True)
     source = (_PACKAGE / "definitions.py").read_text(encoding="utf-8")
     assert source.index("\nkeep_offline()") < source.index("from lora_assets.assets")
+
+
+def test_opencv_refuses_a_bomb_in_every_process_of_ours(tmp_path):
+    (tmp_path / "bomb.png").write_bytes(png_bomb(15_000))
+    code = (
+        "from lora_assets.models.offline import keep_offline; keep_offline()\n"
+        "import sys, cv2, numpy; content = numpy.fromfile(sys.argv[1], numpy.uint8)\n"
+        "try:\n    read = cv2.imdecode(content, cv2.IMREAD_COLOR)\n"
+        "except cv2.error as error:\n    sys.exit('MAX_IMAGE_PIXELS' not in str(error))\n"
+        "sys.exit(read is not None)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in SWITCHES}
+    told = subprocess.run([sys.executable, "-c", code, str(tmp_path / "bomb.png")], env=environment, check=False)
+    assert told.returncode == 0
 
 
 def test_dagster_sends_nothing_home():

@@ -105,3 +105,31 @@ def test_a_kit_that_dies_costs_its_own_row(tmp_path, monkeypatch):
     assert soak.main(["--level", "quick", "--only", "G16"]) == 1
     told = json.loads((tmp_path / "G16.quick.json").read_text())
     assert told["failed"] == 1 and "ended early" in told["failures"][0]
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        ({"tried": 0, "skipped": "no unshare", "seeded_fault_caught": None}, 0),
+        ({"skipped": "no unshare"}, 0),
+        ({"skipped": "no unshare", "failed": 3, "failures": ("a",)}, 1),
+        ({"skipped": "no unshare", "seeded_fault_caught": False}, 1),
+        ({}, 0),
+        ({"failed": 1}, 1),
+    ],
+)
+def test_a_kit_that_is_left_out_is_fine_only_while_nothing_failed(tmp_path, monkeypatch, told: dict, code: int):
+    monkeypatch.setattr(soak, "KEPT", tmp_path)
+    monkeypatch.setattr(soak, "measure", lambda kit, level: _figures(kit.goal, **told) | {"level": level})
+    assert soak.main(["--level", "quick", "--only", "G17"]) == code
+
+
+def test_a_row_of_another_commit_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(soak, "KEPT", tmp_path)
+    monkeypatch.setattr(soak, "current_commit", lambda: "abc1234, dirty")
+    for goal, commit in (("G1", {"commit": "abc1234, dirty"}), ("G6", {"commit": "0ld0000"}), ("G8", {})):
+        soak.keep(_figures(goal) | commit)
+    lines = {line.split(" | ")[0].strip("| "): line for line in soak.markdown("full").splitlines() if line[:3] == "| G"}
+    assert lines["G1"].endswith("| 61 s |")
+    assert lines["G6"].endswith("| 61 s (0ld0000) |") and "60 batches are the independent trials" in lines["G6"]
+    assert lines["G8"].endswith("| 61 s (no commit kept) |")

@@ -20,22 +20,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 from argon2 import PasswordHasher
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from lora_assets.mask_lab.layers import make_layers
+from lora_assets.mask_lab.making import make_sweep
 from lora_assets.specs import dataset_slug
 from lora_assets.store import Store, atomic_write_bytes
 from lora_assets.tracker.app import create_app
 from lora_assets.tracker.guard import Guard, PasswordGate
 from lora_assets.tracker.headers import PrivateHeaders
 from lora_assets.tracker.password import set_password
+from lora_assets_tests.mask_lab.cells import TRACKER as LAB
+from lora_assets_tests.mask_lab.cells import make_cell
 from lora_assets_tests.reliability.goals import Figures, Level
 from lora_assets_tests.reliability.web_asking import (
     PASSWORD,
@@ -52,6 +51,7 @@ from lora_assets_tests.reliability.web_asking import (
 from lora_assets_tests.reliability.web_hostile_names import OTHER, Planted, injected, plant
 from lora_assets_tests.reliability.web_hostile_names import TRACKER as HOSTILE
 from lora_assets_tests.reliability.web_probes import (
+    BODIES,
     CANARY,
     CREDENTIALS,
     FOREIGN,
@@ -60,7 +60,9 @@ from lora_assets_tests.reliability.web_probes import (
     climbing_targets,
     filled,
     random_targets,
+    unfit_changes,
 )
+from lora_assets_tests.reliability.web_servers import naive_files
 from lora_assets_tests.tracker.drawn_data import JAPANESE, TRACKER, make_data
 from lora_assets_tests.tracker.test_private import routes_of
 
@@ -255,6 +257,30 @@ def _broken_input(asker: Asker, tally: Tally, crop: str) -> None:
         tally.see("broken input", held, f"{name}: {answer.status} after {seconds:.1f} s {answer.body[:100]!r}")
 
 
+def _broken_changes(asker: Asker, tally: Tally, pages: _Pages) -> None:
+    """Every changing route with bodies that do not fit it, from the right page: refused, and no file changes."""
+
+    def state() -> dict[str, str]:  # a log is made when it is opened; what counts is what it says
+        files = {name: told for name, told in _state(pages.data).items() if not name.startswith("verdicts")}
+        said = asker.ask("GET", "/api/verdicts.jsonl")
+        return files | {"rows of the log": said.body.decode() if said.status == 200 else ""}
+
+    before = state()
+    plain = [path for path in pages.changing if not path.endswith("/open")]  # that one takes no body
+    # An empty file has no rows, and an object that asks nothing is answered by the process that clicks: seconds.
+    fitting: dict[str, tuple[bytes, ...]] = {
+        "import": (b"",),
+        "ask": (b"{}", b'{"x": 1e999}', b'{"request_id": null, "marks": 7}'),
+    }
+    cases = [(path, body) for path in plain for body in BODIES if body not in fitting.get(path.rpartition("/")[2], ())]
+    for path, body in [*cases, *unfit_changes(TRACKER, pages.frame)]:
+        answer = asker.ask("POST", path, _OWN, body)
+        held = 400 <= answer.status < 500 and not _leaks(answer)
+        tally.see("broken change", held, f"{path} {body[:60]!r}: {answer.status}")
+    changed = sorted(state().items() ^ before.items())[:3]
+    tally.see("broken change", not changed, f"changed {changed}")
+
+
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
@@ -369,18 +395,6 @@ def _beside_the_guard(app: ASGIApp, path: str) -> ASGIApp:
     return routed
 
 
-def _naive_files(root: Path) -> ASGIApp:
-    """A server of files as it is often written: the address is joined to a folder."""
-
-    async def give(request: Request) -> Response:
-        try:
-            return Response((root / unquote(request.path_params["rest"])).read_bytes())
-        except (OSError, ValueError):
-            return PlainTextResponse("not found", 404)
-
-    return Starlette(routes=[Route("/{rest:path}", give)])
-
-
 def _caught(pages: ASGIApp, data: Path, planted: Planted, routes: list[str], crop: str) -> dict[str, bool]:
     """Each part of the kit against a server that has the fault: was it seen?"""
 
@@ -391,7 +405,7 @@ def _caught(pages: ASGIApp, data: Path, planted: Planted, routes: list[str], cro
 
     unescaped = create_app(planted.data, password_hash=None)
     _site_of(unescaped).autoescape = False
-    files = _naive_files(data / "tables" / "frames" / TRACKER / "x")
+    files = naive_files(data / "tables" / "frames" / TRACKER / "x")
     with (
         InProcess(_beside_the_guard(pages, "/compare")) as hole,
         InProcess(files) as naive,
@@ -428,10 +442,19 @@ class _Pages:
     changing: list[str]
     pictures: list[str]
     crop: str
+    frame: str
+
+
+def _make_lab(data: Path) -> None:
+    """A tracker with a sweep of one mask and the layers of one frame, so that their routes have something to give."""
+    make_cell(data, mask_lab={"presets": ["baseline", "fine"], "repeats": 1, "sample": 1}, layers={"frames": 1})
+    make_sweep(data, LAB)
+    make_layers(data, LAB)
 
 
 def _pages(folder: Path) -> _Pages:
     data = make_data(folder / "data", frames_each=3, size=(160, 90))
+    _make_lab(data)
     atomic_write_bytes(data / "private.txt", CANARY.encode())
     atomic_write_bytes(folder / "private.txt", CANARY.encode())
     app = create_app(data, password_hash=None)
@@ -443,23 +466,28 @@ def _pages(folder: Path) -> _Pages:
     frame = next(row["sha256"] for row in frames.read().to_pylist() if row["sha256"])
     with InProcess(app) as asker:
         version = next(part for part in asker.ask("GET", "/").body.decode().split('"') if "/static/" in part)
+        lab = asker.ask("GET", f"/tracker/{LAB}/lab").body.decode()
+    swept, layered = (next(part for part in lab.split('"') if part.endswith(end)) for end in ("close.jpg", "d.webp"))
+    made, image, slug, close = swept.split("/")[-4:]
     values = {
-        "tracker": TRACKER,
-        "crop_id": crop,
-        "before": TRACKER,
-        "after": TRACKER,
-        "version": version.split("/")[2],
-    }
+        "tracker": TRACKER, "before": TRACKER, "after": TRACKER, "version": version.split("/")[2],
+        "crop_id": crop, "frame": frame, "made": made, "image": image, "slug": slug,
+    }  # fmt: skip
     routes = routes_of(app)
     targets = []
     for path in routes:
-        name = frame if "frame" in path or "whole" in path else "page.css" if "static" in path else crop
-        targets.append(filled(path, {**values, "name": name}, _NAME))
+        own = {**values, "tracker": LAB} if "/lab" in path or "/layers/" in path else values
+        own = {**own, "frame": layered.split("/")[-2]} if "/layers/" in path else own
+        name = "background" if "/layers/" in path else close if "/lab/" in path else crop
+        name = "page.css" if "static" in path else frame if "/frame" in path or "/whole/" in path else name
+        targets.append(filled(path, {**own, "name": name}, _NAME))
+    assert {swept, layered} <= set(targets), "the pictures of the lab are not among what is attacked"
     changing = [filled(path, values, _NAME) for path in _changing(app)]
     pictures = [
         target for target in targets if re.search(r"(thumb|cutout|mask|frame|whole)/\w+\.(png|jpg|webp)$", target)
     ]
-    return _Pages(data, app, routes, targets, changing, pictures, crop)
+    pictures += [swept, layered]
+    return _Pages(data, app, routes, targets, changing, pictures, crop, frame)
 
 
 def _changing(app: Any) -> list[str]:
@@ -502,6 +530,7 @@ def _over_sockets(folder: Path, pages: _Pages, planted: Planted, tally: Tally) -
     with _served(pages.data) as port:
         asker = OverSocket(port, {"Host": "127.0.0.1:8088"})
         _open_parts(asker, pages, tally, 1)
+        _broken_changes(OverSocket(port, {"Host": "127.0.0.1:8088"}), tally, pages)
         _broken_input(OverSocket(port), tally, pages.crop)
     with _served(planted.data) as port:
         if reason := _in_chromium(planted, f"http://127.0.0.1:{port}", tally):
@@ -536,6 +565,7 @@ def run(level: Level) -> Figures:
         with InProcess(pages.app) as asker:
             _open_parts(asker, pages, tally, every)
             _looking(asker, tally, pages.targets if level == "full" else pages.targets[::3], pages.data)
+            _broken_changes(asker, tally, pages)
             _broken_input(asker, tally, pages.crop)
         with InProcess(create_app(planted.data, password_hash=None)) as hostile:
             _hostile_names(planted, hostile, tally)
@@ -549,7 +579,8 @@ def run(level: Level) -> Figures:
     return Figures(
         "G11",
         f"every route of the pages x {len(METHODS)} methods x {len(CREDENTIALS)} kinds of credentials, random "
-        "addresses, websockets, guesses; addresses that climb, hostile names, foreign origins and hosts, broken input",
+        "addresses, websockets, guesses; addresses that climb, hostile names, foreign origins and hosts, broken input, "
+        "bodies that do not fit each changing route",
         sum(tally.tried.values()),
         len(tally.failures),
         not unseen,

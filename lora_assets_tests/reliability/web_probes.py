@@ -7,9 +7,11 @@ success of the attack, is in the kits.
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from lora_assets_tests.reliability.web_asking import PASSWORD, Headers, basic
 
@@ -109,3 +111,44 @@ def random_targets(count: int, seed: int = 11) -> list[str]:
 def filled(path: str, values: dict[str, str], rest: str) -> str:
     """A route's path with its parameters filled in by name, all others with `rest`."""
     return re.sub(r"\{(\w+)[^}]*\}", lambda found: values.get(found[1], rest), path)
+
+
+BODIES: tuple[bytes, ...] = (
+    b"", b"[]", b"null", b"7", b'"text"', b"{", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 50_000, b"9" * 10_000,
+    b'{"x": 1e999}', b"{}", b'{"request_id": null, "marks": 7}',
+)  # fmt: skip
+"""Bodies that fit no route."""
+
+
+def unfit_changes(tracker: str, frame: str) -> list[tuple[str, bytes]]:
+    """Changing requests that are JSON but say what cannot be: halves of signs, huge numbers, wrong types, bad names."""
+    segment = f"/api/tracker/{tracker}/segment/{frame}"
+    mask: dict[str, Any] = {"request_id": "broken-0001", "window": [0, 0, 2, 2], "runs": [0, 4], "category": "c"}
+    accepted: list[dict[str, Any]] = [
+        {**mask, "window": [0, 0, 10**30, 2]}, {**mask, "window": [-1, 0, 2, 2]}, {**mask, "window": [0, 0, 0, 0]},
+        {**mask, "window": "ab"}, {**mask, "runs": [2**70, -1]}, {**mask, "runs": [2**70]}, {**mask, "runs": [True, 4]},
+        {**mask, "runs": [0.5, 3.5]}, {**mask, "runs": [4]}, {**mask, "runs": [0] * 500_000}, {**mask, "category": 7},
+        {**mask, "category": "\ud800"}, {**mask, "category": "c" * 10_000}, {**mask, "request_id": "\ud800" * 9},
+        {**mask, "request_id": "../../x"},
+    ]  # fmt: skip
+    corrected = [{**mask, "detection": named} for named in ("nobody", ["x"], {"a": 1}, 7)]
+    annotated = [{**mask, "set": named} for named in ("../x", "", "a/b", 7, "\ud800", "s" * 1000)]
+    prompts = [
+        {"points": "ab", "labels": "ab"}, {"points": [[1e308, 1]], "labels": [1]}, {"points": [[1, 1]], "labels": [2]},
+        {"points": [[1, 1]], "labels": [1], "after": "x"}, {"points": [[1, 1]] * 10_000, "labels": [1] * 10_000},
+        {"box": [1, 2, 3]}, {"points": [["1", None]], "labels": [1]},
+    ]  # fmt: skip
+    presets = [
+        {"preset": "\ud800"}, {"preset": None}, {"preset": "a" * 3000}, {"preset": "standard:close=1e999"},
+        {"preset": "x:y=1"}, {"preset": "standard", "as": "../x"}, {"preset": "standard", "as": "\ud800"},
+        {"preset": "standard", "as": "CON"}, {"preset": "standard", "more": 1},
+    ]  # fmt: skip
+    withdrawn = [{"id": "\ud800"}, {"id": "nobody"}, {"id": ["a"]}, {"note": 1}]
+    cases = (
+        (f"{segment}/correction", accepted + corrected),
+        (f"{segment}/annotation", accepted + annotated),
+        (f"{segment}/ask", prompts),
+        (f"/api/tracker/{tracker}/preset", presets),
+        (f"/api/tracker/{tracker}/corrections/withdraw", withdrawn),
+    )
+    return [(path, json.dumps(told).encode()) for path, each in cases for told in each]

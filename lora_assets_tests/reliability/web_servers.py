@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
+from urllib.parse import unquote
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from lora_assets.tracker.connections import DeadlineProtocol
 from lora_assets.tracker.serve import open_socket, serve_pages
@@ -97,6 +99,18 @@ def _hasty(data: Path, port: int) -> None:
     """The pages with deadlines that a quick test can wait for."""
     DeadlineProtocol.headers_within_s = 0.5
     serve_pages(data, port=port)
+
+
+def naive_files(root: Path) -> ASGIApp:
+    """A server of files as it is often written: the address is joined to a folder."""
+
+    async def give(request: Request) -> Response:
+        try:
+            return Response((root / unquote(request.path_params["rest"])).read_bytes())
+        except (OSError, ValueError):
+            return PlainTextResponse("not found", 404)
+
+    return Starlette(routes=[Route("/{rest:path}", give)])
 
 
 SERVERS: dict[str, Callable[[Path, int], None]] = {

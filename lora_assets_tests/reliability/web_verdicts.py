@@ -2,7 +2,8 @@
 
 Clients send numbered marks and send each again, with the same request id, until it is answered. Afterwards the log must
 hold every answered mark once, as it was sent. A kill does not lose what the kernel has, so that the second half looks
-at system calls: between the arrival of a mark and its answer there must be an fdatasync of the write-ahead log.
+at system calls: between the arrival of a mark and its answer there must be an fdatasync of the write-ahead log. On a
+system without strace the same is seen where SQLite meets the disk, for the log of corrections as well.
 """
 
 from __future__ import annotations
@@ -27,9 +28,12 @@ from queue import Empty, SimpleQueue
 
 from lora_assets.store import Store
 from lora_assets.verdicts import open_log
+from lora_assets.verdicts.corrections import CorrectionLog, corrections_path
 from lora_assets_tests.reliability.goals import Figures, Level
 from lora_assets_tests.reliability.web_asking import Nursery, free_port, nursery, until_listening
 from lora_assets_tests.tracker.drawn_data import JAPANESE, TRACKER, dataset_slug, make_data
+from lora_assets_tests.verdicts.marks import a_correction, a_mark
+from lora_assets_tests.verdicts.watched_disk import leave_out_syncs, synced_when_taken, watched_disk
 
 _URL = f"/api/tracker/{TRACKER}/verdicts"
 _CLIENTS = 8
@@ -45,9 +49,10 @@ class _Size:
     faulty_marks: int
     faulty_kills: int
     traced: int
+    watched: int
 
 
-_SIZES: dict[Level, _Size] = {"quick": _Size(120, 3, 60, 2, 0), "full": _Size(10_000, 60, 600, 8, 300)}
+_SIZES: dict[Level, _Size] = {"quick": _Size(120, 3, 60, 2, 0, 30), "full": _Size(10_000, 60, 600, 8, 300, 1_000)}
 
 
 @dataclass(slots=True)
@@ -189,6 +194,25 @@ def _synced_before_answer(trace: str) -> int:
     return synced
 
 
+def _watched(data: Path, rows: int) -> dict[str, tuple[int, int]]:
+    """By log: of so many rows how many were synced when they were acknowledged, and how many of as many with SQLite's
+    usual setting, the fault."""
+    found = {}
+    with watched_disk() as disk, open_log(data) as verdicts, CorrectionLog(corrections_path(data)) as corrections:
+
+        def mark(number: int) -> object:
+            return verdicts.append(a_mark(_VALUES[number % len(_VALUES)], f"crop{number}"))
+
+        def correct(number: int) -> object:
+            return corrections.append(a_correction(f"correction-{corrections.row_count()}-{number}"))
+
+        for log, take in ((verdicts, mark), (corrections, correct)):
+            synced = synced_when_taken(log, disk, take, rows)
+            leave_out_syncs(log)
+            found[log.things] = synced, synced_when_taken(log, disk, take, rows)
+    return found
+
+
 def _crops_of(data: Path) -> list[str]:
     table = Store(data).cell_table("scored_crops", dataset_slug(JAPANESE), TRACKER)
     assert table is not None
@@ -231,6 +255,15 @@ def run(level: Level) -> Figures:
         caught = early_lost > 0 and twice_doubled > 0
         notes.append(f"planted: answering first lost {early_lost}, taking a re-send for new doubled {twice_doubled}")
         tried = size.marks
+        for things, (synced, early) in _watched(Path(folder) / "watched", size.watched).items():
+            tried, failed = tried + size.watched, failed + size.watched - synced
+            if synced != size.watched:
+                failures.append(f"{size.watched - synced} of {size.watched} {things} were acknowledged before the sync")
+            caught = caught and early < size.watched
+            notes.append(
+                f"{things} synced by SQLite before they were acknowledged: {synced} of {size.watched}; "
+                f"planted NORMAL: {early} of {size.watched}"
+            )
         if size.traced and shutil.which("strace"):
             answered, synced = _traced("real", own("traced"), crops, size.traced, Path(folder) / "trace")
             failed += answered - synced + (size.traced - answered)

@@ -1,8 +1,8 @@
 """G16: every package of the table of versions without known holes is looked at, and none is passed over in silence.
 
 Each row is tried as it is installed, as an older release, as a version that says nothing, and as absent. The lock file,
-from which every machine is set up, is held against the table too. The planted fault is an audit that skips what it
-cannot look up, as network audits do.
+from which every machine is set up, is held against the table too. The planted faults are in the doctor's own function:
+one that passes over what is absent, as network audits do, and one that takes every version for safe.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import importlib.metadata as metadata
 import re
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from lora_assets.cli import doctor
-from lora_assets.cli.doctor import BAD, GOOD, SAFE_VERSIONS, Finding, SafeVersions, safe_version_findings
+from lora_assets.cli.doctor import BAD, GOOD, SAFE_VERSIONS, Finding, SafeVersions
 from lora_assets_tests.reliability.goals import Figures, Level
 
 _LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
@@ -50,27 +51,19 @@ def _with_version(row: SafeVersions, version: str | None) -> list[Finding]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(doctor.metadata, "version", told)
-        return list(safe_version_findings([row]))
+        return list(doctor.safe_version_findings([row]))
 
 
-def _skipping(table: Sequence[SafeVersions]) -> Iterator[Finding]:
-    """An audit that passes over what it cannot look up, and calls the rest clean."""
-    for row in table:
-        found = _installed(row.package)
-        if found is None or not re.fullmatch(r"[0-9.]+", found) or not SpecifierSet(row.versions).contains(found):
-            continue
-    yield Finding("known holes", GOOD, "none")
+class _AllHold(SpecifierSet):
+    """A specifier that every version fits."""
+
+    def contains(self, *_: Any, **__: Any) -> bool:
+        return True
 
 
-def _states(found: Any) -> list[str]:
-    return [finding.state for finding in found]
-
-
-def run(level: Level) -> Figures:
-    """Every row of the table in four states, and the lock file."""
-    began, failures, tried = time.monotonic(), [], 0
-    locked = dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", _LOCK.read_text(encoding="utf-8"), re.MULTILINE))
-    locked = {name.lower().replace("_", "-"): version for name, version in locked.items()}
+def _rows_in_three_states(failures: list[str]) -> int:
+    """Every row as an older release, as a version that says nothing, and as absent; how many that were."""
+    tried = 0
     for row in SAFE_VERSIONS:
         cases = [
             ("an older release", _older(row.versions), [BAD]),
@@ -82,6 +75,36 @@ def run(level: Level) -> Figures:
             found = _states(_with_version(row, version))
             if found != states:
                 failures.append(f"{row.package} as {name} ({version}) is told as {found}")
+    return tried
+
+
+def _faults_are_seen() -> bool:
+    """Do the trials fail when the doctor's function is broken in either way?"""
+    real, seen = doctor.safe_version_findings, []
+
+    def skipping(table: Sequence[SafeVersions] = SAFE_VERSIONS) -> Iterator[Finding]:
+        return real([replace(row, needed=False) for row in table])
+
+    for name, fault in (("safe_version_findings", skipping), ("SpecifierSet", _AllHold)):
+        failures: list[str] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(doctor, name, fault)
+            _rows_in_three_states(failures)
+        seen.append(bool(failures))
+    return all(seen)
+
+
+def _states(found: Any) -> list[str]:
+    return [finding.state for finding in found]
+
+
+def run(level: Level) -> Figures:
+    """Every row of the table in four states, and the lock file."""
+    began, failures = time.monotonic(), []
+    locked = dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", _LOCK.read_text(encoding="utf-8"), re.MULTILINE))
+    locked = {name.lower().replace("_", "-"): version for name, version in locked.items()}
+    tried = _rows_in_three_states(failures)
+    for row in SAFE_VERSIONS:
         installed = _installed(row.package)
         if installed is not None or row.needed:
             tried += 1
@@ -93,20 +116,21 @@ def run(level: Level) -> Figures:
             if version is None or not SpecifierSet(row.versions).contains(Version(version), prereleases=True):
                 failures.append(f"requirements.lock has {row.package} {version}, {row.versions} is asked for")
     tried += 1
-    if _states(safe_version_findings()) != [GOOD]:
-        failures.append(f"the doctor finds {[finding.seen for finding in safe_version_findings()]}")
-    blind = _states(_skipping([SafeVersions("no-such-package-at-all", ">=1", "")])) == [GOOD]
-    seeing = _states(safe_version_findings([SafeVersions("no-such-package-at-all", ">=1", "")])) == [BAD, BAD]
+    if _states(doctor.safe_version_findings()) != [GOOD]:
+        failures.append(f"the doctor finds {[finding.seen for finding in doctor.safe_version_findings()]}")
     checked = sum(_installed(row.package) is not None for row in SAFE_VERSIONS)
     return Figures(
         "G16",
-        "every package of the table of versions without known holes: as installed, as locked, as an older release, as "
-        "a version that says nothing, and absent",
+        f"the {len(SAFE_VERSIONS)} packages of the table, {checked} of which are installed here: as installed, as "
+        "locked, as an older release, as a version that says nothing, and absent",
         tried,
         len(failures),
-        blind and seeing,
+        _faults_are_seen(),
         time.monotonic() - began,
-        "an audit that skips what it cannot look up calls a missing package clean; the doctor calls it bad",
-        (f"{checked} of {checked} listed packages that are installed were looked at; {len(SAFE_VERSIONS)} are listed",),
+        "the doctor's own look, made to pass over what is absent; the same, made to take every version for safe",
+        (
+            f"{checked} installed packages were looked at, of {len(SAFE_VERSIONS)} that the table lists and "
+            f"{sum(1 for _ in metadata.distributions())} that are installed in all",
+        ),
         failures=tuple(failures),
     )

@@ -12,6 +12,7 @@ import os
 import pickle
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -50,7 +51,31 @@ tries("memory", lambda: open(f"/proc/{sys.argv[4]}/mem", "r+b"))
 tries("environment", lambda: os.environ["LORA_ASSETS_SECRET"])
 tries("writable-again", lambda: (ctypes.CDLL(None).mount(b"none", b"/", None, 4128, None) == 0) or 1 / 0)
 tries("sockets", lambda: os.listdir("/run")[0])
+tries("terminal", lambda: os.listdir("/dev/pts")[0])
 open("own", "w").write("own")
+print("ended")
+"""
+# The same for another program of this machine that listens: through a socket with a path, one with a name, and a pipe.
+_REACHES = """
+import ctypes, os, platform, socket, sys
+def tries(name, act):
+    try:
+        act()
+    except BaseException:
+        return
+    print(name)
+def connect(address):
+    with socket.socket(socket.AF_UNIX) as one:
+        one.connect(address)
+        one.send(b"out")
+tries("unix socket", lambda: connect(sys.argv[1]))
+tries("abstract socket", lambda: connect("\\0" + sys.argv[2]))
+tries("pipe", lambda: os.write(os.open(sys.argv[3], os.O_WRONLY | os.O_NONBLOCK), b"out"))
+tries("files of the person", lambda: open(sys.argv[4]).read())
+if ctypes.CDLL(None).syscall(425, 4, ctypes.byref(ctypes.create_string_buffer(256))) >= 0:
+    print("io_uring")
+for family in (socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK, 40):
+    tries(f"family {int(family)}", lambda: socket.socket(family, socket.SOCK_STREAM))
 print("ended")
 """
 
@@ -196,6 +221,35 @@ def _confined(folder: Path, failures: list[str]) -> tuple[int, str]:
     return _TRIES.count("tries(") - 1, ""
 
 
+def _reaching(folder: Path, failures: list[str]) -> tuple[int, bool]:
+    """Other programs that listen in a folder which is not hidden by its name, and whether the trial sees a program that
+    is not shut in reach them."""
+    import socket
+
+    path, name, pipe, private = folder / "open.sock", f"lora-assets-{os.getpid()}", folder / "pipe", folder / "private"
+    inner = folder / "reaching"
+    inner.mkdir()
+    private.write_text("private", encoding="utf-8")
+    os.mkfifo(pipe)
+    (inner / "reaches.py").write_text(_REACHES, encoding="utf-8")
+    command = [sys.executable, "-I", "-S", str(inner / "reaches.py"), str(path), name, str(pipe), str(private)]
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with socket.socket(socket.AF_UNIX) as by_path, socket.socket(socket.AF_UNIX) as by_name:
+        try:
+            for one, address in ((by_path, str(path)), (by_name, f"\0{name}")):
+                one.bind(address)
+                one.listen()
+            shut_in = run_confined(command, inner).stdout.splitlines()
+            free = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+        except ModelError:  # _confined tells it
+            return 0, True
+        finally:
+            os.close(reader)
+    if shut_in != ["ended"]:
+        failures.append(f"a program that was shut in reached {shut_in}")
+    return 9, {"unix socket", "abstract socket", "pipe", "files of the person", "family 2"} <= set(free)
+
+
 def run(level: Level) -> Figures:
     """Flipped bits, programs, weights in other files, and the process that is shut in."""
     began, failures = time.monotonic(), []
@@ -205,16 +259,21 @@ def run(level: Level) -> Figures:
         programs, unpickled = _programs(folder, failures)
         external = _external(folder, failures)
         shut_in, skipped = _confined(folder, failures)
+        reached, seen_outside = _reaching(folder, failures)
     return Figures(
         "W21",
         "one bit flipped in the packaged and a person's own weights, old times put back; pickles that are programs, "
         "given to every opener; weights in another file; what a program can do where the converter runs it",
-        flips + programs + external + shut_in,
+        flips + programs + external + shut_in + reached,
         len(failures),
-        size_only and unpickled,
+        size_only and unpickled and seen_outside,
         time.monotonic() - began,
-        "an opener that checks the size only takes every flipped file; one that unpickles runs the program",
-        (f"flipped {flips}, programs {programs}, elsewhere {external}, ways out of the shut-in process {shut_in}",),
+        "an opener that checks the size only takes every flipped file; one that unpickles runs the program; "
+        "a program that is not shut in reaches sockets, pipes and files",
+        (
+            f"flipped {flips}, programs {programs}, elsewhere {external}, ways out of the shut-in process "
+            f"{shut_in + reached}",
+        ),
         skipped,
         tuple(failures[:20]),
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import os
+import pwd
 import threading
 from typing import Any
 
@@ -23,6 +25,7 @@ from lora_assets.tracker.guard import (
     _client,
     check_bind,
     is_loopback,
+    open_to_users,
 )
 from lora_assets_tests.tracker.conftest import Client
 
@@ -427,3 +430,28 @@ def test_other_scopes_pass():
 
     asyncio.run(Guard(app)({"type": "lifespan"}, nothing, nothing))
     assert seen == ["lifespan"]
+
+
+def test_other_users_of_the_machine_are_told_of(monkeypatch: pytest.MonkeyPatch):
+    def user(name: str, uid: int, shell: str) -> pwd.struct_passwd:
+        return pwd.struct_passwd((name, "x", uid, uid, "", "/", shell))
+
+    own = user("me", os.getuid(), "/bin/bash")
+    machine = [
+        own,
+        user("daemon", 1, "/bin/sh"),
+        user("ftp", 1002, "/usr/sbin/nologin"),
+        user("nobody", 65534, "/bin/sh"),
+    ]
+    monkeypatch.setattr(pwd, "getpwall", lambda: machine)
+    assert open_to_users(None) == ""
+    machine += [user("ayumi", 1003, "/bin/zsh"), user("ken", 1004, "/usr/bin/fish")]
+    told = open_to_users(None)
+    assert "ayumi, ken" in told and "lora-assets password" in told
+    assert open_to_users(CHEAP.hash(PASSWORD)) == ""
+
+
+@pytest.mark.parametrize("digits", ["9" * 13, "9" * 5000, "0" * 6000])
+def test_a_length_of_thousands_of_digits_is_too_large(digits: str):
+    client = Client(Guard(open_app), (("Sec-Fetch-Site", "same-origin"), ("X-Lora-Assets", "1")))
+    assert client.ask("POST", "/", {"Content-Length": digits}).status_code == 413

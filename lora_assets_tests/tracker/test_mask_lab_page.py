@@ -125,8 +125,8 @@ def test_a_preset_is_adopted_by_a_page_only(own_lab, client_of):
         ({"preset": 3}, 422, "must be texts"),
         ({"preset": "fine", "more": 1}, 422, "send"),
         ([], 422, "send"),
-        (b"{", 422, "send"),
-        (b'{"preset": "' + b"x" * 5000 + b'"}', 422, "send"),
+        (b"{", 422, "this is not JSON"),
+        (b'{"preset": "' + b"x" * 5000 + b'"}', 413, "more than 4 kB in one request"),
     ],
 )
 def test_what_cannot_be_adopted_is_told(client, told, status, words):

@@ -87,8 +87,13 @@ def _painted(page: Any) -> int:
 
 
 def test_a_mask_is_clicked_chosen_accepted_and_in_the_log(page: Any, served):
+    page.evaluate(
+        "() => { window.draws = 0; const pen = CanvasRenderingContext2D.prototype, draw = pen.drawImage;"
+        " pen.drawImage = function (...all) { window.draws += 1; draw.apply(this, all); }; }"
+    )
     page.mouse.click(*_at(page, 160, 90))
     _answered(page, 1)
+    assert page.evaluate("draws") == 1, "once for each candidate that is shown"
     first = _painted(page)
     page.keyboard.press("2")
     assert page.get_attribute('[data-candidate="1"]', "aria-checked") == "true"
@@ -101,8 +106,15 @@ def test_a_mask_is_clicked_chosen_accepted_and_in_the_log(page: Any, served):
     page.keyboard.press("u")
     _answered(page, 1)
     assert page.get_attribute('[data-candidate="1"]', "aria-checked") == "true", "the step before, as it was"
+    page.keyboard.down("Enter")
+    for _ in range(3):
+        page.keyboard.down("Enter")  # held: the key repeats
+    page.keyboard.up("Enter")
     page.keyboard.press("Enter")
     page.wait_for_selector("#corrections li")
+    page.wait_for_function("() => !document.querySelector('[data-accept=correction]').disabled")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => !document.querySelector('[data-accept=correction]').disabled")
     kept = read_corrections(served[2])[0]
     assert len(kept) == 1 and kept[0].correction.model == "discs"
     chosen = page.locator("rect.chosen")
@@ -111,6 +123,10 @@ def test_a_mask_is_clicked_chosen_accepted_and_in_the_log(page: Any, served):
     page.click("[data-withdraw]")
     page.wait_for_selector("#corrections li.withdrawn")
     assert read_corrections(served[2])[0][0].withdrawn_at
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#corrections li:not(.withdrawn)")
+    kept = read_corrections(served[2])[0]
+    assert [bool(one.withdrawn_at) for one in kept] == [True, False], "wanted again after its withdrawal"
 
 
 def test_a_box_is_dragged_and_the_frame_zoomed_and_moved(page: Any):

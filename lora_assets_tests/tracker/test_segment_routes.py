@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from lora_assets.annotations import read_annotated_set
 from lora_assets.tracker.app import create_app
 from lora_assets.tracker.clicking import Clicker
 from lora_assets.verdicts.corrections import CorrectionLog, corrections_path, read_corrections
+from lora_assets.verdicts.restoring import backups
+from lora_assets.vision.prompt_limits import MOST_POINTS
 from lora_assets_tests.tracker.conftest import Client
 from lora_assets_tests.tracker.drawn_data import TRACKER
 from lora_assets_tests.tracker.fake_clicks import PROGRAM
@@ -42,6 +45,7 @@ def _frame(client: Client) -> tuple[str, dict[str, Any]]:
     assert mend is not None
     page = client.get(unescape(mend[1]))
     assert page.status_code == 200
+    assert f'data-most-points="{MOST_POINTS}"' in page.text
     subjects = search(r'data-subjects="([^"]+)"', page.text)
     assert subjects is not None
     return unescape(mend[1]).split("/segment/")[1].split("?")[0], json.loads(unescape(subjects[1]))[0]
@@ -64,8 +68,10 @@ def test_clicks_are_answered_and_an_accepted_mask_is_in_the_log(clicked):
     ]
     listed = client.get(f"/tracker/{TRACKER}/corrections").text
     assert "request-1" in listed and "applies to a box" in listed
+    assert len(backups(data, CorrectionLog)) == 1, "the first correction of a day makes a backup"
     answer = client.post(f"/api/tracker/{TRACKER}/corrections/withdraw", {"id": "request-1"})
     assert answer.json()["withdrawn_at"] and read_corrections(data)[0][0].withdrawn_at
+    assert client.post(f"{api}/correction", sent).json()["withdrawn_at"] == answer.json()["withdrawn_at"]
     assert client.post(f"/api/tracker/{TRACKER}/corrections/withdraw", {"id": "nobody"}).status_code == 422
 
 
@@ -84,14 +90,37 @@ def test_an_accepted_mask_becomes_an_annotation(clicked):
     client, data = clicked
     frame, _ = _frame(client)
     sent = {"window": [20, 30, 40, 50], "runs": [0, 2000], "set": "mine", "category": "character"}
-    for number in (1, 2):
-        told = client.post(f"/api/tracker/{TRACKER}/segment/{frame}/annotation", sent).json()
+    for number, category in ((1, "character"), (2, "text"), (1, "character")):
+        asked = {**sent, "category": category}
+        told = client.post(f"/api/tracker/{TRACKER}/segment/{frame}/annotation", asked).json()
         assert (told["set"], told["annotation"], told["image"]) == ("mine", number, 1)
     found, _ = read_annotated_set(data / "annotations" / "mine")
     assert [int(found.mask(one).sum()) for one in found.annotations] == [2000, 2000]
     for name in ("../out", "", "a/b", "x" * 65):
         wrong = client.post(f"/api/tracker/{TRACKER}/segment/{frame}/annotation", {**sent, "set": name})
         assert wrong.status_code == 422, name
+
+
+def test_a_mask_is_no_annotation_of_bytes_that_were_not_clicked_on(clicked):
+    client, data = clicked
+    frame, _ = _frame(client)
+    original = next(
+        path for path in (data / "input").rglob("*.*")
+        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == frame
+    )  # fmt: skip
+    content = original.read_bytes()
+    sent = {"window": [20, 30, 40, 50], "runs": [0, 2000], "set": "changed", "category": "character"}
+    api = f"/api/tracker/{TRACKER}/segment/{frame}/annotation"
+    try:
+        original.write_bytes(content + b"one more byte")
+        answer = client.post(api, sent)
+        assert answer.status_code == 409 and "changed after it was listed" in answer.json()["error"]
+        assert not (data / "annotations" / "changed").exists()
+    finally:
+        original.write_bytes(content)
+    assert client.post(api, sent).status_code == 200
+    found, _ = read_annotated_set(data / "annotations" / "changed")
+    assert found.images[0].path.stem.endswith(f"_{original.stem}")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +130,8 @@ def test_an_accepted_mask_becomes_an_annotation(clicked):
         {"points": [[1, 2, 3]], "labels": [1]}, {"points": [[1, 2]], "labels": [2]}, {"points": [[1, 2]], "labels": []},
         {"points": [[5000, 2]], "labels": [1]}, {"points": [["1", 2]], "labels": [1]}, {"box": [1, 2, 3]},
         {"box": [5, 5, 5, 5]}, {"box": [True, 0, 9, 9]}, {"points": [[9, 9]], "labels": [0]}, {},
-        {"points": [[9, 9]] * 65, "labels": [1] * 65}, {"points": [[9, 9]], "labels": [1], "after": [1, "2"]},
+        {"points": [[9, 9]] * (MOST_POINTS + 1), "labels": [1] * (MOST_POINTS + 1)},
+        {"points": [[9, 9]], "labels": [1], "after": [1, "2"]},
     ],
 )  # fmt: skip
 def test_prompts_that_do_not_fit_are_refused(clicked, body):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lora_assets.store import Store, StoreError
+from lora_assets.tracker import serve
 from lora_assets.tracker.guard import GuardError
 from lora_assets.tracker.serve import ServeError, open_socket, serve_pages
 
@@ -29,3 +31,19 @@ def test_without_a_password_no_open_address_is_bound(tmp_path: Path, monkeypatch
         with pytest.raises(GuardError, match="lora-assets password"):
             serve_pages(tmp_path, host, 0)
     assert opened == []
+
+
+def test_no_log_is_restored_under_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    taken: list[str] = []
+
+    def restoring(*_: object) -> None:
+        with pytest.raises(StoreError), Store(tmp_path).lock("serve", wait=False):
+            taken.append("beside the server")
+        with Store(tmp_path).lock("serve", wait=False, shared=True):
+            taken.append("a second server")
+
+    monkeypatch.setattr(serve, "run_server", restoring)
+    serve_pages(tmp_path, port=0)
+    assert taken == ["a second server"]
+    with Store(tmp_path).lock("serve", wait=False), pytest.raises(ServeError, match="is being restored"):
+        serve_pages(tmp_path, port=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,33 @@ def test_limits_hold(shut_in: Path):
                          Limits(file_bytes=1_000_000))  # fmt: skip
     assert (shut_in / "big").stat().st_size <= 1_000_000
     assert "3000000" not in ended.stdout
+
+
+def test_what_a_program_says_is_kept_to_its_end_only(shut_in: Path):
+    program = "import sys; sys.stdout.write('x' * 300_000 + 'end'); sys.stdout.flush(); sys.stderr.write('e' * 70_000)"
+    ended = run_confined([sys.executable, "-I", "-S", "-c", program], shut_in)
+    assert len(ended.stdout) == 64 * 1024 and ended.stdout.endswith("xend") and len(ended.stderr) == 64 * 1024
+    limited = run_confined(["/bin/sh", "-c", "head -c 3000000 /dev/zero"], shut_in, Limits(file_bytes=1000))
+    assert len(limited.stdout) <= 1000
+    assert not list(shut_in.iterdir())
+
+
+def test_no_socket_is_opened_and_nothing_else_is_in_sight(shut_in: Path):
+    (shut_in / "private").write_text("private")
+    inner = shut_in / "inner"
+    inner.mkdir()
+    program = """
+import os, socket
+for family in (socket.AF_UNIX, socket.AF_INET, socket.AF_NETLINK, 40):
+    try:
+        socket.socket(family)
+    except PermissionError:
+        continue
+    print(family)
+print(os.path.exists("../private"), sorted(os.listdir("..")), os.listdir("/dev/shm"), os.path.exists("/home"))
+"""
+    ended = run_confined([sys.executable, "-I", "-S", "-c", program], inner)
+    assert ended.stdout.split("\n")[0] == "False ['inner'] [] False", ended.stderr
 
 
 def test_where_no_process_can_be_shut_in_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

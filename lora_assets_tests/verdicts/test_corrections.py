@@ -17,21 +17,13 @@ from lora_assets.verdicts.corrections import (
     CorrectionError,
     CorrectionLog,
     Kept,
-    correction_of_mask,
     corrections_path,
     match_corrections,
     read_corrections,
     standing,
 )
-from lora_assets.vision.masks import mask_of_runs, run_lengths
-
-FRAME = "ab" * 32
-
-
-def a_correction(id_: str = "first", box=(10.0, 10.0, 50.0, 50.0), frame: str = FRAME) -> Correction:
-    mask = np.zeros((80, 100), bool)
-    mask[12:40, 15:45] = True
-    return correction_of_mask(mask, id=id_, tracker="T1", dataset="film", frame_sha256=frame, box=box, model="m")
+from lora_assets.vision.masks import encode_mask, mask_of_runs, run_lengths
+from lora_assets_tests.verdicts.marks import FRAME, a_correction
 
 
 @pytest.fixture
@@ -89,7 +81,7 @@ def test_several_writers_lose_nothing(data, log):
     [
         ({"frame_sha256": "x"}, "SHA-256"), ({"box": (0.0, 0.0, 500.0, 9.0)}, "does not lie in the frame"),
         ({"box": (9.0, 0.0, 9.0, 9.0)}, "does not lie"), ({"box": (float("nan"), 0.0, 1.0, 1.0)}, "finite"),
-        ({"window": (90, 0, 30, 28)}, "does not lie"), ({"rle": b""}, "does not fit its window"),
+        ({"window": (90, 0, 30, 28)}, "does not lie"),
         ({"id": "a b"}, "does not fit"), ({"category": "x" * 201}, "category"), ({"tracker": "../x"}, "tracker"),
     ],
 )  # fmt: skip
@@ -98,11 +90,66 @@ def test_what_does_not_fit_is_told(change, reason):
         replace(a_correction(), **change)
 
 
+def test_a_mask_that_does_not_fit_is_not_taken(log):
+    for rle in (b"", encode_mask(np.ones((3, 3), bool)), encode_mask(np.zeros((28, 30), bool))):
+        with pytest.raises(CorrectionError, match=r"does not fit its window|is empty"):
+            log.append(replace(a_correction(), rle=rle))
+    assert log.all() == []
+
+
+def test_one_sent_again_after_its_withdrawal_is_told_as_withdrawn(log):
+    log.append(a_correction())
+    taken = log.withdraw("first")
+    assert log.append(a_correction()).withdrawn_at == taken.withdrawn_at
+
+
+def test_what_is_added_between_the_two_reads_is_in_neither(data, log, monkeypatch):
+    log.append(a_correction())
+    real = CorrectionLog.last_until
+
+    def last_until(self, *told):
+        found = real(self, *told)
+        monkeypatch.undo()
+        log.append(a_correction("meanwhile"))
+        return found
+
+    monkeypatch.setattr(CorrectionLog, "last_until", last_until)
+    for as_of, names in (
+        (None, ["first"]),
+        (None, ["first", "meanwhile"]),
+        (1, ["first"]),
+        (9, ["first", "meanwhile"]),
+    ):
+        kept, seq = read_corrections(data, as_of)
+        assert [one.id for one in kept] == names and seq == len(names)
+
+
+def test_the_log_is_read_once_for_all_cells_and_again_when_it_grew_or_is_another(data, log, monkeypatch):
+    decoded, read = [], []
+    monkeypatch.setattr("lora_assets.verdicts.corrections.decode_mask", lambda *a: decoded.append(a))
+    real = CorrectionLog.all
+    monkeypatch.setattr(CorrectionLog, "all", lambda self, as_of=None: read.append(as_of) or real(self, as_of))
+    monkeypatch.setattr(Correction, "check_mask", lambda self: None)
+    log.append(a_correction())
+    for _ in range(5):
+        assert len(read_corrections(data)[0]) == 1
+    log.withdraw("first")
+    assert read_corrections(data)[0][0].withdrawn_at
+    assert read == [1, 2] and decoded == []
+    log.close()
+    for path in corrections_path(data).parent.iterdir():
+        path.unlink()
+    with CorrectionLog(corrections_path(data)) as other:
+        other.append(a_correction("other"))
+        other.withdraw("other")
+    assert [one.id for one in read_corrections(data)[0]] == ["other"]
+
+
 def test_a_damaged_log_is_told(data):
     path = corrections_path(data)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"not a database at all, whatever its name says" * 40)
-    with pytest.raises(VerdictError, match="cannot be used"):
+    with pytest.raises(VerdictError, match="lora-assets corrections restore"):
         read_corrections(data)
 
 

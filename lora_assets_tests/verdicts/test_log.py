@@ -14,6 +14,7 @@ from lora_assets.verdicts import VerdictError, open_log
 from lora_assets.verdicts.log import NothingToUndo, VerdictLog, keep_backup, log_path
 from lora_assets.verdicts.record import Verdict, to_line, utc_text
 from lora_assets_tests.verdicts.marks import a_mark
+from lora_assets_tests.verdicts.watched_disk import leave_out_syncs, synced_when_taken, watched_disk
 
 
 @pytest.fixture
@@ -219,53 +220,11 @@ def test_acknowledged_marks_survive_a_kill(data):
     assert len(kept) <= len(acknowledged) + 1  # the one that was on its way
 
 
-class _WatchedFile(apsw.VFSFile):
-    def __init__(self, name, flags, events):
-        super().__init__("unix", name, flags)
-        self._name, self._events = name.filename() if isinstance(name, apsw.URIFilename) else str(name), events
-
-    def xWrite(self, content, offset):
-        self._events.append(("write", self._name))
-        super().xWrite(content, offset)
-
-    def xSync(self, flags):
-        self._events.append(("sync", self._name))
-        super().xSync(flags)
-
-
-class _WatchedDisk(apsw.VFS):
-    """The system's files, with a list of writes and syncs."""
-
-    def __init__(self):
-        self.events = []
-        super().__init__("watched", "unix", makedefault=True)
-
-    def xOpen(self, name, flags):
-        return _WatchedFile(name, flags, self.events)
-
-
-def _unsynced_writes(events):
-    """Whether the last write to the write-ahead log was synced after."""
-    logged = [kind for kind, name in events if name.endswith("-wal")]
-    return logged and logged[-1] == "write"
-
-
 def test_a_mark_is_synced_before_it_is_acknowledged(data):
-    disk = _WatchedDisk()
-    try:
-        with open_log(data) as log:
-            for _ in range(3):
-                disk.events.clear()
-                log.append(a_mark())
-                assert any(kind == "write" and name.endswith("-wal") for kind, name in disk.events)
-                assert not _unsynced_writes(disk.events)
-            # The fault that this must catch: SQLite's usual setting for a write-ahead log does not sync a commit.
-            log._db.pragma("synchronous", "normal")
-            disk.events.clear()
-            log.append(a_mark())
-            assert _unsynced_writes(disk.events)
-    finally:
-        disk.unregister()
+    with watched_disk() as disk, open_log(data) as log:
+        assert synced_when_taken(log, disk, lambda _: log.append(a_mark()), 3) == 3
+        leave_out_syncs(log)
+        assert synced_when_taken(log, disk, lambda _: log.append(a_mark()), 3) == 0
 
 
 def test_a_full_disk_is_told_and_nothing_is_half_saved(log):
@@ -305,6 +264,16 @@ def test_one_backup_a_day_and_old_ones_go(log):
     assert names == ["mine.sqlite", "verdicts-2020-01-04.sqlite", "verdicts-2020-01-05.sqlite", today.name]
 
 
+def test_backups_of_days_to_come_go_first(log):
+    folder = log.path.parent / "backups"
+    folder.mkdir()
+    for day in range(1, 6):
+        (folder / f"verdicts-2999-01-0{day}.sqlite").write_bytes(b"")
+    today = keep_backup(log, kept=3)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == [today.name, "verdicts-2999-01-04.sqlite", "verdicts-2999-01-05.sqlite"]
+
+
 def test_a_damaged_file_is_told(data):
     with open_log(data) as log:
         log.append(*(a_mark(crop=f"c{n}", note="n" * 500) for n in range(200)))
@@ -328,7 +297,7 @@ def test_a_newer_format_is_refused(data):
 
 
 def test_a_share_is_refused(data, monkeypatch):
-    monkeypatch.setattr("lora_assets.verdicts.log.share_type", lambda folder: "nfs4")
+    monkeypatch.setattr("lora_assets.verdicts.append_only.share_type", lambda folder: "nfs4")
     with pytest.raises(VerdictError, match=r"share \(nfs4\)"):
         open_log(data)
 

@@ -1,4 +1,4 @@
-// Withdrawing a correction, on the page of a frame and on the list; the part of the page that tells of them is read anew.
+// Sending a correction and withdrawing one, on the page of a frame and on the list; the part of the page that tells of them is read anew.
 
 import { showToast, speak } from "./messages.js";
 import { word } from "./words.js";
@@ -16,6 +16,24 @@ export async function send(url, told = {}) {
   const found = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Error(found.error ?? `${answer.status}`);
   return found;
+}
+
+const requestId = () => [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** The ids under which a candidate was sent, by what was said of it: sent twice as the same, it counts once. */
+const requestIds = new WeakMap();
+
+/** Send a candidate as a correction; `said` is its detection, category and model. */
+export async function sendCorrection(url, candidate, said) {
+  const ids = requestIds.get(candidate) ?? new Map();
+  requestIds.set(candidate, ids);
+  const key = JSON.stringify(said);
+  if (!ids.has(key)) ids.set(key, requestId());
+  const told = await send(url, { request_id: ids.get(key), window: candidate.window, runs: candidate.runs, ...said });
+  if (!told.withdrawn_at) return told;
+  // Accepted before and withdrawn since: now it is wanted again, as a new one.
+  ids.delete(key);
+  return sendCorrection(url, candidate, said);
 }
 
 /** Show the corrections as they are now. */

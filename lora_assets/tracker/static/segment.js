@@ -1,7 +1,7 @@
 // Clicking a mask: points, boxes and candidates on a frame that can be zoomed and moved, and what is accepted of it.
 // How a mask is drawn is in segment_mask.js, what is sent and withdrawn in corrections.js.
 
-import { refreshCorrections, send } from "./corrections.js";
+import { refreshCorrections, send, sendCorrection } from "./corrections.js";
 import { onKeys } from "./keys.js";
 import { showToast, speak } from "./messages.js";
 import { drawMask } from "./segment_mask.js";
@@ -164,7 +164,7 @@ function show() {
     one("[data-score]", button).textContent = told?.window ? `${Math.round(100 * told.score)} %` : "–";
   });
   one("[data-undo]").disabled = one("[data-clear]").disabled = steps.length < 2;
-  for (const button of all("[data-accept]")) button.disabled = !candidate()?.window;
+  for (const button of all("[data-accept]")) button.disabled = accepting || !candidate()?.window;
   showView();
 }
 
@@ -293,17 +293,18 @@ stage.addEventListener("contextmenu", (event) => event.preventDefault());
 
 // --- accepting -------------------------------------------------------------------------------------------------------
 
-const requestId = () => [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+let accepting = false;
 
 async function accept(kind) {
   const chosen = candidate();
-  if (!chosen?.window) return;
+  if (accepting || !chosen?.window) return;
+  accepting = true;
   const { window: place, runs } = chosen;
   for (const button of all("[data-accept]")) button.disabled = true;
   try {
     if (kind === "correction") {
       const detection = one("[data-subject]").value;
-      const told = await send(`${api}/correction`, { request_id: requestId(), window: place, runs, detection, category: "character", model });
+      const told = await sendCorrection(`${api}/correction`, chosen, { detection, category: "character", model });
       const said = word(told.sealed ? "segment_accepted_sealed" : "segment_accepted");
       showToast(said);
       speak(said);
@@ -317,6 +318,7 @@ async function accept(kind) {
   } catch (error) {
     showToast(error.message, { warn: true });
   }
+  accepting = false;
   show();
 }
 
@@ -363,10 +365,10 @@ onKeys({
   "ctrl+z": () => undo(),
   Backspace: () => clear(),
   b: () => useBox(),
-  a: () => accept("annotation"),
+  a: (event) => void (event.repeat || accept("annotation")),
   Enter: (event) => {
     if (event.target.closest?.("button, a, input, select, summary")) return false;
-    accept("correction");
+    if (!event.repeat) accept("correction");
   },
 });
 new ResizeObserver(() => zoom("fit")).observe(stage);
