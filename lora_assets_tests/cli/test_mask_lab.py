@@ -87,7 +87,7 @@ def test_presets_are_told_with_their_reasons(run):
     [
         (("sweep",), 2, "name a dataset or folder"),
         (("sweep", DATASET, "--tracker", TRACKER), 2, "one of the two"),
-        (("sweep", "--tracker", TRACKER, "--sample", "3"), 2, "section [mask_lab]: sample"),
+        (("sweep", "--tracker", TRACKER, "--sample", "3"), 2, "section [mask_lab]"),
         (("sweep", "--tracker", "NOBODY"), 3, "NOBODY"),
         (("sweep", "nowhere"), 3, "neither a dataset nor a folder"),
         (("sweep", DATASET, "--grid", "dilate=4"), 3, "a kernel has a middle pixel"),
