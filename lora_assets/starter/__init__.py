@@ -17,4 +17,4 @@ STARTER_CARD = STARTER_FOLDER / "CARD.json"
 
 STARTER_LOOKS = ("384", "448 mirrored", "576")
 """How the starter detector looks at a frame (see `vision.several_looks`): at three sizes it calls half as many things
-characters by mistake as at one, for 2.6 times the time."""
+characters by mistake as at one, for three times the time."""
