@@ -54,14 +54,17 @@ def _acknowledging_first(data: Path, port: int) -> None:
 
 
 def _saving_twice(data: Path, port: int) -> None:
-    """The pages, but a request that is sent again is taken for a new one."""
+    """The pages, but a request that is sent again is taken for a new one. Each answer waits a little behind its mark, so
+    that a kill finds marks that are saved and not answered on every machine."""
     from dataclasses import replace
     from secrets import token_hex
 
     save = VerdictLog.append
 
     def append(self: VerdictLog, *marks: Mark) -> list[Verdict]:
-        return save(self, *(replace(mark, request_id=f"{mark.request_id}-{token_hex(4)}") for mark in marks))
+        saved = save(self, *(replace(mark, request_id=f"{mark.request_id}-{token_hex(4)}") for mark in marks))
+        time.sleep(0.05)
+        return saved
 
     VerdictLog.append = append
     VerdictLog.taken = lambda self, request_ids: {}

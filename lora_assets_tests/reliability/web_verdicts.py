@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,7 @@ _CLIENTS = 8
 _VALUES = ("good", "bad", "exclude")
 _HEADERS = {"Sec-Fetch-Site": "same-origin", "X-Lora-Assets": "1", "Content-Type": "application/json"}
 _GIVEN_UP_S = 60.0
+_ROUNDS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,25 @@ def _faults(data: Path, sent: _Sent) -> tuple[int, int, list[str]]:
     return len(lost), len(doubled), told
 
 
+def _until_seen(
+    nest: Nursery,
+    server: str,
+    own: Callable[[str], Path],
+    crops: list[str],
+    size: _Size,
+    counted: Callable[[tuple[int, int, list[str]]], int],
+) -> int:
+    """How often a planted fault showed itself. Whether a kill meets a mark that is saved and not answered is chance, so
+    that a round without one is followed by another, up to `_ROUNDS`."""
+    seen = 0
+    for seed in range(_ROUNDS):
+        if not seen:
+            data = own(f"{server} {seed}")
+            sent = _send_under_kills(nest, server, data, crops, size.faulty_marks, size.faulty_kills, seed)
+            seen = counted(_faults(data, sent))
+    return seen
+
+
 # --- the order of system calls ---------------------------------------------------------------------------------------
 
 _TRACED = "recvfrom,read,sendto,sendmsg,write,writev,fdatasync,fsync"
@@ -244,14 +265,8 @@ def run(level: Level) -> Figures:
             f"{sent.sent_again} sent again; {lost} lost, {doubled} doubled, {len(sent.answered) / spent:.0f} a second"
         )
         failed = lost + doubled + unanswered + len(sent.refused)
-        faulty = own("answering first")
-        told = _send_under_kills(
-            nest, "acknowledging first", faulty, crops, size.faulty_marks, size.faulty_kills, seed=9
-        )
-        early_lost = _faults(faulty, told)[0]
-        twice = own("saving twice")
-        told = _send_under_kills(nest, "saving twice", twice, crops, size.faulty_marks, size.faulty_kills, seed=10)
-        twice_doubled = _faults(twice, told)[1]
+        early_lost = _until_seen(nest, "acknowledging first", own, crops, size, lambda faults: faults[0])
+        twice_doubled = _until_seen(nest, "saving twice", own, crops, size, lambda faults: faults[1])
         caught = early_lost > 0 and twice_doubled > 0
         notes.append(f"planted: answering first lost {early_lost}, taking a re-send for new doubled {twice_doubled}")
         tried = size.marks
