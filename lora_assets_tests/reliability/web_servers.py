@@ -54,8 +54,8 @@ def _acknowledging_first(data: Path, port: int) -> None:
 
 
 def _saving_twice(data: Path, port: int) -> None:
-    """The pages, but a request that is sent again is taken for a new one. Each answer waits a little behind its mark, so
-    that a kill finds marks that are saved and not answered on every machine."""
+    """The pages, but a request that is sent again is taken for a new one. Each answer waits a little behind its mark,
+    so that a kill finds marks that are saved and not answered on every machine."""
     from dataclasses import replace
     from secrets import token_hex
 
