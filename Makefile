@@ -35,8 +35,9 @@ test: lint
 	# One thread per operation: two workers with threads of their own take each other's cores.
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m 'not slow'
 
+# With the slow ones, and with examples that no run had before.
 test-all: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --hypothesis-profile=search
 
 # Every kit of docs/RELIABILITY.md: about an hour and a half on two cores, or a few minutes with LEVEL=quick.
 # ONLY="G8 G11" runs some of them; DOCS=yes writes the table into docs/RELIABILITY.md.

@@ -3,6 +3,7 @@
 The graph, as Dagster loads it (lora_assets_tests/assets/test_graph.py holds it against the definitions):
 
     raw_frames -> detections -> masks -> scored_crops -> tracker_dashboard
+    raw_frames -> video_frames
     scored_crops -> image_quality
     scored_crops -> crop_groups -> curated_dataset -> crop_captions -> exports
     scored_crops -> characters -> curated_dataset
@@ -22,6 +23,7 @@ The graph, as Dagster loads it (lora_assets_tests/assets/test_graph.py holds it 
     coco_annotations -> finetuned_segmenter -> segmenter_report
 
     raw_frames         by dataset             every file of a folder, with its facts or why it is quarantined
+    video_frames       by dataset             its videos as pictures, which are a dataset of their own
     detections         by dataset|tracker     boxes of faces, heads and persons
     masks              by dataset|tracker     the pixels of every subject, refined
     scored_crops       by dataset|tracker     RGBA cut-outs with scores, flags and tier
@@ -50,6 +52,7 @@ Where to change what:
     how a file is written, leftovers swept      atomic.py
     how results are found again                 store.py
     when a file is taken in, or waits           main_line/frames.py, vision/sniff.py
+    which frames of a video are kept            vision/video.py, main_line/videos.py
     which files count as deleted                main_line/deleted.py, folder_marks.py
     runs that died with their process           run_recovery.py, run_launcher.py
     how far a stage is, as state on disk        under_way.py
@@ -70,6 +73,7 @@ Where to change what:
     masks made by hand: kept, put into a run    verdicts/corrections.py, main_line/corrections.py
     verdicts: kept, matched to crops            verdicts/
     who may ask a page, from where              tracker/guard.py
+    drawn pages kept, and for how long          tracker/kept_pages.py, tracker/page_sources.py
     versions with known holes                   cli/doctor.py
     weights that are programs, converted        training/converting.py
     two trackers compared, causes of changes    comparing/

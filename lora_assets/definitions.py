@@ -28,7 +28,7 @@ from lora_assets.assets.curation import characters, crop_groups, curated_dataset
 from lora_assets.assets.exports import CHECKS as EXPORT_CHECKS  # noqa: E402
 from lora_assets.assets.exports import crop_captions, exports  # noqa: E402
 from lora_assets.assets.judge import judge, verdicts  # noqa: E402
-from lora_assets.assets.main_line import detections, masks, raw_frames, scored_crops, tracker_dashboard  # noqa: E402
+from lora_assets.assets.main_line import detections, masks, raw_frames, scored_crops, tracker_dashboard, video_frames  # noqa: E402
 from lora_assets.assets.mask_lab import layers, refinement_sweep  # noqa: E402
 from lora_assets.assets.mining import captions, embedding_map, embeddings, rare_objects  # noqa: E402
 from lora_assets.assets.quality import image_quality  # noqa: E402
@@ -42,7 +42,7 @@ from lora_assets.resources import DataFolder, ModelOpener  # noqa: E402
 
 # One table from group to assets: a new branch is one line here and one file in assets/.
 GROUPS: dict[str, list[dg.AssetsDefinition]] = {
-    "main_line": [raw_frames, detections, masks, scored_crops, tracker_dashboard],
+    "main_line": [raw_frames, video_frames, detections, masks, scored_crops, tracker_dashboard],
     "review": [judge],
     "curation": [image_quality, crop_groups, characters, curated_dataset],
     "exports": [crop_captions, exports],

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,11 +41,13 @@ class SpecError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class DatasetSpec:
-    """A folder of frames: `slug` is its key everywhere, `name` what people see, `folder` where the originals lie."""
+    """A folder of frames: `slug` is its key everywhere, `name` what people see, `folder` where the originals lie.
+    `videos_of` is the slug of the dataset whose videos these frames are of; empty for a person's own folder."""
 
     slug: str
     name: str
     folder: Path
+    videos_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +126,26 @@ def _registered(data: Path) -> tuple[dict[str, DatasetSpec], list[str]]:
     return found, problems
 
 
+def video_frames_folder(data: Path, dataset: str) -> Path:
+    """Where the frames of a dataset's videos lie."""
+    return data / "video_frames" / dataset
+
+
+def _of_videos(data: Path, found: dict[str, DatasetSpec]) -> Iterator[DatasetSpec]:
+    root = data / "video_frames"
+    for folder in sorted(p for p in root.iterdir() if p.is_dir()) if root.is_dir() else ():
+        if not _SLUG.fullmatch(folder.name) or folder.name.startswith("."):
+            continue
+        name = found[folder.name].name if folder.name in found else folder.name
+        slug = f"{folder.name}.video"
+        if slug in found:
+            slug = f"{slug}-{_mark(str(folder.resolve()))}"
+        yield DatasetSpec(slug, f"{name} (video)", folder, folder.name)
+
+
 def list_datasets(data: Path) -> dict[str, DatasetSpec]:
-    """All datasets by slug: the folders under `data/input/` and the folders elsewhere that a person named.
+    """All datasets by slug: the folders under `data/input/`, the folders elsewhere that a person named, and the frames
+    of the videos in these.
 
     Of two folders with one slug the one named elsewhere keeps it; the one under `data/input/` gets a mark of its path.
     Files in `data/datasets/` that cannot be used are left out; `dataset_problems` tells them.
@@ -137,7 +158,14 @@ def list_datasets(data: Path) -> dict[str, DatasetSpec]:
                 continue
             slug = f"{slug}-{_mark(str(folder.resolve()))}"
         found[slug] = DatasetSpec(slug, folder.name, folder)
+    found.update({spec.slug: spec for spec in list(_of_videos(data, found))})
     return found
+
+
+def of_videos(data: Path, dataset: DatasetSpec) -> DatasetSpec:
+    """The dataset of the frames of a dataset's videos; its folder is made when there is none yet."""
+    video_frames_folder(data, dataset.slug).mkdir(parents=True, exist_ok=True)
+    return next(spec for spec in list_datasets(data).values() if spec.videos_of == dataset.slug)
 
 
 def dataset_problems(data: Path) -> list[str]:

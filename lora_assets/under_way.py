@@ -73,6 +73,11 @@ def _folder(data: Path, tracker: str, stage: str = FRAMES_STAGE) -> Path:
     return data / "progress" / (check_tracker_id(tracker) if tracker else "raw.frames")
 
 
+def states_folder(data: Path, tracker: str = "") -> Path:
+    """The folder with one folder of states for each dataset of a tracker (of the listing of frames without one)."""
+    return _folder(data, tracker)
+
+
 def _path(data: Path, state: StageState) -> Path:
     return _folder(data, state.tracker, state.stage) / state.dataset / f"{state.stage}.json"
 

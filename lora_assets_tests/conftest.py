@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from lora_assets.benchmarks.inputs import draw_frames
 from lora_assets.main_line.reading import kept_readers
@@ -15,6 +16,12 @@ from lora_assets.main_line.reading import kept_readers
 _ROOT = Path(__file__).resolve().parents[1]
 TEST_MODELS = Path(os.environ.get("LORA_ASSETS_TEST_MODELS", _ROOT.parent / "shared" / "models"))
 TEST_IMAGES = Path(os.environ.get("LORA_ASSETS_TEST_IMAGES", _ROOT.parent / "shared" / "images"))
+
+# The same examples in every run, and no example judged by the clock: whether a change is taken must depend neither on
+# chance nor on what else the machine does. `--hypothesis-profile=search` (`make test-all`) looks for new examples.
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile("suite", settings.get_profile("search"), derandomize=True, database=None)
+settings.load_profile("suite")
 
 
 def pytest_report_header() -> str:

@@ -12,12 +12,15 @@ from pathlib import Path
 from lora_assets.annotations.records import AnnotationError
 
 _NAME = re.compile(r"[0-9A-Za-z_-]{1,64}")
+_DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]", re.IGNORECASE)
 
 
 def check_name(name: str, what: str = "the name") -> str:
     """The name itself; names are folders and partition keys. Raises AnnotationError when it does not fit."""
     if not _NAME.fullmatch(name):
         raise AnnotationError(f"{what} {name!r} does not fit: use 1 to 64 letters, digits, '_' or '-'")
+    if _DEVICES.fullmatch(name):
+        raise AnnotationError(f"{what} {name!r} is a device and no folder on Windows: choose another name")
     return name
 
 

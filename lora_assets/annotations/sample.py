@@ -6,7 +6,7 @@ How a page is drawn is in scenes/comic.py.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,11 @@ def write_sample(
     pages: int = 40,
     seed: int = 1,
     *,
-    size: tuple[int, int] = PAGE_SIZE,
+    size: tuple[int, int] | Sequence[tuple[int, int]] = PAGE_SIZE,
     form: MaskForm = "file",
     told: Callable[[int, int], None] | None = None,
 ) -> AnnotatedSet:
-    """Draw `pages` pages of `size` (width, height) into the set in `root`, and read it back.
+    """Draw `pages` pages of `size` (width, height; of several a page has any) into the set in `root`, and read it back.
 
     Every fifth page is val: its layout and its characters' looks are held out of train. The same arguments give the
     same set. Raises AnnotationError when there are fewer than two pages or `root` already holds a set, ValueError for
@@ -56,11 +56,13 @@ def write_sample(
     target = root / ANNOTATIONS_FILE
     if target.exists():
         raise AnnotationError(f"{target} is there already: name another set, or remove this one first")
+    sizes = [(int(wide), int(high)) for wide, high in np.reshape(np.asarray(size), (-1, 2)).tolist()]
     images: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
     for number in range(1, pages + 1):
         split = VAL if number % VAL_EVERY == 0 or (number == pages and pages < VAL_EVERY) else TRAIN
-        page = draw_comic_page(seed + number - 1, *size, layouts="training" if split == TRAIN else "held_out")
+        shape = sizes[int(np.random.default_rng((seed, number)).integers(len(sizes)))]
+        page = draw_comic_page(seed + number - 1, *shape, layouts="training" if split == TRAIN else "held_out")
         file_name = f"images/{split}/page_{number:06d}.png"
         image = _save_page(root, file_name, number, split, page)
         images.append(image_fields(image, file_name) | {"seed": page.seed, "layout": page.layout, "style": page.style})

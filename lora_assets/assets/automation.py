@@ -12,7 +12,7 @@ from typing import Any
 
 import dagster as dg
 
-from lora_assets.assets.main_line import detections, masks, raw_frames, scored_crops, tracker_dashboard
+from lora_assets.assets.main_line import detections, masks, raw_frames, scored_crops, tracker_dashboard, video_frames
 from lora_assets.folder_watch import SETTLE_SECONDS, Listing, look_at_folders, read_state, write_state
 from lora_assets.judge.renewal import (
     CURATED,
@@ -24,6 +24,7 @@ from lora_assets.judge.renewal import (
     read_review_settings,
     renewal_state,
 )
+from lora_assets.main_line.videos import waiting_videos
 from lora_assets.planning import CellDue, DashboardDue, plan_all
 from lora_assets.resources import DataFolder, datasets, trackers
 from lora_assets.run_recovery import DIED, DIED_TAG
@@ -45,9 +46,9 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 
 frames_job = dg.define_asset_job(
     "main_line_frames",
-    selection=dg.AssetSelection.assets(raw_frames),
+    selection=dg.AssetSelection.assets(raw_frames, video_frames),
     config=_QUIET,
-    description="List and judge the files of one dataset.",
+    description="List and judge the files of one dataset; its videos become frames.",
 )
 cells_job = dg.define_asset_job(
     "main_line_cells",
@@ -82,7 +83,8 @@ def _listing(instance: dg.DagsterInstance, data_folder: DataFolder, slug: str) -
     running = instance.get_runs_count(going_on) > 0
     last = instance.get_runs(dg.RunsFilter(job_name=frames_job.name, tags={"dagster/partition": slug}), limit=1)
     died = bool(last) and last[0].status in _FAILED and DIED_TAG in last[0].tags
-    return Listing(str(facts.get("fingerprint", "")), int(facts.get("unsettled", 0)), running, died)
+    waiting = int(facts.get("unsettled", 0)) + len(waiting_videos(data_folder.store, slug))
+    return Listing(str(facts.get("fingerprint", "")), waiting, running, died)
 
 
 @dg.sensor(

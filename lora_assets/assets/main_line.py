@@ -14,9 +14,11 @@ from lora_assets.main_line.cells import Cell, update_detections, update_masks, u
 from lora_assets.main_line.frames import update_raw_frames
 from lora_assets.main_line.preview import crops_preview, found_preview, frames_preview, tracker_preview
 from lora_assets.main_line.stages import StageUpdate
+from lora_assets.main_line.videos import CODE_VERSION as VIDEO_VERSION
+from lora_assets.main_line.videos import update_video_frames
 from lora_assets.recipes import CODE_VERSIONS
 from lora_assets.resources import DataFolder, ModelOpener, cells, datasets, trackers
-from lora_assets.specs import read_tracker
+from lora_assets.specs import read_tracker, video_frames_folder
 from lora_assets.tables import Detection, Mask, RawFrame, ScoredCrop
 from lora_assets.vision.device import worker_count
 
@@ -75,6 +77,36 @@ def raw_frames(
             "files_per_second": update.computed / update.seconds if update.computed else 0.0,
             "folder": dg.MetadataValue.path(str(update.table.facts["folder"])),
             "preview": dg.MetadataValue.md(frames_preview(data_folder.store, update.table)),
+        },
+    )
+
+
+@dg.asset(
+    partitions_def=datasets,
+    deps=[raw_frames],
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"python", "ffmpeg"},
+    code_version=VIDEO_VERSION,
+    output_required=False,
+    description="The videos in a dataset's folder as pictures: the sharpest frame of every second of every shot, a "
+    "held drawing once. They are a dataset of their own, NAME (video). Folders without videos give nothing.",
+)
+def video_frames(context: dg.AssetExecutionContext, data_folder: DataFolder) -> Iterator[dg.MaterializeResult]:
+    dataset = data_folder.dataset(context.partition_key)
+    update = update_video_frames(data_folder.store, dataset, listen=LogListener(context.log))
+    if update is None:
+        return
+    for path, reason in update.refused.items():
+        context.log.warning(f"{path}: {reason}")
+    yield dg.MaterializeResult(
+        metadata={
+            "videos": float(update.videos),
+            "decoded": float(update.decoded),
+            "frames": float(update.frames),
+            "refused": dg.MetadataValue.json(update.refused),
+            "seconds": float(update.seconds),
+            "folder": dg.MetadataValue.path(str(video_frames_folder(data_folder.root, dataset.slug))),
         },
     )
 

@@ -15,16 +15,12 @@ from typing import Any
 
 from lora_assets.annotations.sample import write_sample
 from lora_assets.finetuning.making import make_report, tune_segmenter
-from lora_assets.finetuning.settings import FULL, SegmenterSettings, TrainingSettings, write_segmenter
+from lora_assets.finetuning.random_start import random_start, write_new_sam2
+from lora_assets.finetuning.settings import SegmenterSettings, TrainingSettings, write_segmenter
 from lora_assets.tables.segmenters import CategoryFigure
 
 SET = "drawn"
 STARTER, SMALL_SAM2 = "starter-sam", "small-sam2"
-SIDE, WIDTH, HIDDEN = 256, 24, 64
-"""Pixels a side, narrowest width of the encoder and width of the decoder of the small SAM 2."""
-_SAM2_RATE = 1e-3
-_SAM2_FOCAL = 1.0
-"""From nothing, the usual weight of the focal loss makes all masks empty at first: most pixels are background."""
 
 
 def measure_finetuning(
@@ -59,59 +55,15 @@ def _tuned(data: Path, name: str, steps: int) -> tuple[dict[str, Any], list[dict
 
     torch.set_num_threads(1)
     every = max(1, steps // 4)
-    if name == STARTER:
-        base, training = name, TrainingSettings(steps=steps, validate_every=every, patience=0)
-    else:
-        base = str(write_small_sam2(data / "models" / SMALL_SAM2))
-        training = TrainingSettings(
-            steps=steps,
-            validate_every=every,
-            patience=0,
-            encoder=FULL,
-            encoder_rate=1.0,
-            learning_rate=_SAM2_RATE,
-            focal_weight=_SAM2_FOCAL,
-        )
+    base, training = name, TrainingSettings(steps=steps, validate_every=every, patience=0)
+    if name == SMALL_SAM2:
+        base, training = str(write_new_sam2(data / "models" / SMALL_SAM2)), random_start(training)
     tuned = f"tuned-{name}"
     write_segmenter(data, SegmenterSettings(tuned, SET, base, training))
     made = tune_segmenter(data, tuned)
     report = make_report(data, tuned)
     facts = {**made.table.facts, **report.numbers(), "verdict": report.card.verdict, "reason": report.card.reason}
     return facts, report.table.read().to_pylist()
-
-
-def write_small_sam2(folder: Path, seed: int = 0) -> Path:
-    """A folder in the form of transformers with a SAM 2 of small numbers and random weights."""
-    import torch
-    from transformers import Sam2Config, Sam2Model
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    backbone = {
-        "model_type": "sam2_hiera_det_model",
-        "hidden_size": WIDTH,
-        "image_size": [SIDE, SIDE],
-        "embed_dim_per_stage": [WIDTH, 2 * WIDTH, 4 * WIDTH, 8 * WIDTH],
-        "blocks_per_stage": [1, 1, 2, 1],
-        "num_attention_heads_per_stage": [1, 2, 4, 8],
-        "global_attention_blocks": [3],
-        "window_size_per_stage": [8, 4, 8, 4],
-    }
-    config = Sam2Config(
-        vision_config={
-            "backbone_config": backbone,
-            "backbone_channel_list": [8 * WIDTH, 4 * WIDTH, 2 * WIDTH, WIDTH],
-            "backbone_feature_sizes": [[SIDE // cell] * 2 for cell in (4, 8, 16)],
-            "fpn_hidden_size": HIDDEN,
-        },
-        prompt_encoder_config={"hidden_size": HIDDEN, "image_size": SIDE},
-        mask_decoder_config={
-            "hidden_size": HIDDEN, "mlp_dim": 4 * HIDDEN, "num_attention_heads": 4, "iou_head_hidden_dim": HIDDEN,
-        },
-    )  # fmt: skip
-    torch.manual_seed(seed)
-    Sam2Model(config).save_pretrained(folder)
-    return folder
 
 
 def figure_lines(name: str, facts: dict[str, Any], figures: list[CategoryFigure]) -> list[str]:

@@ -77,8 +77,13 @@ def convert(
     pictures: Annotated[Path | None, typer.Option(help="Where the pictures lie; default: beside the file.")] = None,
     form: Annotated[str, typer.Option(help=_FORMS)] = "file",
 ) -> None:
-    """Bring plain COCO (also Manga109 and MangaSeg names) into the layout: pictures, mask files, annotations.json."""
+    """Bring plain COCO (also Manga109 and MangaSeg names) into the layout: pictures, mask files, annotations.json.
+
+    What is broken is named and left out; exit code 3 when there was anything.
+    """
     from lora_assets.annotations import convert as convert_set
+    from lora_assets.annotations.reading import OF_SPLITS
+    from lora_assets.cli.app import EXIT_BAD_INPUT
 
     target = _set_folder(name)
     with shown_progress() as listener:
@@ -88,7 +93,12 @@ def convert(
         )  # fmt: skip
     for problem in problems[:_SHOWN]:
         typer.echo(f"{problem.severity}: {problem}", err=True)
+    if len(problems) > _SHOWN:
+        typer.echo(f"... and {len(problems) - _SHOWN} more", err=True)
     typer.echo(f"{target}: {len(found.images)} pages, {len(found.annotations)} annotations; {len(problems)} problems")
+    # What concerns splits costs no annotation: a set may be converted to be split afterwards.
+    if any(problem.severity == "error" and problem.kind not in OF_SPLITS for problem in problems):
+        raise typer.Exit(EXIT_BAD_INPUT)
 
 
 @annotations_app.command()
@@ -115,20 +125,23 @@ def sample_comics(
     name: Annotated[str, typer.Argument(help="The new set: a name in data/annotations, or a folder.")],
     pages: Annotated[int, typer.Option(min=2, help="How many pages; every fifth is val, of unseen layouts.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="The first seed; the same seed draws the same pages.")] = 1,
-    size: Annotated[str, typer.Option(help="Width and height of a page in pixels.")] = "720x1024",
+    size: Annotated[
+        str, typer.Option(help="Width and height of a page in pixels; of several (720x1024,1024x720) a page has any.")
+    ] = "720x1024",
     form: Annotated[str, typer.Option(help=_FORMS)] = "file",
 ) -> None:
     """Draw comic pages with truth as an annotated set: panels, bubbles, characters, text in English and Japanese."""
     from lora_assets.annotations.sample import write_sample
 
-    asked = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
-    if asked is None:
-        raise typer.BadParameter(f"--size is {size!r}, but it must be WIDTHxHEIGHT, like 720x1024")
+    asked = [re.fullmatch(r"(\d{1,5})x(\d{1,5})", one.strip()) for one in size.split(",")]
+    sizes = [(int(one[1]), int(one[2])) for one in asked if one is not None]
+    if len(sizes) < len(asked):
+        raise typer.BadParameter(f"--size is {size!r}, but it must be WIDTHxHEIGHT, like 720x1024 or 720x1024,900x900")
     target = _set_folder(name)
     try:
         with shown_progress() as listener:
             found = write_sample(
-                target, pages, seed, size=(int(asked[1]), int(asked[2])), form=_form(form),
+                target, pages, seed, size=sizes, form=_form(form),
                 told=lambda done, total: listener(Progress("draw pages", done, total, "pages")),
             )  # fmt: skip
     except SpecError:
@@ -149,7 +162,10 @@ def train_page_detector(
         str | None, typer.Option(help="Ultralytics network, such as yolov8n.yaml or yolov8s.yaml.")
     ] = None,
     start: Annotated[
-        str | None, typer.Option(help='Weights to begin with: "starter", an Ultralytics .pt, or "" for none.')
+        str | None,
+        typer.Option(
+            help='Weights to begin with: "starter-pages" (the default), "starter", an Ultralytics .pt, or "" for none.'
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights and batches.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Forget where a killed training was.")] = False,
@@ -157,7 +173,8 @@ def train_page_detector(
     """Train a detector that finds panels, bubbles, characters and text on pages; after a kill it goes on by itself."""
     from lora_assets.annotations import read_annotated_set
     from lora_assets.annotations.reading import forbids_training
-    from lora_assets.finetuning.page_detector import PageDetectorSettings, detector_path, score_lines
+    from lora_assets.finetuning.page_cards import detector_path, score_lines
+    from lora_assets.finetuning.page_detector import PageDetectorSettings
     from lora_assets.finetuning.page_detector import train_page_detector as train
     from lora_assets.training.schedule import TrainingError
 
@@ -187,8 +204,10 @@ def train_page_detector(
 
 def segment_pages(
     folder: Annotated[Path, typer.Argument(help="A folder of pages, or one page.")],
-    detector: Annotated[str, typer.Option(help="The page detector (train-page-detector NAME).")],
     out: Annotated[Path, typer.Option(help="The COCO file to write.")],
+    detector: Annotated[
+        str, typer.Option(help="The page detector: that of the package, or your own (train-page-detector NAME).")
+    ] = "starter-pages",
     model: Annotated[str, typer.Option(help="The segmenter: a name of `models list`, a tuned one, or a file.")] = (
         "starter-sam"
     ),

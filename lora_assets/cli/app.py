@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from lora_assets.input_folders import FolderGone
 from lora_assets.models import ModelError
@@ -24,12 +25,49 @@ _HELP = """Turn folders of frames into character datasets, and see why every cro
 
 Exit codes: 0 done, 1 a server did not stay up, `compare --fail-on-worse` found too many worse crops, or something
 unforeseen happened (with a traceback), 2 wrong usage, 3 something named does not fit or cannot be read or written (a
-folder, a tracker, weights, a setting), 4 the tracker is sealed and the content of its folders has changed, 5 a run
-failed, 130 interrupted (Ctrl-C).
+folder, a tracker, weights, a setting), 4 the tracker is sealed, and its folders or your masks have changed since,
+5 a run failed, 130 interrupted (Ctrl-C).
 """
 
+SECTIONS = {
+    "Every day": ("run", "demo", "up", "status", "show", "tracker", "compare"),
+    "From crops to a dataset": (
+        "quality", "characters", "curate", "caption", "export", "check-export", "judge", "verdicts",
+    ),
+    "Masks": ("sweep", "presets", "adopt", "layers", "segment", "corrections"),
+    "Models and comics": (
+        "models", "annotations", "sample-comics", "train-segmenter", "train-page-detector", "segment-pages",
+    ),
+    "Rare things and drawn scenes": ("mine", "scenes"),
+    "Keeping it well": ("doctor", "verify", "deleted", "serve", "password", "reregister", "bench"),
+}  # fmt: skip
+"""The commands as `--help` lists them; those that are named nowhere here come last."""
+
+_WHOLE_SENTENCE = 1000
+
+
+class _Sections(TyperGroup):
+    """Lists the commands by what they are for, each with the first sentence of its help, whole."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write one list of commands per section."""
+        named = {name for names in SECTIONS.values() for name in names}
+        others = tuple(name for name in self.list_commands(ctx) if name not in named)
+        for title, names in {**SECTIONS, "Other": others}.items():
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            rows = [(name, command.get_short_help_str(_WHOLE_SENTENCE)) for name, command in commands if command]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
 app = typer.Typer(
-    help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+    cls=_Sections,
+    help=_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
 )
 
 

@@ -12,6 +12,7 @@ from lora_assets.addresses import pages_url
 from lora_assets.cli.app import EXIT_FAILED
 from lora_assets.cli.console import print_table
 from lora_assets.cli.project import enter_project
+from lora_assets.cli.status import tracker_with_crops
 from lora_assets.comparing import Comparison, Selection, compare_trackers
 from lora_assets.comparing.details import CropChange, crop_changes
 from lora_assets.comparing.report import HOW_WORDS, cause_text, comparison_json, flags_text, skipped_text, summary_text
@@ -48,7 +49,10 @@ def compare(
     ] = None,
 ) -> None:
     """Compare two trackers: which crops became better, worse, new or gone, and why."""
-    found = compare_trackers(Store(enter_project().data), before, after)
+    store = Store(enter_project().data)
+    for tracker in (before, after):
+        tracker_with_crops(store, tracker)
+    found = compare_trackers(store, before, after)
     if not found.datasets:
         raise SpecError(f"{before} and {after} have nothing to compare: {'; '.join(map(skipped_text, found.skipped))}")
     if cause is not None and cause > len(found.causes):

@@ -111,8 +111,16 @@ def fits_terminal(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> 
     return _needed_width(_table(headings, rows)) <= Console().width
 
 
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
-    """A table as wide as the terminal; in a pipe it is as wide as its content needs."""
+def print_table(
+    headings: Sequence[str], rows: Sequence[Sequence[object]], title: str = "", *, if_none: str = ""
+) -> None:
+    """A table as wide as the terminal; in a pipe it is as wide as its content needs.
+
+    Without rows `if_none` is printed instead: what there is none of, and how there will be some.
+    """
+    if if_none and not rows:
+        print(if_none)
+        return
     table = _table(headings, rows, title)
     width = None if is_terminal() else max(_needed_width(table), len(title))
     Console(width=width, highlight=False, markup=False).print(table)

@@ -10,6 +10,7 @@ import typer
 from lora_assets.cli.console import print_table
 from lora_assets.cli.logs import add_log_commands
 from lora_assets.cli.project import enter_project
+from lora_assets.cli.runs import waiting_masks
 from lora_assets.specs import SpecError, list_datasets, read_tracker
 from lora_assets.store import Store
 
@@ -34,6 +35,7 @@ def list_(
     data = enter_project().data
     kept, _ = read_corrections(data)
     applies: dict[str, str] = {}
+    names, way_out = list_datasets(data), ""
     if tracker is not None:
         store, spec = Store(data), read_tracker(data, tracker)
         applies = dict.fromkeys((one.id for one in kept), "its frame is in no dataset of the tracker")
@@ -44,7 +46,11 @@ def list_(
             boxed |= {one.id: f"box {box}" for (_, box), one in applied.by_box.items()}
         # A frame may lie in several datasets, one of which has no detections yet.
         applies |= boxed
-    names = list_datasets(data)
+        known = [names[dataset] for dataset in tracker_datasets(store, spec) if dataset in names]
+        if count := sum(number for _, number in waiting_masks(store, known, tracker)):
+            first = f"lora-assets tracker reopen {tracker}, then " if spec.sealed else ""
+            way_out = f"{tracker} has {count} of its masks otherwise than they are said here: {first}lora-assets run " \
+                      f"--tracker {tracker}"  # fmt: skip
     rows = []
     for one in kept:
         told = one.correction
@@ -56,8 +62,11 @@ def list_(
     if as_json:
         typer.echo(json.dumps([dict(zip(headings, row, strict=True)) for row in rows], ensure_ascii=False, indent=1))
         return
-    print_table(headings, rows)
-    typer.echo(f"{sum(not one.withdrawn_at for one in kept)} corrections stand")
+    print_table(headings, rows, if_none="no mask was mended yet: open a crop on a tracker's page and press e")
+    if rows:
+        typer.echo(f"{sum(not one.withdrawn_at for one in kept)} of {len(rows)} corrections stand")
+    if way_out:
+        typer.echo(way_out)
 
 
 @corrections_app.command()

@@ -14,7 +14,8 @@ from typer.core import TyperGroup
 
 from lora_assets.cli.console import print_table
 from lora_assets.cli.project import enter_project
-from lora_assets.specs import SpecError, read_tracker, section_settings
+from lora_assets.cli.status import tracker_with_crops
+from lora_assets.specs import SpecError, section_settings
 from lora_assets.store import Store
 from lora_assets.tables import CuratedCrop
 
@@ -54,7 +55,7 @@ def curate(
 
     project = enter_project()
     store = Store(project.data)
-    spec = read_tracker(project.data, tracker)
+    spec = tracker_with_crops(store, tracker)
     chosen_by = section_settings(CurateSettings, spec, "curate")
     groups = make_groups(store, tracker)
     people = make_characters(store, tracker, section_settings(IdentitySettings, spec, "identity"))
@@ -142,8 +143,9 @@ def list_characters(
     from lora_assets.identity.settings import IdentitySettings
 
     project = enter_project()
-    spec = read_tracker(project.data, tracker)
-    made = make_characters(Store(project.data), tracker, section_settings(IdentitySettings, spec, "identity"))
+    store = Store(project.data)
+    spec = tracker_with_crops(store, tracker)
+    made = make_characters(store, tracker, section_settings(IdentitySettings, spec, "identity"))
     crops = Counter(row.character_id for row in made.rows)
     found = []
     for id in sorted(crops, key=lambda id: (not id, -crops[id], id)):
@@ -209,7 +211,10 @@ def split(
     asked, shots = set(crop or ()), set(shot or ())
     unknown = asked - {row.crop_id for row in own} | {name for name in shots if name not in {row.shot for row in own}}
     if unknown:
-        raise SpecError(f"{id} has no crop or shot {', '.join(sorted(unknown))} in tracker {tracker}")
+        raise SpecError(
+            f"{id} has no crop or shot {', '.join(sorted(unknown))} in tracker {tracker}: lora-assets show "
+            f"scored_crops --tracker {tracker} names the crops"
+        )
     moved = [row.crop_id for row in own if row.crop_id in asked or row.shot in shots]
     new = split_character(project.data, id, moved, [row.crop_id for row in own])
     typer.echo(f"{len(moved)} crops of {id} are {new} from the next run on")

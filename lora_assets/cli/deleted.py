@@ -75,7 +75,7 @@ def list_deleted(
         typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
         return
     found = [(each["dataset"], row["path"], row["state"], row["at"]) for each in told for row in each["deleted"]]
-    print_table(("dataset", "frame", "state", "found deleted (UTC)"), found[:_SHOWN])
+    print_table(("dataset", "frame", "state", "found deleted (UTC)"), found[:_SHOWN], if_none="no frame was deleted")
     if len(found) > _SHOWN:
         typer.echo(f"and {len(found) - _SHOWN} more: --json tells all")
     for each in told:

@@ -13,6 +13,7 @@ import typer
 from lora_assets.cli.app import EXIT_BAD_INPUT
 from lora_assets.cli.console import print_table
 from lora_assets.cli.project import enter_project
+from lora_assets.cli.status import tracker_with_crops
 from lora_assets.exports.caption_files import read_own
 from lora_assets.exports.caption_log import read_written, write_captions, written_for
 from lora_assets.exports.caption_text import CaptionError
@@ -56,9 +57,11 @@ def export(
     """
     # The person's folder is left when the project is entered.
     target = out.expanduser().resolve() if out else None
+    if target is not None and target.exists() and not target.is_dir():
+        raise SpecError(f"{target} is a file: name a folder with --out, which is made when it is not there")
     project = enter_project()
     store = Store(project.data)
-    spec = read_tracker(project.data, tracker)
+    spec = tracker_with_crops(store, tracker)
     told: dict[str, Any] = {
         "formats": tuple(name.strip() for name in format_.split(",") if name.strip()) or None, "trigger": trigger,
         "class_word": class_word, "picture": picture, "repeats": repeats, "resolution": resolution,
@@ -135,10 +138,10 @@ def make(
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
 ) -> None:
     """Caption every crop that would be exported, and show the captions."""
-    project = enter_project()
-    spec = read_tracker(project.data, tracker)
+    store = Store(enter_project().data)
+    spec = tracker_with_crops(store, tracker)
     own = export_settings(spec)
-    made = _make_captions(Store(project.data), spec, caption_settings(spec), own, own.character)
+    made = _make_captions(store, spec, caption_settings(spec), own, own.character)
     rows = from_table(made.table.read(), CropCaption)
     if as_json:
         told = {"sources": made.sources, "notes": list(made.notes), "captions": [dataclasses.asdict(r) for r in rows]}
@@ -158,8 +161,10 @@ def list_(tracker: Annotated[str, typer.Argument(help="ID of the tracker.")]) ->
     project = enter_project()
     read_tracker(project.data, tracker)
     found = written_for(read_written(project.data), tracker_places(Store(project.data), tracker))
-    print_table(["crop", "caption"], [[crop, text] for crop, text in sorted(found.items())])
-    typer.echo(f"{len(found)} crops have a caption of yours")
+    none = f"no crop of {tracker} has a caption of yours yet: lora-assets caption set CROP TEXT, or caption import FILE"
+    print_table(["crop", "caption"], [[crop, text] for crop, text in sorted(found.items())], if_none=none)
+    if found:
+        typer.echo(f"{len(found)} crops have a caption of yours")
 
 
 @caption_app.command(name="set")

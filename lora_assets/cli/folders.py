@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lora_assets.input_folders import FolderScan, scan_folder
 from lora_assets.main_line.frames import is_whole
+from lora_assets.main_line.videos import waiting_videos
 from lora_assets.specs import DatasetSpec, SpecError
 from lora_assets.store import PublishedTable, Store
 
@@ -34,6 +35,12 @@ def given_folder(path: Path) -> Path:
     return folder
 
 
+def check_has_pictures(folder: Path) -> None:
+    """Raises SpecError for a folder without a file that could be a frame, FolderGone for one that cannot be read."""
+    if not scan_folder(folder).files:
+        raise SpecError(f"{folder} holds no file that could be a frame: name a folder of pictures")
+
+
 def is_list_of(listed: PublishedTable | None, scan: FolderScan) -> bool:
     """True when a published frames list is of the folder's present state."""
     if listed is None or listed.facts.get("unsettled"):
@@ -42,9 +49,12 @@ def is_list_of(listed: PublishedTable | None, scan: FolderScan) -> bool:
 
 
 def is_listed(store: Store, dataset: DatasetSpec) -> bool:
-    """True when the dataset's frames list is of the folder's present state and is not damaged. Raises FolderGone."""
+    """True when the dataset's frames list is of the folder's present state and is not damaged, and no video of it waits
+    to become frames. Raises FolderGone."""
     listed = store.frames_of(dataset.slug)
-    return listed is not None and is_whole(listed) and is_list_of(listed, scan_folder(dataset.folder))
+    if listed is None or not is_whole(listed) or waiting_videos(store, dataset.slug):
+        return False
+    return is_list_of(listed, scan_folder(dataset.folder))
 
 
 def holds_what_was_kept(store: Store, dataset: DatasetSpec, kept: PublishedTable) -> bool | None:

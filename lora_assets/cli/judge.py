@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
+from lora_assets.addresses import pages_url
 from lora_assets.cli.console import print_table
 from lora_assets.cli.project import enter_project
+from lora_assets.cli.status import tracker_with_crops
 from lora_assets.judge.judging import least_sure_order
 from lora_assets.judge.kept import judge_to_json
 from lora_assets.judge.learning import JudgeSettings
 from lora_assets.judge.making import MadeJudge, judge_tracker, make_judge
-from lora_assets.specs import SpecError, read_tracker
+from lora_assets.specs import SpecError
 from lora_assets.store import Store
 from lora_assets.verdicts import open_log
 from lora_assets.verdicts.log import keep_backup
@@ -34,7 +36,7 @@ def judge(
     """Learn what you call good from your verdicts, and see whether that is better than the rules."""
     project = enter_project()
     store = Store(project.data)
-    read_tracker(project.data, tracker)
+    tracker_with_crops(store, tracker)
     try:
         settings = JudgeSettings(seed=seed, least_of_each=least_of_each, unsure_band=unsure_band)
     except ValueError as error:
@@ -74,7 +76,8 @@ def _tell_next(store: Store, tracker: str, made: MadeJudge, count: int) -> None:
     names = list(said)
     order = least_sure_order(list(said.values()))[:count]
     rows = [[names[i], said[names[i]].p_good, said[names[i]].abstained or "", said[names[i]].tier] for i in order]
-    print_table(["crop", "P(good)", "abstains", "tier"], rows, "look at these next")
+    none = f"nothing to look at next: the judge knows nothing yet. Mark some crops on {pages_url()}/tracker/{tracker}"
+    print_table(["crop", "P(good)", "abstains", "tier"], rows, "look at these next", if_none=none)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -74,7 +74,10 @@ def add_log_commands(group: typer.Typer, things: str, opened: Callable[[], type[
         with kind(kind.path_in(data)) as log:
             if log.row_count():
                 keep_backup(log)
-            count = log.import_lines(lines)
+            try:
+                count = log.import_lines(lines)
+            except VerdictError as error:
+                raise VerdictError(f"{file}: {error}") from error
         typer.echo(f"{count.added} rows taken, {count.known} were known")
 
     def check() -> None:

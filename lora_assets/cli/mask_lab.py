@@ -14,14 +14,14 @@ from tomlkit.exceptions import TOMLKitError
 
 from lora_assets.addresses import pages_url
 from lora_assets.cli.console import print_table, shown_progress
-from lora_assets.cli.folders import expanded, given_folder
+from lora_assets.cli.folders import check_has_pictures, expanded, given_folder
 from lora_assets.cli.project import enter_project
 from lora_assets.cli.settings import given_settings
 from lora_assets.exports.place import check_place, replaced_whole
 from lora_assets.main_line.frames import update_raw_frames
 from lora_assets.main_line.progress import Progress
 from lora_assets.mask_lab.adopting import adopt_preset
-from lora_assets.mask_lab.file_names import REPORT
+from lora_assets.mask_lab.file_names import LAYERS_INDEX, LAYERS_TABLE, REPORT
 from lora_assets.mask_lab.folders import report_of, write_sweep
 from lora_assets.mask_lab.frames import LabSource, Told, known_frames, unheard
 from lora_assets.mask_lab.layers import make_layers
@@ -178,6 +178,7 @@ def _dataset(data: Path, source: str, folder: Path | None) -> DatasetSpec:
         return known.get(source) or by_name[source]
     if folder is None:
         raise SpecError(f"{source} is neither a dataset nor a folder. Known datasets: {', '.join(known) or 'none'}")
+    check_has_pictures(folder)
     return register_dataset(data, folder)
 
 
@@ -268,7 +269,7 @@ def layers(
     )
     for words in facts["said"]:
         typer.echo(f"- {words}")
-    typer.echo(f"result: {data / 'layers' / tracker}")
+    typer.echo(f"result: {data / LAYERS_TABLE / tracker}; {LAYERS_INDEX} in it names each frame's pictures")
 
 
 def adopt(
@@ -283,7 +284,9 @@ def adopt(
     done = adopt_preset(project.data, tracker, preset, as_tracker)
     made = f"made tracker {done.tracker}, a copy of {tracker}" if done.is_new else f"{tracker}: was {done.before}"
     typer.echo(f"{done.tracker} refines with {done.preset} ({made}); {done.path.relative_to(project.root)}")
-    typer.echo("its masks follow by themselves while `make up` runs, or materialize the tracker's cells")
+    typer.echo(f"next: lora-assets run --tracker {done.tracker} (or `make up`); no model is asked again")
+    if done.is_new:
+        typer.echo(f"then: lora-assets compare {tracker} {done.tracker}")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from lora_assets.cli.console import print_table, shown_progress
-from lora_assets.cli.folders import expanded, given_folder
+from lora_assets.cli.folders import check_has_pictures, expanded, given_folder
 from lora_assets.cli.project import enter_project
 from lora_assets.cli.settings import given_settings
 from lora_assets.exports.place import check_place, replaced_whole
@@ -144,6 +144,7 @@ def _dataset(data: Path, source: str, folder: Path | None) -> DatasetSpec:
         return known.get(source) or by_name[source]
     if folder is None:
         raise SpecError(f"{source} is neither a dataset nor a folder. Known datasets: {', '.join(known) or 'none'}")
+    check_has_pictures(folder)
     return register_dataset(data, folder)
 
 

@@ -10,6 +10,7 @@ import typer
 
 from lora_assets.cli.console import print_table, shown_progress
 from lora_assets.cli.project import enter_project
+from lora_assets.cli.status import tracker_with_crops
 from lora_assets.main_line.progress import Progress
 from lora_assets.quality.engines import NO_CHARACTERS, plan_engines
 from lora_assets.quality.making import characters_table, make_quality, quality_settings, read_quality
@@ -29,6 +30,7 @@ def quality(
     data = enter_project().data
     read_tracker(data, tracker)
     if make:
+        tracker_with_crops(Store(data), tracker)
         _make(data, tracker, quiet=as_json)
     metrics = _metrics(data, tracker)
     table = read_quality(Store(data), tracker)

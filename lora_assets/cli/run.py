@@ -12,12 +12,13 @@ import typer
 from lora_assets.addresses import dagster_url, pages_url
 from lora_assets.cli.app import EXIT_INTERRUPTED, EXIT_RUN_FAILED, EXIT_SEALED
 from lora_assets.cli.console import print_table, shown_progress
-from lora_assets.cli.folders import given_folder
+from lora_assets.cli.folders import check_has_pictures, given_folder
 from lora_assets.cli.project import Project, enter_project
 from lora_assets.cli.runs import Outcome, RunFailed, bring_up_to_date
 from lora_assets.cli.settings import given_settings
 from lora_assets.cli.status import tracker_counts
 from lora_assets.main_line.progress import heard_by
+from lora_assets.main_line.videos import holds_videos
 from lora_assets.recipes import tracker_recipes, tracker_settings
 from lora_assets.specs import (
     LIVE,
@@ -25,7 +26,9 @@ from lora_assets.specs import (
     TrackerSpec,
     dataset_slug,
     ensure_live,
+    known_tracker_ids,
     list_datasets,
+    of_videos,
     read_tracker,
     register_dataset,
     tracker_path,
@@ -48,10 +51,10 @@ def _finish(project: Project, tracker: str) -> None:
         typer.echo(f"failed: {failed}", err=True)
         raise typer.Exit(EXIT_RUN_FAILED) from failed
     _print_summary(project, tracker, outcome)
-    if outcome.changed_since_sealed:
+    if left_out := _left_out(outcome):
         typer.echo(
-            f"tracker {tracker} is sealed, and {', '.join(outcome.changed_since_sealed)} changed since: its results "
-            f"stay as they are. Choose another ID, or: lora-assets tracker reopen {tracker}",
+            f"tracker {tracker} is sealed, and {left_out}: its results stay as they are. To take that up: lora-assets "
+            f"tracker reopen {tracker}, then lora-assets run --tracker {tracker}. To keep them: choose another ID",
             err=True,
         )
         raise typer.Exit(EXIT_SEALED)
@@ -59,6 +62,19 @@ def _finish(project: Project, tracker: str) -> None:
         for problem in outcome.problems:
             typer.echo(f"failed: {problem}", err=True)
         raise typer.Exit(EXIT_RUN_FAILED)
+
+
+def _left_out(outcome: Outcome) -> str:
+    """What came after the seal, in words; empty when nothing did."""
+    told = []
+    if outcome.changed_since_sealed:
+        told.append(f"{', '.join(outcome.changed_since_sealed)} changed since")
+    if outcome.masks_waiting:
+        count = sum(number for _, number in outcome.masks_waiting)
+        masks = "1 mask" if count == 1 else f"{count} masks"
+        told.append(f"{masks} of {', '.join(name for name, _ in outcome.masks_waiting)} that you mended or withdrew "
+                    f"since {'waits' if count == 1 else 'wait'}")  # fmt: skip
+    return " and ".join(told)
 
 
 def _print_summary(project: Project, tracker: str, outcome: Outcome) -> None:
@@ -80,8 +96,11 @@ def _print_summary(project: Project, tracker: str, outcome: Outcome) -> None:
 
 
 def run(
-    input_folder: Annotated[Path, typer.Option("--input", help="Folder of frames, anywhere; it is only read.")],
     tracker: Annotated[str, typer.Option(help="ID of the tracker: letters, digits, '-' and '_'.")],
+    input_folder: Annotated[
+        Path | None,
+        typer.Option("--input", help="Folder of frames, anywhere, only read; not needed once the tracker exists."),
+    ] = None,
     detector: Annotated[
         list[str] | None, typer.Option(help="Detector weights, by name or as a file. May be given several times.")
     ] = None,
@@ -95,23 +114,31 @@ def run(
     """Make the crops of one folder under a tracker, in this process, and print what came out.
 
     The tracker is made when it does not exist yet. Run it again after adding frames, a sealed one after reopening it:
-    only new frames are computed.
+    only new frames are computed. Without --input a tracker that exists is brought up to date, all its folders.
     """
-    folder = given_folder(input_folder)
+    folder = given_folder(input_folder) if input_folder is not None else None
     settings = given_settings(detector or [], segmenter, preset, set_ or [])
     project = enter_project()
     if tracker_path(project.data, tracker).exists() or tracker == LIVE:
         spec = ensure_live(project.data) if tracker == LIVE else read_tracker(project.data, tracker)
-        _check_same(spec, _slug_of(project, folder), settings)
+        _check_same(spec, _slug_of(project, folder) if folder is not None else None, settings)
         if note and note != spec.note:
             typer.echo(f"tracker {tracker} exists: its note is kept as it was ({spec.note or 'none'})", err=True)
-        register_dataset(project.data, folder)
+        if folder is not None:
+            register_dataset(project.data, folder)
+    elif folder is None:
+        raise SpecError(
+            f"there is no tracker {tracker}: name the folder of its frames with --input. Known trackers: "
+            f"{', '.join(known_tracker_ids(project.data)) or 'none'}"
+        )
     else:
-        # A wrong setting or absent weights are told before anything is written.
+        # A wrong setting, absent weights or an empty folder are told before anything is written.
         slug = _slug_of(project, folder)
         tracker_recipes(TrackerSpec(tracker, (slug,), settings=settings), project.data)
+        check_has_pictures(folder)
         dataset = register_dataset(project.data, folder)
-        write_tracker(project.data, TrackerSpec(tracker, (dataset.slug,), note=note, settings=settings))
+        named = (dataset.slug, *([of_videos(project.data, dataset).slug] if holds_videos(folder) else []))
+        write_tracker(project.data, TrackerSpec(tracker, named, note=note, settings=settings))
     _finish(project, tracker)
 
 
@@ -121,15 +148,15 @@ def _slug_of(project: Project, folder: Path) -> str:
     return known[0] if known else dataset_slug(folder.name)
 
 
-def _check_same(spec: TrackerSpec, dataset: str, settings: dict[str, dict[str, Any]]) -> None:
+def _check_same(spec: TrackerSpec, dataset: str | None, settings: dict[str, dict[str, Any]]) -> None:
     """A tracker that exists must already be what the command asks for: a tracker never changes silently.
 
     Settings are compared as they work, so that a default that is given in so many words is no difference.
     """
-    if not spec.covers(dataset):
+    if dataset is not None and not spec.covers(dataset):
         raise SpecError(
             f"tracker {spec.id} is of {', '.join(spec.datasets or ())}, not of {dataset}: choose another ID, or "
-            f"add the dataset to its file"
+            f"add the dataset to its file data/trackers/{spec.id}.toml"
         )
     for section, values in settings.items():
         for name, value in values.items():

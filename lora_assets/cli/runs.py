@@ -9,16 +9,19 @@ import logging
 import os
 import time
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lora_assets.cli.folders import holds_what_was_kept, is_listed
 from lora_assets.cli.project import Project
 from lora_assets.input_folders import FolderGone
+from lora_assets.main_line.corrections import waiting_in_cell
 from lora_assets.planning import missing_datasets, plan_tracker
 from lora_assets.process_identity import this_process
 from lora_assets.specs import DatasetSpec, SpecError, TrackerSpec, list_datasets, read_tracker
 from lora_assets.store import Store, StoreError, atomic_write_bytes
+from lora_assets.verdicts import VerdictError
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -30,11 +33,13 @@ class RunFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What bringing a tracker up to date did. `changed_since_sealed` are datasets that a sealed tracker leaves out."""
+    """What bringing a tracker up to date did. What a sealed tracker leaves out: `changed_since_sealed` are datasets,
+    `masks_waiting` the number of masks that a person mended (or withdrew) since, by dataset."""
 
     runs: int
     seconds: float
     changed_since_sealed: tuple[str, ...] = ()
+    masks_waiting: tuple[tuple[str, int], ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -139,6 +144,16 @@ def _changed_since_sealed(jobs: _Jobs, store: Store, spec: TrackerSpec, datasets
     return tuple(changed)
 
 
+def waiting_masks(store: Store, datasets: Iterable[DatasetSpec], tracker: str) -> tuple[tuple[str, int], ...]:
+    """How many masks that a person mended or withdrew are not in a tracker's results yet, by the dataset's name; none
+    while their log cannot be read, which `corrections check` tells."""
+    try:
+        found = [(each.name, waiting_in_cell(store, each.slug, tracker)) for each in datasets]
+    except VerdictError:
+        return ()
+    return tuple((name, count) for name, count in found if count)
+
+
 def _cause_of(result: Any) -> str:
     """The innermost error of a failed run, in its own words."""
     for event in result.all_events:
@@ -163,7 +178,8 @@ def bring_up_to_date(project: Project, tracker: str) -> Outcome:
     try:
         if spec.sealed:
             changed = _changed_since_sealed(jobs, store, spec, datasets)
-            return Outcome(jobs.count, time.monotonic() - began, changed)
+            waiting = waiting_masks(store, datasets, tracker)
+            return Outcome(jobs.count, time.monotonic() - began, changed, waiting)
         problems = _make_all(jobs, store, spec, datasets)
         return Outcome(jobs.count, time.monotonic() - began, problems=problems)
     finally:
@@ -183,8 +199,16 @@ def _make_all(jobs: _Jobs, store: Store, spec: TrackerSpec, datasets: list[Datas
         with kept_readers():
             for dataset in unlisted:
                 _list_frames(jobs, dataset)
+            # Frames of videos came to be meanwhile: their folder is a dataset of its own, perhaps a new one.
+            known = list_datasets(store.data)
+            for dataset in (spec_of for spec_of in known.values() if spec_of.videos_of and spec.covers(spec_of.slug)):
+                if not is_listed(store, dataset):
+                    _list_frames(jobs, dataset)
     if not any(int(listed.facts["files"]) for each in datasets if (listed := store.frames_of(each.slug))):
-        raise SpecError(f"tracker {spec.id}: {_folders(datasets)} holds no file that could be a frame; it is empty")
+        raise SpecError(
+            f"tracker {spec.id}: {_folders(datasets)} holds no file that could be a frame; it is empty: put pictures "
+            "into it"
+        )
     return _make_due(jobs, store, spec)
 
 

@@ -12,6 +12,7 @@ import typer
 
 from lora_assets.cli.console import shown_progress
 from lora_assets.main_line.progress import Progress
+from lora_assets.specs import SpecError
 from lora_assets.store import atomic_write_bytes
 
 scenes_app = typer.Typer(
@@ -68,6 +69,8 @@ def draw(
     from lora_assets.scenes import FilmFrame, SceneFrame, draw_scene, draw_shots
     from lora_assets.scenes.dataset import write_dataset
 
+    if folder.exists() and not folder.is_dir():
+        raise SpecError(f"{folder} is a file: name a folder, which is made when it is not there")
     asked = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
     if asked is None:
         raise typer.BadParameter(f"--size is {size!r}, but it must be WIDTHxHEIGHT, like 1280x720")

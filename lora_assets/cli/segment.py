@@ -52,8 +52,8 @@ def segment(
 ) -> None:
     """Segment a picture or a folder, without a tracker: masks as PNG, cut-outs, and COCO when asked.
 
-    What is done already under the same model and boxes is skipped; a picture that cannot be used is named and costs no
-    other. Exit code 3 when there was one.
+    What is done already under the same model and boxes is skipped; a picture or a box that cannot be used is named and
+    costs no other. Exit code 3 when there was one.
     """
     from lora_assets.main_line.asked_boxes import read_boxes
     from lora_assets.main_line.segment_files import Asked, pictures_below, segment_files, write_coco_of
@@ -69,8 +69,11 @@ def segment(
     data = enter_project().data
     out = _usual_out(data, source) if out is None else out
     told = read_boxes(boxes) if boxes is not None else None
-    for problem in (told.problems if told else ())[:_SHOWN]:
+    misfits = told.problems if told else ()
+    for problem in misfits[:_SHOWN]:
         typer.echo(problem, err=True)
+    if len(misfits) > _SHOWN:
+        typer.echo(f"... and {len(misfits) - _SHOWN} more", err=True)
     pictures = pictures_below(source, out)
     weights = resolve(model, data)
     asked = Asked(told, clicks) if told or clicks else _found_by(detector, data)
@@ -92,6 +95,9 @@ def segment(
     typer.echo(f"{done}, {counts['masks']} masks: {out}")
     if failed:
         print_table(["picture", "why it has no mask"], failed[:_SHOWN], title=f"{len(failed)} pictures have no mask")
+    if misfits:
+        typer.echo(f"{len(misfits)} boxes of {boxes} could not be used: see above", err=True)
+    if failed or misfits:
         raise typer.Exit(EXIT_BAD_INPUT)
 
 

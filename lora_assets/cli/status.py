@@ -11,6 +11,7 @@ import typer
 from lora_assets.cli.console import print_table
 from lora_assets.cli.folders import holds_what_was_kept, is_listed
 from lora_assets.cli.project import enter_project
+from lora_assets.cli.runs import waiting_masks
 from lora_assets.input_folders import FolderGone, scan_folder
 from lora_assets.models import ModelError
 from lora_assets.planning import Plan, plan_tracker, tracker_datasets
@@ -24,6 +25,20 @@ from lora_assets.specs import (
     read_tracker,
 )
 from lora_assets.store import Store, StoreError
+from lora_assets.verdicts.places import cell_datasets
+
+NO_TRACKER = (
+    "there is no tracker yet: lora-assets run --input FOLDER --tracker NAME makes one of a folder of pictures, "
+    "lora-assets demo one of a drawn film"
+)
+
+
+def tracker_with_crops(store: Store, tracker: str) -> TrackerSpec:
+    """The tracker. Raises SpecError, with the way out, for one that is unknown or of which no crops were made yet."""
+    spec = read_tracker(store.data, tracker)
+    if not cell_datasets(store, tracker):
+        raise SpecError(f"tracker {tracker} has no crops yet: lora-assets run --tracker {tracker} makes them")
+    return spec
 
 
 def tracker_counts(store: Store, spec: TrackerSpec) -> list[dict[str, Any]]:
@@ -88,10 +103,12 @@ def _tracker_status(store: Store, name: str, known: dict[str, DatasetSpec]) -> d
         plan, problem = Plan(), str(error)
     folders = _folders(store, spec, known)
     due = [cell.dataset for cell in plan.cells] + ([] if spec.sealed else folders["unlisted"])
+    covered = [dataset for slug, dataset in known.items() if spec.covers(slug)]
+    waiting = dict(waiting_masks(store, covered, name)) if spec.sealed else {}
     return {
         "tracker": name, "sealed": spec.sealed, "note": spec.note, "datasets": tracker_counts(store, spec),
         "due": due, "dashboard_due": bool(plan.dashboards), "folders_changed": folders["changed"],
-        "folders_gone": folders["gone"], "problem": problem,
+        "folders_gone": folders["gone"], "masks_waiting": waiting, "problem": problem,
     }  # fmt: skip
 
 
@@ -104,8 +121,23 @@ def _state(told: dict[str, Any]) -> str:
     words += [f"due: {', '.join(told['due'])}"] if told["due"] else []
     words += ["page due"] if told["dashboard_due"] else []
     words += [f"folder changed: {', '.join(told['folders_changed'])}"] if told["folders_changed"] else []
+    words += [f"mended masks wait: {sum(told['masks_waiting'].values())}"] if told["masks_waiting"] else []
     words += [f"folder gone: {', '.join(told['folders_gone'])}"] if told["folders_gone"] else []
     return "; ".join(words) or "up to date"
+
+
+def _next_step(told: dict[str, Any]) -> str:
+    """What a person does about a tracker's state; empty when nothing is to be done, or `problem` says it."""
+    tracker = told["tracker"]
+    run = f"lora-assets run --tracker {tracker}"
+    if told["problem"]:
+        return ""
+    if told["sealed"] and (told["folders_changed"] or told["masks_waiting"]):
+        return f"{tracker} is sealed and keeps its results; to take up what came since: lora-assets tracker reopen " \
+               f"{tracker}, then {run}"  # fmt: skip
+    if told["due"] or told["dashboard_due"] or told["folders_changed"]:
+        return f"{tracker}: {run} makes what is due, or `make up` by itself"
+    return ""
 
 
 def status(
@@ -125,7 +157,7 @@ def status(
             told.append(
                 {
                     "tracker": name, "sealed": None, "note": "", "datasets": [], "due": [], "dashboard_due": False,
-                    "folders_changed": [], "folders_gone": [], "problem": str(error),
+                    "folders_changed": [], "folders_gone": [], "masks_waiting": {}, "problem": str(error),
                 }
             )  # fmt: skip
     if as_json:
@@ -136,7 +168,10 @@ def status(
     for entry in told:
         sums = [sum(dataset[name] or 0 for dataset in entry["datasets"]) for name in counted]
         rows.append([entry["tracker"], len(entry["datasets"]), *sums, _state(entry)])
-    print_table(["tracker", "datasets", *counted, "state"], rows)
+    print_table(["tracker", "datasets", *counted, "state"], rows, if_none=NO_TRACKER)
+    for words in map(_next_step, told):
+        if words:
+            typer.echo(f"- {words}")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -94,17 +94,17 @@ def show(
         for row in rows:
             writer.writerow({k: ";".join(map(str, v)) if isinstance(v, list) else v for k, v in row.items()})
     else:
-        _print_rows(names, list(rows))
+        _print_rows(names, list(rows), f"tracker {tracker} has no rows of {table.value}: see lora-assets status")
 
 
-def _print_rows(names: list[str], rows: list[dict[str, Any]]) -> None:
+def _print_rows(names: list[str], rows: list[dict[str, Any]], if_none: str) -> None:
     """The first rows as a table, or as one block each where the table would not fit the terminal."""
     shown = [[_short(row.get(name)) for name in names] for row in rows[:_ROWS_SHOWN]]
-    if is_terminal() and not fits_terminal(names, shown):
+    if shown and is_terminal() and not fits_terminal(names, shown):
         shown = shown[:_RECORDS_SHOWN]
         print_records(names, shown)
     else:
-        print_table(names, shown)
+        print_table(names, shown, if_none=if_none)
     if len(rows) > len(shown):
         typer.echo(f"{len(rows) - len(shown)} more rows: use --format csv or json")
 

@@ -10,7 +10,7 @@ import typer
 from lora_assets.cli.console import print_table
 from lora_assets.cli.project import enter_project
 from lora_assets.cli.settings import given_settings
-from lora_assets.cli.status import tracker_counts
+from lora_assets.cli.status import NO_TRACKER, tracker_counts
 from lora_assets.dashboards import is_complete
 from lora_assets.models import ModelError
 from lora_assets.recipes import tracker_recipes
@@ -71,6 +71,7 @@ def new(
     )
     tracker_recipes(spec, project.data)
     typer.echo(f"made {write_tracker(project.data, spec).relative_to(project.root)}")
+    typer.echo(f"next: lora-assets run --tracker {tracker}, or let `make up` do it")
 
 
 @tracker_app.command(name="list")
@@ -86,7 +87,7 @@ def list_() -> None:
             continue
         datasets = "every folder" if spec.datasets is None else ", ".join(spec.datasets)
         rows.append([name, datasets, "sealed" if spec.sealed else "open", spec.note])
-    print_table(["tracker", "datasets", "state", "note"], rows)
+    print_table(["tracker", "datasets", "state", "note"], rows, if_none=NO_TRACKER)
 
 
 def _recipes_now(spec: TrackerSpec, store: Store) -> list[dict[str, Any]]:
@@ -159,7 +160,7 @@ def _check_complete(store: Store, spec: TrackerSpec) -> None:
 def reopen(tracker: Annotated[str, typer.Argument(help="ID of the tracker.")]) -> None:
     """Open a sealed tracker again: the next run takes up what changed since."""
     set_sealed(enter_project().data, tracker, False)
-    typer.echo(f"{tracker} is open again")
+    typer.echo(f"{tracker} is open again; lora-assets run --tracker {tracker} takes up what came since")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tomllib
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -15,10 +16,11 @@ from lora_assets.cli.console import print_table, shown_progress
 from lora_assets.cli.folders import expanded
 from lora_assets.cli.project import enter_project
 from lora_assets.finetuning.making import MadeReport, MadeSegmenter, Told, make_report, tune_segmenter, unheard
-from lora_assets.finetuning.preflight import check_before
+from lora_assets.finetuning.preflight import check_before, work_folder
+from lora_assets.finetuning.random_start import random_start, write_new_sam2
 from lora_assets.finetuning.settings import SegmenterSettings, TrainingSettings, write_segmenter
 from lora_assets.main_line.progress import Progress
-from lora_assets.models.tuned import BETTER
+from lora_assets.models.tuned import BETTER, check_tuned_name
 from lora_assets.specs import SpecError
 
 
@@ -30,6 +32,15 @@ def train_segmenter(
     base: Annotated[
         str, typer.Option("--base", help="For a new settings file: weights by name, a .pth, or a SAM 2 folder.")
     ] = "",
+    new_sam2: Annotated[
+        int,
+        typer.Option(
+            "--new-sam2",
+            min=0,
+            metavar="SIDE",
+            help="Instead of --base: begin with a small SAM 2 of random weights that reads SIDE pixels a side (128).",
+        ),
+    ] = 0,
     assign: Annotated[
         list[str] | None,
         typer.Option("--set", help="For a new settings file: a setting of [training], as NAME=VALUE; may be repeated."),
@@ -44,13 +55,15 @@ def train_segmenter(
     """Tune a segmenter, judge it against its untouched base, and offer it to trackers when it is better.
 
     The settings file data/segmenters/NAME.toml is written, with words beside each setting, when --annotations and
-    --base are given and it does not exist. A training that was interrupted goes on where it was.
+    --base (or --new-sam2) are given and it does not exist. A training that was interrupted goes on where it was.
     """
     if resume and anew:
         raise typer.BadParameter("go on or begin anew, not both", param_hint="--resume, --anew")
+    if base and new_sam2:
+        raise typer.BadParameter("a base or a new one, not both", param_hint="--base, --new-sam2")
     annotations, base = _from_here(annotations), _from_here(base)
     data = enter_project().data
-    _settings_file(data, name, annotations, base, assign or [], quiet=as_json)
+    _settings_file(data, name, annotations, base, assign or [], new_sam2=new_sam2, quiet=as_json)
     if check:
         ready = check_before(data, name)
         for words in (ready.memory.words(), *ready.notes):
@@ -75,36 +88,51 @@ def _from_here(named: str) -> str:
     return str(path.absolute()) if path is not None and path.exists() else named
 
 
-def _settings_file(data: Path, name: str, annotations: str, base: str, assign: list[str], *, quiet: bool) -> None:
+def _settings_file(
+    data: Path, name: str, annotations: str, base: str, assign: list[str], *, new_sam2: int, quiet: bool
+) -> None:
     path = segmenter_path(data, name)
     if path.exists():
-        if annotations or base or assign:
+        if annotations or base or assign or new_sam2:
             raise SpecError(f"{path} is there already: edit it and leave out --annotations, --base and --set")
         return
-    if not annotations or not base:
+    if not annotations or not (base or new_sam2):
         raise SpecError(
             f"{path} is not there: name --annotations SET and --base MODEL, and it is written "
             "(sets: lora-assets annotations; models: lora-assets models list)"
         )
-    write_segmenter(data, SegmenterSettings(name, annotations, base, _training(assign)))
+    training = _training(assign, random_start() if new_sam2 else TrainingSettings())
+    new = _new_base(data, name, new_sam2, training.seed) if new_sam2 else None
+    write_segmenter(data, SegmenterSettings(name, annotations, str(new or base), training))
     try:
         check_before(data, name)
     except BaseException:
         # A file with a wrong set or base would stand in the way of the same command put right.
         path.unlink(missing_ok=True)
+        if new is not None:
+            shutil.rmtree(new)
         raise
     if not quiet:
         typer.echo(f"settings: {path}")
 
 
-def _training(assign: list[str]) -> TrainingSettings:
-    """The training with the settings that were given as NAME=VALUE."""
+def _new_base(data: Path, name: str, side: int, seed: int) -> Path:
+    """A new SAM 2 in the segmenter's own folder."""
+    check_tuned_name(name, data)
+    try:
+        return write_new_sam2((work_folder(data, name) / "start").absolute(), side, seed=seed)
+    except ValueError as error:
+        raise SpecError(f"--new-sam2: {error}") from error
+
+
+def _training(assign: list[str], usual: TrainingSettings) -> TrainingSettings:
+    """The usual training with the settings that were given as NAME=VALUE."""
     try:
         given = tomllib.loads("\n".join(assign))
         known = [one.name for one in fields(TrainingSettings)]
         unknown = sorted(set(given) - set(known))
         if not unknown:
-            return replace(TrainingSettings(), **given)
+            return replace(usual, **given)
     except (TypeError, ValueError) as error:
         raise SpecError(
             f"--set: {error}; write NAME=VALUE, text in quotes: --set steps=500 --set encoder='\"lora\"'"

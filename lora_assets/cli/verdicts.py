@@ -43,8 +43,10 @@ def list_(
     if as_json:
         typer.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], ensure_ascii=False, indent=1))
         return
-    print_table(names, rows)
-    typer.echo(f"{len(rows)} crops have a verdict")
+    none = "no crop has a verdict yet: open a tracker's page (lora-assets up) and press g, b or x on a crop"
+    print_table(names, rows, if_none=none)
+    if rows:
+        typer.echo(f"{len(rows)} crops have a verdict")
 
 
 add_log_commands(verdicts_app, "verdicts", lambda: VerdictLog)

@@ -22,6 +22,14 @@ HISTORY = "history.jsonl"
 _MODES = ("online", "offline", "disabled")
 """Of Weights & Biases, from the one that sends figures to the one that keeps none."""
 
+_FIGURES_ONLY: dict[str, Any] = {
+    "console": "off", "save_code": False, "disable_git": True, "disable_job_creation": True, "x_disable_meta": True,
+    "x_disable_stats": True, "x_disable_machine_info": True, "x_save_requirements": False, "quiet": True,
+    "show_info": False,
+}  # fmt: skip
+"""What Weights & Biases would take by itself and send with the figures: the terminal's text, code and commit, the
+machine, its load, the installed packages. The terminal is left to the training's own words."""
+
 
 class FigureSink(Protocol):
     """Takes the figures of a training."""
@@ -73,7 +81,8 @@ class _TensorBoard:
     def __init__(self, folder: Path, resumed_at: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_at or None)
+        # Figures from this step on are hidden, and those of the checkpoint's own step do not come again.
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_at + 1 if resumed_at else None)
 
     def tell(self, step: int, figures: Mapping[str, float]) -> None:
         for name, value in figures.items():
@@ -85,13 +94,15 @@ class _TensorBoard:
 
 class _WeightsAndBiases:
     def __init__(self, folder: Path, name: str, fingerprint: str, settings: TrainingSettings) -> None:
+        # Read once, at the import: its own reports of errors go to its maker, also offline.
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         import wandb  # pyright: ignore[reportMissingImports]
 
         folder.mkdir(parents=True, exist_ok=True)
         self._run = wandb.init(
             project=settings.wandb_project, name=name, id=f"{name}-{fingerprint}", resume="allow",
             mode=stricter_mode(settings.wandb_mode, os.environ.get("WANDB_MODE", "")), dir=str(folder),
-            config={"fingerprint": fingerprint, **asdict(settings)},
+            config={"fingerprint": fingerprint, **asdict(settings)}, settings=wandb.Settings(**_FIGURES_ONLY),
         )  # fmt: skip
 
     def tell(self, step: int, figures: Mapping[str, float]) -> None:

@@ -78,7 +78,10 @@ class Tuned:
 
 
 def precision_of(settings: TrainingSettings, device: str) -> torch.dtype | None:
-    """The type of mixed precision; None is float32. Raises FinetuningError for one that the device does not have."""
+    """The type of mixed precision; None is float32, which "auto" takes on a CPU: few CPUs are faster in bfloat16.
+
+    Raises FinetuningError for one that the device does not have.
+    """
     import torch
 
     kind = settings.precision
@@ -86,9 +89,9 @@ def precision_of(settings: TrainingSettings, device: str) -> torch.dtype | None:
         return torch.bfloat16 if device == "cuda" and torch.cuda.is_bf16_supported() else None
     if kind == "float32":
         return None
-    if device != "cuda":
-        raise FinetuningError(f'precision = "{kind}" needs a GPU: set it to "auto" or "float32"')
-    if kind == "bfloat16" and not torch.cuda.is_bf16_supported():
+    if kind == "float16" and device != "cuda":
+        raise FinetuningError('precision = "float16" needs a GPU: set it to "auto", "bfloat16" or "float32"')
+    if kind == "bfloat16" and device == "cuda" and not torch.cuda.is_bf16_supported():
         raise FinetuningError('this GPU has no bfloat16: set precision to "float16" or "float32"')
     return torch.bfloat16 if kind == "bfloat16" else torch.float16
 

@@ -108,7 +108,7 @@ def estimate_memory(
     choose_weights(laid_out, settings)
     trained = sum(value.numel() for value in laid_out.module.parameters() if value.requires_grad)
     weights = sum(value.numel() * value.element_size() for value in laid_out.module.parameters())
-    half = settings.precision != "float32" and device == "cuda"
+    half = settings.precision != "float32" if device == "cuda" else settings.precision == "bfloat16"
     frozen = settings.encoder == FROZEN
     if frozen:
         laid_out.encoder.requires_grad_(True)  # else nothing is kept that could be counted

@@ -1,9 +1,9 @@
 """A page detector: an Ultralytics network that finds panels, bubbles, characters and text on whole pages.
 
-It learns from the boxes of an annotated set, in the loop that the starter models are trained in, from the starter's
-weights so that it knows drawn figures already. Beside its weights lies a card: the set's digest, settings, figures on
-val, and for each category the confidence at which it does best there. What is done with its boxes belongs to
-page_segmenting.
+It learns from the boxes of an annotated set, in the loop that the starter models are trained in, from the packaged
+detector's weights so that it knows drawn pages already. Beside its weights lies a card (page_cards): the set's digest,
+settings, figures on val, and for each category the confidence at which it does best there. What is done with its boxes
+belongs to page_segmenting.
 """
 
 from __future__ import annotations
@@ -12,20 +12,28 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lora_assets.annotations import AnnotatedSet, AnnotationError
-from lora_assets.annotations.places import check_name
 from lora_assets.atomic import put_in_place
+from lora_assets.finetuning.page_cards import (
+    PACKAGED,
+    CategoryScore,
+    PageDetectorCard,
+    detector_path,
+    packaged_card,
+    read_card,
+    way_out,
+)
 from lora_assets.finetuning.page_views import PageBoxes, PageView, pages_of, random_view, view_size
-from lora_assets.models import ModelError
+from lora_assets.models import ModelError, resolve
 from lora_assets.store import atomic_write_json
 from lora_assets.sums import file_sha256
 from lora_assets.training.detector import batch_of, learn_batch, new_network, write_network
@@ -55,7 +63,8 @@ class PageDetectorSettings:
     """How a page detector is trained; the defaults fit a CPU in about half an hour.
 
     `side` is the longer side of its input in pixels; `start` an Ultralytics checkpoint whose fitting weights it begins
-    with, "starter" for the starter detector, "" for none. The end is `steps` or `minutes`, whichever comes first.
+    with, "starter-pages" for the packaged page detector, "starter" for the starter detector of drawn figures, "" for
+    none. The end is `steps` or `minutes`, whichever comes first.
     """
 
     steps: int = 3000
@@ -69,7 +78,7 @@ class PageDetectorSettings:
     weight_decay: float = 5e-4
     seed: int = 0
     network: str = "yolov8n.yaml"
-    start: str = "starter"
+    start: str = PACKAGED
 
     def __post_init__(self) -> None:
         """Raise ValueError for settings that train nothing."""
@@ -77,40 +86,6 @@ class PageDetectorSettings:
             raise ValueError(f"side is {self.side}, but it must be a multiple of 32 from 128 to 2048")
         if self.steps < 1 or self.batch < 1 or self.minutes <= 0:
             raise ValueError(f"steps {self.steps}, batch {self.batch} and minutes {self.minutes:g} must be above 0")
-
-
-@dataclass(frozen=True, slots=True)
-class CategoryScore:
-    """How well a category's boxes are found on val (IoU 0.5): shares 0 to 1. `confidence` is where both are best on all
-    of val; `recall` and `precision` are those at confidences that other titles chose, where val has several titles.
-    """
-
-    category: str
-    confidence: float
-    recall: float
-    precision: float
-    average_precision: float
-    true_boxes: int
-
-
-@dataclass(frozen=True, slots=True)
-class PageDetectorCard:
-    """What lies beside the weights: where they come from and what they reach.
-
-    Without `held_out` the confidences were chosen on the very pages that were scored, since val has one title only.
-    """
-
-    name: str
-    sha256: str
-    data: str
-    data_digest: str
-    made: str
-    seconds_trained: float
-    steps: int
-    settings: Mapping[str, Any]
-    categories: tuple[tuple[int, str], ...]
-    scores: tuple[CategoryScore, ...]
-    held_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +109,6 @@ class PageDetector:
         rows = np.column_stack([found.xyxy, found.confidence, ids[classes]]) if len(classes) else np.zeros((0, 6))
         kept = rows[found.confidence >= limits[classes]] if len(classes) else rows
         return kept[np.argsort(-kept[:, 4], kind="stable")]
-
-
-def detector_path(data: Path, name: str) -> Path:
-    """The weights of a page detector; its card lies beside them as .json."""
-    return data / "models" / "page_detectors" / f"{check_name(name, 'the page detector')}.pt"
-
-
-def known_detectors(data: Path) -> list[str]:
-    """The names of all page detectors that have a card."""
-    return sorted(path.stem for path in (data / "models" / "page_detectors").glob("*.json"))
 
 
 def train_page_detector(
@@ -219,11 +184,11 @@ def take_weights(model: DetectionModel, start: str) -> int:
 
     Raises ModelError when it cannot be opened or none fits.
     """
-    from lora_assets.starter import STARTER_YOLO
+    from lora_assets.starter import STARTER_PAGES, STARTER_YOLO
 
-    path = STARTER_YOLO if start == "starter" else Path(start)
+    path = {PACKAGED: STARTER_PAGES, "starter": STARTER_YOLO}.get(start, Path(start))
     if not path.is_file():
-        raise ModelError(f'{path} is not there: name an Ultralytics checkpoint, "starter" or ""')
+        raise ModelError(f'{path} is not there: name an Ultralytics checkpoint, "{PACKAGED}", "starter" or ""')
     given = open_network(path).state_dict()
     own = model.state_dict()
     fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
@@ -233,31 +198,22 @@ def take_weights(model: DetectionModel, start: str) -> int:
     return len(fitting)
 
 
-def open_page_detector(data: Path, name: str) -> PageDetector:
-    """The named detector. Raises ModelError when there is none, or its weights are not those of its card."""
-    path = detector_path(data, name)
-    card = read_card(path.with_suffix(".json"), data)
-    if not path.is_file() or file_sha256(path) != card.sha256:
-        raise ModelError(f"{path} is gone or not the file that its card describes: train it again")
+def open_page_detector(data: Path, name: str = PACKAGED) -> PageDetector:
+    """The named detector, or that of the package. Raises ModelError when there is none, or its weights are not those of
+    its card."""
+    if name == PACKAGED:
+        card = packaged_card()
+        try:
+            path = resolve(PACKAGED, data).path
+        except ModelError as error:
+            raise ModelError(f"{error}; or {way_out(data, name)}") from error
+    else:
+        path = detector_path(data, name)
+        card = read_card(path.with_suffix(".json"), data)
+        if not path.is_file() or file_sha256(path) != card.sha256:
+            raise ModelError(f"{path} is gone or not the file that its card describes: train it again")
     limits = YoloLimits(LEAST_CONFIDENCE, OVERLAP, MOST_BOXES, int(card.settings["side"]))
     return PageDetector(card, load_yolo(path, limits))
-
-
-def read_card(path: Path, data: Path) -> PageDetectorCard:
-    """A detector's card. Raises ModelError when there is none or it is damaged."""
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        scores = tuple(CategoryScore(**score) for score in told.pop("scores"))
-        categories = tuple((int(number), str(name)) for number, name in told.pop("categories"))
-        return PageDetectorCard(**told, scores=scores, categories=categories)
-    except FileNotFoundError as error:
-        known = ", ".join(known_detectors(data)) or "none yet"
-        raise ModelError(
-            f"there is no page detector {path.stem}; known: {known}. Train one with: "
-            f"lora-assets train-page-detector {path.stem}"
-        ) from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"{path} is damaged ({error}): train the detector again") from error
 
 
 def measure(network: Yolo, pages: Sequence[PageBoxes], categories: Sequence[str]) -> list[CategoryScore]:
@@ -379,17 +335,3 @@ def _publish(
             score.precision, score.average_precision,
         )  # fmt: skip
     return card
-
-
-def score_lines(card: PageDetectorCard) -> Iterator[str]:
-    """A line of words for each category, and one that says how far the figures can be trusted."""
-    for score in card.scores:
-        yield (
-            f"{score.category}: recall {score.recall:.2f}, precision {score.precision:.2f} of {score.true_boxes} boxes "
-            f"(confidence from {score.confidence:.2f})"
-        )
-    yield (
-        "recall and precision are of confidences that other titles of val chose"
-        if card.held_out
-        else "val has one title: the confidences were chosen on the same pages, so that these figures are too good"
-    )

@@ -1,26 +1,34 @@
 """Whole pages segmented without prompts: boxes by a page detector, masks by a prompted segmenter, results as COCO.
 
+Panels are cut along their straight sides instead (vision.panel_edges): a segmenter takes the figures in them for parts.
+Those that the detector overlooked are found by the gutters around them (vision.panel_frames).
+
 The detector is trained in page_detector; segmenters are opened by vision.prompted; the file is written by annotations.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from lora_assets.annotations import AnnotatedImage, Annotation, Category, Problem
+from lora_assets.annotations.categories import PANEL, known_category
 from lora_assets.annotations.records import TRAIN
 from lora_assets.annotations.splits import title_of
 from lora_assets.annotations.writing import MaskForm, check_form, page_names, write_coco
 from lora_assets.finetuning.page_detector import PageDetector
 from lora_assets.store import StoreError
+from lora_assets.vision.boxes import FloatArray
 from lora_assets.vision.images import ImageRefused, decode_image, read_file
 from lora_assets.vision.masks import BoolMask, encode_mask, mask_bounds
-from lora_assets.vision.prompted import Prompted
+from lora_assets.vision.panel_edges import panel_mask
+from lora_assets.vision.panel_frames import framed_panels
+from lora_assets.vision.prompted import Embedding, Prompted
 
 PAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
 LEAST_FIT = 0.5
@@ -31,6 +39,13 @@ LEAST_SURE = 0.45
 their pixels with them, so that below this the box is the better mask."""
 ROOM = 0.06
 """How far a mask may stand out of the box that it was asked for, in the box's sides."""
+FRAMED_SCORE = 0.7
+"""How sure a panel is that gutters surround and the detector overlooked: about the share of such that are panels."""
+COVERED = 0.5
+"""Share of such a panel that lies in panels of the detector from which on it is not taken: it is one of them, or
+several in one."""
+INSET_INSIDE, INSET_LARGEST = 0.85, 0.6
+"""A panel lies over another when so much of it lies in that one, and it has at most this share of its area."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +75,65 @@ class SegmentedPages:
 
 
 def segment_page(page: np.ndarray, detector: PageDetector, segmenter: Prompted) -> list[PageMask]:
-    """Everything that the detector finds on a page (uint8 RGB HxWx3), with masks by the segmenter; the surest first."""
+    """Everything that the detector finds on a page (uint8 RGB HxWx3), the surest first, with masks: of panels by their
+    sides, of all else by the segmenter."""
+    panels = {number for number, name in detector.card.categories if known_category(name) == PANEL}
+    grey = np.asarray(cv2.cvtColor(page, cv2.COLOR_RGB2GRAY))
     rows = detector.find(page)
-    if not len(rows):
-        return []
-    embedding = segmenter.embed(page)
-    found = []
+    if panels:
+        rows = with_framed_panels(rows, framed_panels(grey), min(panels))
+    embedding: Embedding | None = None
+    found: list[PageMask] = []
     for row in rows:
         box = np.clip(row[:4], 0, [page.shape[1], page.shape[0]] * 2)
         if min(box[2] - box[0], box[3] - box[1]) < 1:
             continue
-        answer = segmenter.predict(embedding, box=box)
-        best = best_candidate(answer.masks, box)
-        mask = within_box(answer.masks[best], box)
-        unfit = bool(box_fit(mask, box) < LEAST_FIT or answer.scores[best] < LEAST_SURE)
+        if int(row[5]) in panels:
+            mask = panel_mask(grey, box)
+            unfit = not mask.any()
+        else:
+            embedding = segmenter.embed(page) if embedding is None else embedding
+            answer = segmenter.predict(embedding, box=box)
+            best = best_candidate(answer.masks, box)
+            mask = within_box(answer.masks[best], box)
+            unfit = bool(box_fit(mask, box) < LEAST_FIT or answer.scores[best] < LEAST_SURE)
         if unfit:
             mask = box_mask(box, page.shape[:2])
         left, top, right, bottom = (float(value) for value in box)
         found.append(PageMask(int(row[5]), float(row[4]), mask, (left, top, right, bottom), unfit))
-    return found
+    return without_insets(found, panels)
+
+
+def with_framed_panels(rows: FloatArray, framed: FloatArray, panel: int) -> FloatArray:
+    """Rows of a detector (Nx6: xyxy, confidence, category id) with the `framed` panels (Mx4 xyxy) that lie for the most
+    part in none of its panels; `panel` is the category's id. The surest first."""
+    own = rows[rows[:, 5] == panel, :4]
+    added = [(*box, FRAMED_SCORE, panel) for box in framed.tolist() if _covered(np.array(box), own) < COVERED]
+    joined = np.concatenate([rows, np.array(added, np.float64).reshape(-1, 6)])
+    return joined[np.argsort(-joined[:, 4], kind="stable")]
+
+
+def _covered(box: FloatArray, others: FloatArray) -> float:
+    """The share of a box that lies in other boxes, those that lie over each other counted twice; 0 to 1."""
+    across = np.minimum(box[2], others[:, 2]) - np.maximum(box[0], others[:, 0])
+    down = np.minimum(box[3], others[:, 3]) - np.maximum(box[1], others[:, 1])
+    shared = np.clip(across, 0, None) * np.clip(down, 0, None)
+    return min(1.0, float(shared.sum() / ((box[2] - box[0]) * (box[3] - box[1]))))
+
+
+def without_insets(found: Sequence[PageMask], panels: Collection[int]) -> list[PageMask]:
+    """The same masks, those of panels without the smaller panels that lie over them; `panels` are category ids."""
+    areas = [np.count_nonzero(one.mask) for one in found]
+    kept = []
+    for one, area in zip(found, areas, strict=True):
+        mask = one.mask
+        if one.category_id in panels:
+            for other, size in zip(found, areas, strict=True):
+                small = other.category_id in panels and 0 < size <= INSET_LARGEST * area
+                if small and np.count_nonzero(one.mask & other.mask) >= INSET_INSIDE * size:
+                    mask = mask & ~other.mask
+        kept.append(replace(one, mask=mask))
+    return kept
 
 
 def best_candidate(candidates: np.ndarray, box: np.ndarray) -> int:

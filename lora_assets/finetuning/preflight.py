@@ -18,12 +18,13 @@ from lora_assets.finetuning.checkpoints import FinetuningError
 from lora_assets.finetuning.history import check_log
 from lora_assets.finetuning.loop import precision_of
 from lora_assets.finetuning.memory import MemoryEstimate, estimate_memory, ways_out
-from lora_assets.finetuning.networks import TUNABLE, open_network
+from lora_assets.finetuning.networks import TUNABLE, Sam2Network, open_network
 from lora_assets.finetuning.pages import usable
 from lora_assets.finetuning.settings import DISK, FROZEN, SegmenterSettings, read_segmenter
 from lora_assets.models import OpenWeights, resolve
 from lora_assets.models.registry import STARTER_SAM
 from lora_assets.store import digest
+from lora_assets.vision.sam2 import codes_agree
 from lora_assets.vision.yolo import torch_device
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ CODE_VERSION = "2"
 
 _GIGABYTE = 1024**3
 _MOST_NAMED = 5
+_TWO_CODES = (
+    "the base {base} codes places of the picture and of prompts differently, as no trained SAM 2 does: boxes can hardly "
+    "be learned. Name a trained checkpoint, or begin with --new-sam2"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +77,8 @@ def check_before(data: Path, name: str) -> Ready:
     precision_of(settings.training, device)
     base = tunable_base(data, settings)
     network = open_network(base)
+    if isinstance(network, Sam2Network) and not codes_agree(network.module):
+        notes.append(_TWO_CODES.format(base=base.name))
     memory = estimate_memory(network, settings.training, len(found.images), device)
     if not memory.fits:
         raise FinetuningError(

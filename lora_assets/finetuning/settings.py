@@ -18,11 +18,13 @@ from lora_assets.store import atomic_write_bytes
 
 FROZEN, LORA, FULL = "frozen", "lora", "full"
 FILES, TENSORBOARD, WANDB, AUTO = "files", "tensorboard", "wandb", "auto"
+BEST_CANDIDATE, ALL_CANDIDATES = "best", "all"
 MEMORY, DISK, NONE = "memory", "disk", "none"
 PRECISIONS = (AUTO, "float32", "bfloat16", "float16")
 
 _CHOICES = {
     "encoder": (FROZEN, LORA, FULL),
+    "candidates": (BEST_CANDIDATE, ALL_CANDIDATES),
     "precision": PRECISIONS,
     "cache": (MEMORY, DISK, NONE),
     "log": (AUTO, FILES, TENSORBOARD, WANDB),
@@ -33,8 +35,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "lora_rank": (1, 256), "validate_every": (1, 1e6), "val_annotations": (1, 1e6), "patience": (0, 1e6),
     "save_every": (1, 1e6), "seed": (0, 2**31 - 1), "share_of_points": (0, 1), "share_of_both": (0, 1),
     "box_jitter": (0, 0.5), "learning_rate": (0, 1), "encoder_rate": (0, 1), "weight_decay": (0, 1),
-    "clip_norm": (1e-6, 1e6), "lora_alpha": (1e-6, 1e6), "focal_weight": (0, 1e6), "dice_weight": (0, 1e6),
-    "iou_weight": (0, 1e6), "cache_gb": (0, 1e4), "least_gain": (0, 1), "minutes": (0, 1e6),
+    "clip_norm": (1e-6, 1e6), "lora_alpha": (1e-6, 1e6), "focal_weight": (0, 1e6), "balanced_weight": (0, 1e6),
+    "dice_weight": (0, 1e6), "iou_weight": (0, 1e6), "cache_gb": (0, 1e4), "least_gain": (0, 1), "minutes": (0, 1e6),
 }  # fmt: skip
 
 
@@ -66,8 +68,10 @@ class TrainingSettings:
     lora_rank: int = _told(8, 'with encoder = "lora"')
     lora_alpha: float = _told(16.0, 'with encoder = "lora"')
     focal_weight: float = _told(20.0, "weight of the focal loss")
+    balanced_weight: float = _told(0.0, "weight of the balanced loss: 1, without focal loss, for a random start")
     dice_weight: float = _told(1.0, "weight of the Dice loss")
     iou_weight: float = _told(1.0, "weight of the error of the predicted IoU")
+    candidates: str = _told(BEST_CANDIDATE, 'which of three learn a mask: the "best", or "all" from a random start')
     precision: str = _told(AUTO, '"auto" (bfloat16 on a GPU that has it), "float32", "bfloat16" or "float16"')
     cache: str = _told(
         MEMORY, 'embeddings of a frozen encoder are kept in "memory", on "disk", or "none"', counts=False

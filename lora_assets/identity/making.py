@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from lora_assets.identity import clusters, descriptions, embedding, networks, registry, shots, tracks
 from lora_assets.identity.clusters import MOST_TRACKS, Limits, cluster_tracks, memberships
@@ -435,6 +434,8 @@ def _matched(
                 gain[row, column] = (
                     same + look + (_NAMED_BONUS if standing.name else 0.0) + same * min(1.0, len(members[label]) / 100)
                 )
+    from scipy.optimize import linear_sum_assignment  # half of what loading the definitions would cost
+
     rows, columns = linear_sum_assignment(-gain)
     return {labels[r]: names[c] for r, c in zip(rows, columns, strict=True) if gain[r, c] > 0}
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from lora_assets.vision.boxes import box_iou
 
@@ -73,5 +72,7 @@ def _pairs(
     if alike is not None:
         likeness = alike(before, after)
         iou = np.where(np.isnan(likeness) | (likeness >= LEAST_LIKENESS), iou, 0.0)
+    from scipy.optimize import linear_sum_assignment  # half of what loading the definitions would cost
+
     rows, columns = linear_sum_assignment(-iou)
     return [(before[r], after[c]) for r, c in zip(rows, columns, strict=True) if iou[r, c] >= LEAST_IOU]

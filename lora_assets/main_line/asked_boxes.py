@@ -18,6 +18,10 @@ from typing import Any
 from lora_assets.specs import SpecError
 
 _CORNERS = ("x1", "y1", "x2", "y2")
+EXAMPLE = (
+    'CSV is like "file,x1,y1,x2,y2" and then "page 1.png,12,40,310,500", JSON like {"page 1.png": [[12, 40, 310, 500]]}'
+)
+"""What every error of a file of boxes ends with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def read_boxes(path: Path) -> AskedBoxes:
             )
     if not found:
         told = problems[0] if problems else "it is empty"
-        raise SpecError(f"{path} holds no box that can be used: {told}")
+        raise SpecError(f"{path} holds no box that can be used: {told}. {EXAMPLE}")
     return AskedBoxes({name: tuple(boxes) for name, boxes in found.items()}, tuple(problems))
 
 
@@ -84,7 +88,7 @@ def _of_csv(path: Path, text: str) -> _Rows:
     lacking = {"file", *_CORNERS} - set(reader.fieldnames or ())
     if lacking:
         raise SpecError(
-            f"{path}: the first line must name the columns file, x1, y1, x2, y2; it lacks {sorted(lacking)}"
+            f"{path}: the first line must name the columns file, x1, y1, x2, y2; it lacks {sorted(lacking)}. {EXAMPLE}"
         )
     for row in reader:
         yield f"line {reader.line_num}", row["file"], [row[name] for name in _CORNERS], row.get("label")
@@ -94,7 +98,7 @@ def _of_json(path: Path, text: str, problems: list[str]) -> _Rows:
     try:
         told = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise SpecError(f"{path} is not JSON: {error}") from error
+        raise SpecError(f"{path} is not JSON: {error}. {EXAMPLE}") from error
     if isinstance(told, dict) and isinstance(told.get("images"), list) and isinstance(told.get("annotations"), list):
         return _of_coco(path, told, problems)
     if isinstance(told, dict):
@@ -110,7 +114,7 @@ def _of_json(path: Path, text: str, problems: list[str]) -> _Rows:
             else (f"entry {number}", None, None, None)
             for number, one in enumerate(told)
         )
-    raise SpecError(f"{path}: boxes are an object by file, a list of objects, or COCO")
+    raise SpecError(f"{path}: boxes are an object by file, a list of objects, or COCO. {EXAMPLE}")
 
 
 def _of_coco(path: Path, told: dict[str, Any], problems: list[str]) -> _Rows:

@@ -202,3 +202,20 @@ def applied_in_cell(store: Store, dataset: str, tracker: str) -> Applied:
             box = (row["x1"], row["y1"], row["x2"], row["y2"])
             boxes.setdefault(row["frame_sha256"], []).append((row["detection_id"], box))
     return match_corrections(kept, boxes)
+
+
+def waiting_in_cell(store: Store, dataset: str, tracker: str) -> int:
+    """How many boxes of a tracker have another mask in its published table than the corrections say now: those that
+    were made since, and those that were withdrawn since. 0 before the cell has masks.
+
+    Raises as `applied_in_cell`.
+    """
+    table = store.cell_table("masks", dataset, tracker)
+    if table is None:
+        return 0
+    wanted = {box: one.id for box, one in applied_in_cell(store, dataset, tracker).by_box.items()}
+    if not wanted and table.facts.get("corrections_seq") is None:
+        return 0
+    rows = with_defaults(table.read(), Mask).select(["frame_sha256", "detection_id", "corrected"]).to_pylist()
+    found = {(row["frame_sha256"], row["detection_id"]): row["corrected"] for row in rows}
+    return sum(wanted.get(box) != corrected for box, corrected in found.items())

@@ -33,6 +33,7 @@ from lora_assets.main_line.deleted import hold_many, judge_absent, note_deleted,
 from lora_assets.main_line.progress import Listener, Progress, nobody
 from lora_assets.main_line.reading import Readers
 from lora_assets.main_line.stream import side_by_side
+from lora_assets.main_line.videos import videos_among
 from lora_assets.recipes import read_settings
 from lora_assets.specs import DatasetSpec
 from lora_assets.store import PublishedTable, Store, StoreError, atomic_write, atomic_write_bytes, digest
@@ -41,8 +42,9 @@ from lora_assets.tables import RawFrame, from_table, to_table
 from lora_assets.under_way import FRAMES_STAGE, telling
 from lora_assets.vision import images
 from lora_assets.vision.images import ReadSettings
+from lora_assets.vision.sniff import is_video_reason
 
-_TOLD = ("fingerprint", "unsettled", "reader", "root", "mounts", "absent", "held", "deleted")
+_TOLD = ("fingerprint", "unsettled", "reader", "root", "mounts", "absent", "held", "deleted", "videos")
 _JOURNAL_FRAMES = 256
 _JOURNAL_SECONDS = 15.0
 _PUBLISH_ROWS = 4096
@@ -84,7 +86,8 @@ def read_frame(folder: Path, file: FileStat, readers: Readers, store: Store) -> 
     read = readers.read(folder / file.path)
     facts = read.facts
     if read.sha256 is None or facts is None:
-        return _row_without_picture(file, read.reason, read.sha256)
+        reason = f"{read.reason}; its frames are a dataset, NAME (video)" if is_video_reason(read.reason) else read.reason
+        return _row_without_picture(file, reason, read.sha256)
     thumb = store.picture("frame_thumbs", read.sha256, ".webp")
     if not thumb.exists():
         atomic_write_bytes(thumb, read.thumb, durable=False, recorded=True)
@@ -204,7 +207,8 @@ def _scan(dataset: DatasetSpec, before: PublishedTable | None, accept: bool) -> 
 def _needs_publishing(before: PublishedTable | None, computed: int, facts: dict[str, Any], version: str) -> bool:
     if computed or before is None or before.version != version:
         return True
-    return any(before.facts.get(name) != facts[name] for name in _TOLD)
+    # Listings of earlier versions do not tell of videos.
+    return any(before.facts.get(name, {} if name == "videos" else None) != facts[name] for name in _TOLD)
 
 
 def update_raw_frames(
@@ -270,7 +274,7 @@ def update_raw_frames(
             "folder": str(dataset.folder), "fingerprint": scan.fingerprint, "files": len(ordered), "frames": frames,
             "quarantined": quarantined, "computed": len(fresh), "reused": reused, "unsettled": unsettled,
             "absent": root.absent, "held": root.held, "deleted": root.deleted, "root": root.proof.facts,
-            "mounts": root.mounts, "seconds": seconds, "run_id": run_id,
+            "mounts": root.mounts, "videos": videos_among(ordered), "seconds": seconds, "run_id": run_id,
         }  # fmt: skip
         if not whole or _needs_publishing(before, len(fresh), facts, version):
             path = store.table_path("raw_frames", dataset.slug)

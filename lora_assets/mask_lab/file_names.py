@@ -12,6 +12,8 @@ PICTURES = {
 }
 """The pictures of a mask under one preset, by kind, in the order in which they are offered."""
 CHARACTER, BACKGROUND = "character.png", "background.png"
+LAYERS_INDEX = "index.csv"
+"""Names the layers of a tracker by frame, beside the folders of its datasets."""
 SWEEP_TABLE, RESULTS_TABLE, LAYERS_TABLE = "refinement_sweep", "refinement_presets", "layers"
 
 

@@ -53,7 +53,7 @@ def _write_image(folder: Path, judged: JudgedMask, presets: Sequence[Preset], sw
     try:
         image = sampled.source.pixels(sampled.frame_sha256)
     except PictureLost as lost:
-        sweep.lost.append(f"image_{sampled.number}: only masks, {lost}")
+        sweep.lost.append(f"{sampled.told}: only masks, {lost}")
         image = None
     rows = [refined_row(sampled, preset, sweep.spare_neighbours) for preset in presets]
     windows = (edge_window(rows, judged), close_window(rows, judged))

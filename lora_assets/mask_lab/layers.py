@@ -7,6 +7,8 @@ made again. What belongs elsewhere: painting itself (vision.inpaint).
 from __future__ import annotations
 
 import base64
+import csv
+import io
 import json
 import shutil
 import time
@@ -20,7 +22,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lora_assets.mask_lab.file_names import BACKGROUND, CHARACTER
+from lora_assets.mask_lab.file_names import BACKGROUND, CHARACTER, LAYERS_INDEX
 from lora_assets.mask_lab.file_names import LAYERS_TABLE as TABLE
 from lora_assets.mask_lab.frames import LabFrame, Told, known_frames, unheard
 from lora_assets.mask_lab.settings import LAMA, TELEA, LayerSettings
@@ -121,7 +123,9 @@ def make_layers(data: Path, tracker: str, told: Told = unheard, run_id: str = ""
         wanted = digest(TABLE, code, versions, painter, chosen)
         there = store.published(store.table_path(TABLE, tracker))
         if there is not None and there.version == wanted and _all_there(data, there):
-            return MadeLayers(there, True, 0)
+            made = MadeLayers(there, True, 0)
+            _write_index(data / TABLE / tracker, data, cells, made.rows())
+            return made
         found, computed = _made(data, tracker, cells, settings, paint, digest(code, painter, settings.grow), told)
         lost = [row.frame_sha256 for row in found if row.reason]
         facts = {**_facts(found, cells, settings, computed), "tracker": tracker, "run_id": run_id}
@@ -130,6 +134,7 @@ def make_layers(data: Path, tracker: str, told: Told = unheard, run_id: str = ""
         path = store.table_path(TABLE, tracker)
         table = store.publish(path, LayeredFrame, [to_table(found, LayeredFrame)], version, facts)
         _remove_others(data / TABLE / tracker, {data / row.folder for row in found})
+        _write_index(data / TABLE / tracker, data, cells, found)
         return MadeLayers(table, False, computed)
 
 
@@ -140,6 +145,7 @@ class _Cell:
     folder: Path | None
     frames: dict[str, LabFrame]
     masks: PublishedTable
+    crops: PublishedTable | None
 
 
 def _cells(store: Store, spec: TrackerSpec) -> list[_Cell]:
@@ -151,7 +157,8 @@ def _cells(store: Store, spec: TrackerSpec) -> list[_Cell]:
         if frames is not None and masks is not None:
             dataset = known.get(slug)
             name, folder = (dataset.name, dataset.folder) if dataset else (slug, None)
-            found.append(_Cell(slug, name, folder, known_frames(frames), masks))
+            crops_table = store.cell_table("scored_crops", slug, spec.id)
+            found.append(_Cell(slug, name, folder, known_frames(frames), masks, crops_table))
     if not found:
         raise StoreError(
             f"tracker {spec.id}: no dataset has masks yet; materialize masks first, or: lora-assets run --tracker "
@@ -275,6 +282,34 @@ def _remove_others(folder: Path, kept: set[Path]) -> None:
     for path in folder.glob("*/*"):
         if path not in kept:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _write_index(place: Path, data: Path, cells: Sequence[_Cell], rows: Sequence[LayeredFrame]) -> None:
+    """Write index.csv: which frame the folders, named by digests, are of. Paths are relative to `place`; `crops` are
+    the ids in scored_crops of the characters of a frame. One that is as it should be is left."""
+    crops = {cell.dataset: _crops_of(cell) for cell in cells}
+    told = io.StringIO()
+    writer = csv.writer(told, lineterminator="\n")
+    writer.writerow(("dataset", "frame", "frame_sha256", "crops", "character", "background", "painted_share", "reason"))
+    for row in sorted(rows, key=lambda row: (row.dataset, row.path)):
+        folder = (data / row.folder).relative_to(place)
+        pictures = ("", "") if row.reason else (str(folder / CHARACTER), str(folder / BACKGROUND))
+        of_frame = " ".join(crops[row.dataset].get(row.frame_sha256, ()))
+        share = f"{row.hole_share:.4f}"
+        writer.writerow((row.dataset, row.path, row.frame_sha256, of_frame, *pictures, share, row.reason or ""))
+    path, content = place / LAYERS_INDEX, told.getvalue().encode("utf-8")
+    if not path.is_file() or path.read_bytes() != content:
+        atomic_write_bytes(path, content)
+
+
+def _crops_of(cell: _Cell) -> dict[str, list[str]]:
+    """The ids of the crops of each frame whose masks have pixels; none before they are scored."""
+    if cell.crops is None:
+        return {}
+    found: dict[str, list[str]] = {}
+    for row in cell.crops.read(["frame_sha256", "crop_id"]).to_pylist():
+        found.setdefault(row["frame_sha256"], []).append(row["crop_id"])
+    return found
 
 
 def layers_numbers(made: MadeLayers) -> dict[str, float]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from lora_assets.mask_lab.file_names import image_folder
 from lora_assets.mask_lab.frames import LabFrame, LabSource
 from lora_assets.mask_lab.measures import thin_parts
 from lora_assets.mask_lab.settings import MaskLabSettings
@@ -58,6 +59,11 @@ class SampledMask:
     def path(self) -> str:
         """Path of its frame in the dataset."""
         return self.frame.names[0]
+
+    @property
+    def told(self) -> str:
+        """How notes name it: the frame's file, and the folder of its pictures."""
+        return f"{self.path} ({image_folder(self.number)})"
 
     @property
     def is_hard(self) -> bool:

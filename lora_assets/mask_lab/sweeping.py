@@ -116,7 +116,7 @@ def judge_sample(
         if true is not None:
             judged.append(_judged(sampled, TRUTH, true, (0, 0, frame.width, frame.height)))
         elif masks:
-            said.append(f"image_{sampled.number}: the truth of {sampled.path} has no such character; not compared")
+            said.append(f"{sampled.told}: its truth has no such character; not compared")
             judged.append(JudgedMask(sampled))
         elif opinion is None:
             judged.append(JudgedMask(sampled))
@@ -154,7 +154,7 @@ def _asked(sampled: SampledMask, name: str, opinion: Opinion, said: list[str]) -
     try:
         image = sampled.source.pixels(sampled.frame_sha256)
     except PictureLost as lost:
-        said.append(f"image_{sampled.number}: no second opinion: {lost}")
+        said.append(f"{sampled.told}: no second opinion: {lost}")
         return JudgedMask(sampled)
     x, y, width, height = window
     own = window_pixels(row, window)
@@ -166,7 +166,7 @@ def _asked(sampled: SampledMask, name: str, opinion: Opinion, said: list[str]) -
     box = np.array([bx - reach / 3, by - reach / 3, bx + bw + reach / 3, by + bh + reach / 3])
     found = opinion(np.ascontiguousarray(image[y : y + height, x : x + width]), own, others & ~own, box)
     if found is None or not found.any():
-        said.append(f"image_{sampled.number}: {name} could not say anything of {sampled.path}")
+        said.append(f"{sampled.told}: {name} could not say anything of it")
         return JudgedMask(sampled)
     return _judged(sampled, name, found, window)
 

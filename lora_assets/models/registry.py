@@ -109,6 +109,10 @@ WEIGHTS: tuple[Weights, ...] = (
         "comes inside the package; trained on drawn scenes", packaged=True,
     ),
     Weights(
+        "starter-pages", "starter_pages.pt", DETECT, YOLO_PT, (), 0, "", "AGPL-3.0", True,
+        "panels, bubbles, characters and text of comic pages, for segment-pages; trained on drawn pages", packaged=True,
+    ),
+    Weights(
         "yolov8n", "yolov8n.pt", DETECT, YOLO_PT,
         (f"{_ULTRALYTICS}/v8.3.0/yolov8n.pt", f"{_ULTRALYTICS}/v8.4.0/yolov8n.pt"),
         6549796, "f59b3d833e2ff32e194b5bb8e08d211dc7c5bdf144b90d2c8412c47ccfc83b36", "AGPL-3.0", True,

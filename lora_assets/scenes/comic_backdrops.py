@@ -141,3 +141,5 @@ BACKDROPS: dict[str, Draw] = {
     "stripes": _stripes,
     "gloom": _gloom,
 }
+FILLED = ("flat", "night", "flash", "sparkle")
+"""Backdrops that leave no paper at the rim of a panel."""

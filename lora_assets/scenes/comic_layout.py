@@ -247,7 +247,9 @@ SHARES = (0.14, 0.28, 0.2, 0.1, 0.08, 0.08, 0.12)
 def draw_layout(rng: np.random.Generator, width: int, height: int, name: str, direction: str) -> PageLayout:
     """A random layout of a family (a key of LAYOUTS or HELD_OUT_LAYOUTS), as panels in the order of reading."""
     short = min(width, height)
-    gutter = short * float(rng.choice([rng.uniform(0.012, 0.026), rng.uniform(0.026, 0.045)], p=[0.65, 0.35]))
+    # The narrow ones leave no more than the borders' lines between panels.
+    widths = [rng.uniform(0.012, 0.026), rng.uniform(0.026, 0.045), rng.uniform(0.001, 0.006)]
+    gutter = short * float(rng.choice(widths, p=[0.57, 0.31, 0.12]))
     margin = short * float(rng.uniform(0.025, 0.07))
     bleeds = rng.random() < 0.25 and name != "strip"
     edges = [0.0 if bleeds and rng.random() < 0.5 else margin for _ in range(4)]

@@ -6,15 +6,15 @@ Entry and records are in comic.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import skia
 
-from lora_assets.scenes.brush import polygon
 from lora_assets.scenes.comic import BUBBLE, CHARACTER, PANEL, TEXT, ComicInstance, ComicPage, instance
 from lora_assets.scenes.comic_bubbles import draw_bubble
+from lora_assets.scenes.comic_frames import NONE, SURFACES, Frame, draw_frame
 from lora_assets.scenes.comic_layout import (
     HELD_OUT_LAYOUTS,
     LAYOUTS,
@@ -30,7 +30,7 @@ from lora_assets.scenes.comic_panel import SIGNS, draw_panel, draw_sign
 from lora_assets.scenes.comic_scripts import SCRIPTS, Script
 from lora_assets.scenes.comic_speech import Speech, Spot, place_sound, place_speeches
 from lora_assets.scenes.design import design_of
-from lora_assets.scenes.ink import Rgb, colour, raster
+from lora_assets.scenes.ink import colour, raster
 from lora_assets.scenes.layout import IDENTITIES
 from lora_assets.scenes.styles import ink_of
 from lora_assets.scenes.tone import grey_print, screentone, sepia_print
@@ -85,19 +85,23 @@ class PageStyle:
     finish: Callable[[np.ndarray, np.random.Generator], np.ndarray]
     coloured: bool
     share: float
+    paper: bool = False
+    """Whether light areas of its pictures come out as bare paper."""
 
 
 STYLES: dict[str, PageStyle] = {
-    "tone": PageStyle(("screentone", "pen"), _toned, False, 0.22),
-    "screen": PageStyle(("screentone",), screentone, False, 0.04),
+    "tone": PageStyle(("screentone", "pen"), _toned, False, 0.22, paper=True),
+    "screen": PageStyle(("screentone",), screentone, False, 0.04, paper=True),
     "grey": PageStyle(("cel", "pen", "screentone"), grey_print, False, 0.2),
-    "line": PageStyle(("line_art",), grey_print, False, 0.14),
+    "line": PageStyle(("line_art",), grey_print, False, 0.14, paper=True),
     "colour": PageStyle(("cel", "bold", "film", "pen"), _plain, True, 0.26),
     "newsprint": PageStyle(("screentone", "bold"), _newsprint, True, 0.1),
     "sepia": PageStyle(("pen", "sketch"), sepia_print, False, 0.04),
 }
-PAPERS: tuple[Rgb, ...] = ((255, 255, 255), (255, 255, 255), (252, 250, 244), (244, 240, 228))
-DARK: Rgb = (10, 10, 12)
+DRAFTS, BLANK_IN_DRAFTS, BLANK = 0.05, 0.6, 0.03
+"""Share of pages that are drafts, and of their panels and of others' that hold nothing yet."""
+UNLIKE_DRAWINGS = 0.1
+"""Share of pages (where the print allows it) whose pictures are like photographs or paintings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,20 +131,28 @@ def compose_page(
     ink = ink_of(page_style.inks[int(rng.integers(len(page_style.inks)))], rng)
     designs = [design_of(int(number), looks) for number in rng.integers(IDENTITIES, size=3)]
     line = max(1.4, min(width, height) * float(rng.uniform(0.003, 0.0065)))
+    frame = draw_frame(rng, width, height, coloured=page_style.coloured, paper_prints=page_style.paper)
+    if frame.kind == NONE:
+        layout = replace(layout, panels=tuple(replace(panel, border=False) for panel in layout.panels))
+    blank_share = BLANK_IN_DRAFTS if rng.random() < DRAFTS else BLANK
+    surface = SURFACES[int(rng.integers(len(SURFACES)))] if rng.random() < UNLIKE_DRAWINGS else None
 
     art, _ = raster(width, height)
     laid: list[_Laid] = []
     for place, panel in enumerate(layout.panels):
         box = _whole_box(panel.bounds, width, height)
         empty = place > 0 and rng.random() < 0.1
+        blank = panel.border and rng.random() < blank_share
         large = (box[2] - box[0]) * (box[3] - box[1]) > LARGE * width * height
         drawn = draw_panel(rng, box[2] - box[0], box[3] - box[1], designs, ink, script.prop,
-                           coloured=page_style.coloured, empty=empty, large=large)  # fmt: skip
-        inside = _filled(panel, width, height, 0.0)
+                           coloured=page_style.coloured, empty=empty, large=large, blank=blank,
+                           filled=not panel.border)  # fmt: skip
+        picture = drawn.image if surface is None or page_style.paper else surface(drawn.image, rng)
+        inside = _filled(panel, frame, width, height)
         rows, columns = slice(box[1], box[3]), slice(box[0], box[2])
         part = art[rows, columns]
         covered = inside[rows, columns]
-        part[covered, :3] = drawn.image[covered][:, ::-1]
+        part[covered, :3] = picture[covered][:, ::-1]
         part[covered, 3] = 255
         masks = []
         for character in drawn.characters:
@@ -153,15 +165,14 @@ def compose_page(
             bodies=tuple(_moved(one.box, box) for one in drawn.characters),
             creature=None if drawn.creature is None else _moved(drawn.creature, box),
         )
-        outer = _filled(panel, width, height, line if panel.border else 0.0)
+        outer = _filled(panel, frame, width, height, bordered=panel.border)
         laid.append(_Laid(panel, outer, spot, masks))
     printed = page_style.finish(cv2.cvtColor(art[:, :, :3].copy(), cv2.COLOR_BGR2RGB), rng)
 
-    gutter = DARK if rng.random() < 0.1 else PAPERS[int(rng.integers(len(PAPERS)))]
-    page, canvas, surface = _assembled(layout, printed, width, height, line, gutter)
-    _signs(rng, canvas, laid, height, coloured=page_style.coloured)
+    page, canvas, sheet = _assembled(layout, printed, width, height, frame)
+    _signs(rng, canvas, laid, frame, height, coloured=page_style.coloured)
     instances = _speak(rng, canvas, laid, script, language, direction, (width, height), line, page_style, layout.gutter)
-    surface.flushAndSubmit()
+    sheet.flushAndSubmit()
     image = cv2.cvtColor(page, cv2.COLOR_BGRA2RGB)
     return ComicPage(_scanned(image, rng), tuple(instances), seed, layout.name, direction, name)
 
@@ -184,34 +195,32 @@ def _moved(box: Box, by: tuple[int, int, int, int]) -> Box:
     return box[0] + by[0], box[1] + by[1], box[2] + by[0], box[3] + by[1]
 
 
-def _filled(panel: Panel, width: int, height: int, line: float) -> np.ndarray:
-    """The pixels of a panel, with its border of width `line`."""
+def _filled(panel: Panel, frame: Frame, width: int, height: int, *, bordered: bool = False) -> np.ndarray:
+    """The pixels of a panel, with its border when `bordered`."""
     pixels, surface = raster(width, height)
     paint = skia.Paint(Color=0xFFFFFFFF)
-    if line > 0:
+    if bordered:
         paint.setStyle(skia.Paint.kStrokeAndFill_Style)
-        paint.setStrokeWidth(line)
+        paint.setStrokeWidth(frame.width)
         paint.setStrokeJoin(skia.Paint.kMiter_Join)
-    surface.getCanvas().drawPath(polygon(panel.corners), paint)
+    surface.getCanvas().drawPath(frame.outline(panel.corners), paint)
     return pixels[:, :, 3] > 127
 
 
 def _assembled(
-    layout: PageLayout, printed: np.ndarray, width: int, height: int, line: float, gutter: Rgb
+    layout: PageLayout, printed: np.ndarray, width: int, height: int, frame: Frame
 ) -> tuple[np.ndarray, skia.Canvas, skia.Surface]:
     """Gutters, the printed art inside the panels, borders: later panels with a free rim over earlier ones."""
     page, surface = raster(width, height)
     canvas = surface.getCanvas()
-    canvas.clear(colour(gutter))
+    canvas.clear(colour(frame.gutter))
     bgra = np.ascontiguousarray(cv2.cvtColor(printed, cv2.COLOR_RGB2BGRA))
     art = skia.Image.fromarray(bgra, skia.kBGRA_8888_ColorType)
-    rim = skia.Paint(AntiAlias=True, Color=colour(gutter), Style=skia.Paint.kStroke_Style, StrokeWidth=3.4 * line + 2)
-    border = skia.Paint(
-        AntiAlias=True, Color=colour(DARK if gutter != DARK else (240, 240, 240)), Style=skia.Paint.kStroke_Style,
-        StrokeWidth=line, StrokeJoin=skia.Paint.kMiter_Join,
-    )  # fmt: skip
+    rim = skia.Paint(
+        AntiAlias=True, Color=colour(frame.gutter), Style=skia.Paint.kStroke_Style, StrokeWidth=3.4 * frame.width + 2
+    )
     for panel in layout.panels:
-        path = polygon(panel.corners)
+        path = frame.outline(panel.corners)
         if panel.inset:
             canvas.drawPath(path, rim)
         canvas.save()
@@ -219,18 +228,18 @@ def _assembled(
         canvas.drawImage(art, 0, 0)
         canvas.restore()
         if panel.border:
-            canvas.drawPath(path, border)
+            frame.draw(canvas, panel.corners)
     return page, canvas, surface
 
 
 def _signs(
-    rng: np.random.Generator, canvas: skia.Canvas, laid: Sequence[_Laid], height: int, *, coloured: bool
+    rng: np.random.Generator, canvas: skia.Canvas, laid: Sequence[_Laid], frame: Frame, height: int, *, coloured: bool
 ) -> None:  # fmt: skip
     for one in laid:
         for head in one.spot.heads:
             if rng.random() < 0.36 and head[3] - head[1] > 0.05 * height:
                 canvas.save()
-                canvas.clipPath(polygon(one.panel.corners), doAntiAlias=True)
+                canvas.clipPath(frame.outline(one.panel.corners), doAntiAlias=True)
                 draw_sign(canvas, rng, SIGNS[int(rng.integers(len(SIGNS)))], head, coloured=coloured)
                 canvas.restore()
 

@@ -14,7 +14,7 @@ import skia
 
 from lora_assets.scenes.background import SCENERY
 from lora_assets.scenes.brush import fill, oval, polygon, stroke
-from lora_assets.scenes.comic_backdrops import BACKDROPS, draw_backdrop
+from lora_assets.scenes.comic_backdrops import BACKDROPS, FILLED, draw_backdrop
 from lora_assets.scenes.design import Design
 from lora_assets.scenes.ink import Ink, Rgb, smooth
 from lora_assets.scenes.landscape import MOODS
@@ -42,12 +42,17 @@ class PanelPicture:
 
 def draw_panel(
     rng: np.random.Generator, width: int, height: int, designs: Sequence[Design], ink: Ink, prop: str, *,
-    coloured: bool, empty: bool = False, large: bool = False,
+    coloured: bool, empty: bool = False, large: bool = False, blank: bool = False, filled: bool = False,
 ) -> PanelPicture:  # fmt: skip
     """Draw a panel of `width` x `height` pixels with some of the page's characters; `empty` shows none of them.
 
-    A `large` one, the page's picture to remember, has a world around its characters and never shows them tiny.
+    A `large` one, the page's picture to remember, has a world around its characters and never shows them tiny. A
+    `blank` one is paper or one tone, as in drafts; a `filled` one has no paper at its rim, so that it needs no border.
     """
+    if blank:
+        ground = draw_backdrop(rng, str(rng.choice(["paper", "paper", "flat", "fade"])), width, height,
+                               coloured=coloured)  # fmt: skip
+        return PanelPicture(np.ascontiguousarray(ground[:, :, 2::-1]), (), None, "blank")
     wide = width > 1.7 * height
     count = 0 if empty else int(rng.choice([1, 2, 3], p=[0.5, 0.38, 0.12] if wide else [0.66, 0.3, 0.04]))
     chosen = [designs[i] for i in rng.permutation(len(designs))[:count].tolist()]
@@ -71,6 +76,8 @@ def draw_panel(
     backdrop = None
     if not large and rng.random() < (0.42 if coloured else 0.72) and framing != "far":
         shares = np.array([2.4, 1.5, 1.8, 0.7, 1.2, 0.7, 1.2, 1.0, 0.7, 0.5])
+        if filled:
+            shares = shares * [name in FILLED for name in BACKDROPS]
         name = str(rng.choice(list(BACKDROPS), p=shares / shares.sum()))
         backdrop = draw_backdrop(rng, name, width, height, coloured=coloured)
     elif not coloured and rng.random() < 0.5:

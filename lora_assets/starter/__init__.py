@@ -13,6 +13,8 @@ STARTER_YOLO = STARTER_FOLDER / "starter_yolo.pt"
 STARTER_YOLO_ONNX = STARTER_FOLDER / "starter_yolo.onnx"
 """The same network as `STARTER_YOLO` for ONNX Runtime: faster on a CPU, and thus what `starter-yolo` names."""
 STARTER_SAM = STARTER_FOLDER / "starter_sam.pt"
+STARTER_PAGES = STARTER_FOLDER / "starter_pages.pt"
+"""What `starter-pages` names: the detector of whole comic pages (trained by `lora_assets.finetuning.page_detector`)."""
 STARTER_CARD = STARTER_FOLDER / "CARD.json"
 
 STARTER_LOOKS = ("384", "448 mirrored", "576")

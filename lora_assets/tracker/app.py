@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -27,6 +28,7 @@ from lora_assets.tracker import (
 from lora_assets.tracker.faults import add_faults
 from lora_assets.tracker.guard import Guard, PasswordGate
 from lora_assets.tracker.headers import PrivateHeaders
+from lora_assets.tracker.shortcuts import Shortcuts
 from lora_assets.tracker.site import Site
 
 ROUTES = (
@@ -41,6 +43,8 @@ ROUTES = (
     map_page,
     routes_mask_lab,
 )
+# FastAPI tells OpenTelemetry of every address and every error by itself where a process has it set up.
+_NO_TELEMETRY: Any = dict.fromkeys(("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False)
 
 
 def create_app(
@@ -55,8 +59,9 @@ def create_app(
     if urlsplit(dagster_url).scheme not in ("http", "https"):
         raise ValueError(f"dagster_url {dagster_url!r} must begin with http:// or https://")
     site = Site(data, dagster_url.rstrip("/"))
-    app = FastAPI(title="lora_assets", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="lora_assets", docs_url=None, redoc_url=None, openapi_url=None, telemetry=_NO_TELEMETRY)
     gate = PasswordGate(password_hash) if password_hash else None
+    app.add_middleware(Shortcuts, site=site)
     app.add_middleware(Guard, allowed_hosts=tuple(allowed_hosts), gate=gate)
     app.add_middleware(PrivateHeaders)
     for module in ROUTES:

@@ -135,9 +135,10 @@ class Clicker:
             "most_embeddings": self._limits.embeddings,
             "memory_bytes": _memory_limit(),
         }
-        # Several threads make a click faster while cores are free; one core is left for the pages.
-        threads = max(1, min(_MOST_THREADS, len(os.sched_getaffinity(0)) - 1))
-        environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
+        # While a click is answered the pages and the browser wait for it, so that it may have all cores. Threads that
+        # wait for one another sleep: on a busy machine they would take the time that they wait for.
+        threads = max(1, min(_MOST_THREADS, len(os.sched_getaffinity(0))))
+        environment = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", **os.environ}
         self._process = process = LineProcess(self._program, settings, environment)
         atexit.register(self.close)
         process.line(time.monotonic() + self._limits.start)

@@ -177,6 +177,11 @@ class PasswordGate:
             self._failures.pop(next(iter(self._failures)))
         self._failures.setdefault(client, deque(maxlen=FAILURES_PER_MINUTE)).append(self._clock())
 
+    def knows(self, authorization: bytes) -> bool:
+        """True for credentials that were right before."""
+        credentials = _basic_credentials(authorization)
+        return credentials is not None and self._known(self._mark(credentials))
+
     async def check(self, authorization: bytes, client: str) -> int:
         """200 for the right password, 401 for a wrong or missing one, 429 when the address tried too often."""
         credentials = _basic_credentials(authorization)
@@ -269,9 +274,11 @@ class Guard:
             return "proxied"
         if self._gate is not None:
             given = headers.get(b"authorization", [b""])
-            status = await self._gate.check(given[0] if len(given) == 1 else b"", _client(scope, headers))
-            if status != 200:
-                return "guessing" if status == 429 else "password"
+            authorization = given[0] if len(given) == 1 else b""
+            if not self._gate.knows(authorization):
+                status = await self._gate.check(authorization, _client(scope, headers))
+                if status != 200:
+                    return "guessing" if status == 429 else "password"
         if not _is_from_same_origin(scope, headers, hosts[0]):
             return "foreign"
         if self._dagster and _is_dagster_trap(scope, headers):

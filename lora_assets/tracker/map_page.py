@@ -22,9 +22,10 @@ from lora_assets.store import PublishedTable, digest
 from lora_assets.tables import from_table
 from lora_assets.tables.mining import MapPoint
 from lora_assets.tracker.cells import Cells
+from lora_assets.tracker.headers import KEPT_FOR_GOOD
 from lora_assets.tracker.pictures import PictureMissing, stored_picture
 from lora_assets.tracker.routes_pictures import digest_in_address
-from lora_assets.tracker.site import KEPT_FOR_GOOD, Site, data_answer
+from lora_assets.tracker.site import Site, data_answer
 from lora_assets.tracker.view import TrackerView
 
 REASONS = ("isolation_forest", "lof", "rare_class", "keyword")

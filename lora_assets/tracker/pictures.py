@@ -26,7 +26,7 @@ MASK_COLOUR = (255, 46, 138)
 NEIGHBOUR_COLOUR = (64, 156, 255)
 BEFORE_COLOUR = (255, 176, 32)
 _RECIPE = re.compile(r"[0-9a-f]{16}")
-_MAGIC = {".webp": b"RIFF", ".png": b"\x89PNG\r\n\x1a\n"}
+MAGIC = {".webp": b"RIFF", ".png": b"\x89PNG\r\n\x1a\n"}
 
 
 class PictureMissing(LookupError):
@@ -39,7 +39,7 @@ def stored_picture(cells: Cells, kind: str, name: str, suffix: str) -> bytes:
         content = cells.store.picture(kind, name, suffix).read_bytes()
     except OSError as error:
         raise PictureMissing("missing.picture") from error
-    if not content.startswith(_MAGIC[suffix]):
+    if not content.startswith(MAGIC[suffix]):
         raise PictureMissing("missing.picture")
     return content
 

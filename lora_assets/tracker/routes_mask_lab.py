@@ -33,10 +33,11 @@ from lora_assets.store import PublishedTable
 from lora_assets.tables import from_table
 from lora_assets.tables.mask_lab import LayeredFrame, PresetResult, SweptMask
 from lora_assets.tracker.cells import Cells
+from lora_assets.tracker.headers import KEPT_FOR_GOOD
 from lora_assets.tracker.pictures import PictureMissing
 from lora_assets.tracker.request_bodies import json_object, read_body
 from lora_assets.tracker.routes_pictures import digest_in_address
-from lora_assets.tracker.site import KEPT_FOR_GOOD, Site
+from lora_assets.tracker.site import Site
 
 _GRID_ROWS = 24
 _LAYERS = 24
@@ -52,6 +53,8 @@ class PresetLine:
 
     result: PresetResult
     is_best: bool
+    is_tied: bool
+    """others reach the best objective too, as far as the page shows it"""
     in_use: bool
     copy_id: str
 
@@ -178,8 +181,15 @@ def lab_page(cells: Cells, tracker: str, show: str = "") -> LabPage:
     grid = [each for each in found if ":" in each.preset]
     hidden = {each.preset for each in grid[_GRID_ROWS:]}
     shown = [each for each in found if each.preset not in hidden]
+    winners = _winners(found, best)
     lines = tuple(
-        PresetLine(each, each.preset == best, each.preset == preset, suggested_id(cells.data, tracker, each.preset))
+        PresetLine(
+            each,
+            is_best=winners == {each.preset},
+            is_tied=len(winners) > 1 and each.preset in winners,
+            in_use=each.preset == preset,
+            copy_id=suggested_id(cells.data, tracker, each.preset),
+        )
         for each in shown
     )
     show = show if show in PICTURES else "close"
@@ -200,6 +210,14 @@ def lab_page(cells: Cells, tracker: str, show: str = "") -> LabPage:
         images=_images(cells, tracker, table, [each for each in found if each.has_pictures], folder.name, show),
         **parts,
     )
+
+
+def _winners(found: list[PresetResult], best: str | None) -> set[str]:
+    """The presets that nobody can tell from the best one: their objectives read the same with the page's 3 digits."""
+    reached = next((each.objective for each in found if each.preset == best), None)
+    if reached is None:
+        return set()
+    return {each.preset for each in found if each.objective is not None and f"{each.objective:.3f}" == f"{reached:.3f}"}
 
 
 def _images(

@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from lora_assets.tracker.headers import NOT_KEPT
+from lora_assets.tracker.headers import KEPT_FOR_GOOD, NOT_KEPT
 from lora_assets.tracker.pictures import (
     FRAME_SIDE,
     NEIGHBOUR_COLOUR,
@@ -23,7 +23,7 @@ from lora_assets.tracker.pictures import (
     mask_png,
     stored_picture,
 )
-from lora_assets.tracker.site import KEPT_FOR_GOOD, Site
+from lora_assets.tracker.site import Site
 from lora_assets.tracker.view import TrackerView
 
 _DIGEST = re.compile(r"[0-9a-f]{8,64}")

@@ -1,6 +1,7 @@
 """Routes of clicking: the page of a frame, its candidates, and what a person accepts: the mask of a crop, or a new
 annotation for the next training; the list of a tracker's corrections.
 
+A mask that is unlike the crop that it is meant for is answered 409, and kept when it comes again with `sure`.
 A correction is answered only after its log has it on disk. 422: the request does not fit; 503 (and 507): the same may
 work later. That a request comes from a page of this server is seen to by the guard.
 """
@@ -22,8 +23,16 @@ from lora_assets.tracker.clicking import Clicker, ClickingFailed, ClickRefused
 from lora_assets.tracker.pictures import PictureMissing
 from lora_assets.tracker.request_bodies import json_object, read_body, request_id
 from lora_assets.tracker.routes_pictures import digest_in_address
-from lora_assets.tracker.segment_page import cell_of, corrections_page, frame_file, segment_page, subjects_of
+from lora_assets.tracker.segment_page import (
+    Subject,
+    cell_of,
+    corrections_page,
+    frame_file,
+    segment_page,
+    subjects_of,
+)
 from lora_assets.tracker.site import Site
+from lora_assets.tracker.view import TrackerView
 from lora_assets.verdicts.append_only import backed_up_daily
 from lora_assets.vision.prompt_limits import MOST_POINTS
 
@@ -33,6 +42,9 @@ if TYPE_CHECKING:
 
 MOST_RUNS = 400_000
 """Run lengths of an accepted mask: two for each column of a frame of 8K, with room for fringes."""
+LEAST_INSIDE, LEAST_IOU = 0.5, 0.2
+"""A person is asked before a mask is kept of which less lies in the crop's box, or that has less in common with the
+mask that the crop has: it is likely meant for another one."""
 _MOST_BYTES = 4 * 1024 * 1024
 _LONGEST_SIDE = 1_000_000
 
@@ -63,7 +75,7 @@ def add_routes(app: FastAPI, site: Site) -> None:
         prompt = _prompt(await _told(request))
 
         def answer() -> Response:
-            _, path = _original(site, tracker, frame)
+            path = _clicked_file(site, tracker, frame)
             return _clicked(lambda: clicker().ask(tracker, frame, path, prompt))
 
         return await run_in_threadpool(answer)
@@ -71,7 +83,11 @@ def add_routes(app: FastAPI, site: Site) -> None:
     @app.post("/api/tracker/{tracker}/segment/{frame}/correction")
     async def correct(request: Request, tracker: str, frame: str) -> Response:
         told = await _told(request)
-        return await run_in_threadpool(lambda: _kept(site, tracker, frame, told))
+        try:
+            return await run_in_threadpool(lambda: _kept(site, tracker, frame, told))
+        except UnlikeMask as unlike:
+            asked = {"inside": round(unlike.inside, 3), "iou": None if unlike.iou is None else round(unlike.iou, 3)}
+            return JSONResponse({"error": f"{unlike}: send it again with sure", "unlike": asked}, 409)
 
     @app.post("/api/tracker/{tracker}/segment/{frame}/annotation")
     async def annotate(request: Request, tracker: str, frame: str) -> Response:
@@ -104,6 +120,18 @@ def _original(site: Site, tracker: str, frame: str) -> Any:
         raise HTTPException(404, "this tracker has no such frame, or its original is gone") from error
 
 
+def _clicked_file(site: Site, tracker: str, frame: str) -> Path:
+    """As `_original` gives it, without a look at the tracker's tables where its last view has the frame: the clicking
+    process compares the file's bytes with the hash when it embeds them."""
+    last = site.last_view(tracker)
+    if last is not None and frame in last.frames:
+        try:
+            return frame_file(last, frame)[1]
+        except PictureMissing:
+            pass
+    return _original(site, tracker, frame)[1]
+
+
 def _clicked(answer: Callable[[], dict[str, Any]]) -> Response:
     try:
         return JSONResponse(answer())
@@ -127,6 +155,8 @@ def _kept(site: Site, tracker: str, frame: str, told: dict[str, Any]) -> Respons
         raise HTTPException(422, "this frame has no such box any more: reload the page")
     x, y, width, height = mask_bounds(mask) or (0, 0, 1, 1)
     rows, columns = mask.shape
+    if subject is not None and told.get("sure") is not True:
+        _ask_if_unlike(site, view, frame, mask, subject)
     box = subject.box if subject else (float(x), float(y), float(x + width), float(y + height))
     inner = (max(0.0, box[0]), max(0.0, box[1]), min(float(columns), box[2]), min(float(rows), box[3]))
     correction = correction_of_mask(
@@ -138,6 +168,37 @@ def _kept(site: Site, tracker: str, frame: str, told: dict[str, Any]) -> Respons
         backed_up_daily(log)
     told_back = {"id": kept.id, "at": kept.at, "withdrawn_at": kept.withdrawn_at, "sealed": view.spec.sealed}
     return JSONResponse(told_back)
+
+
+class UnlikeMask(ValueError):
+    """An accepted mask is so unlike the crop it is meant for that the person is asked once more. `inside`: share of the
+    mask in the crop's box; `iou` with the mask that the crop has, None where it has none."""
+
+    def __init__(self, inside: float, iou: float | None) -> None:
+        super().__init__(f"{inside:.0%} of this mask lies in the crop's box")
+        self.inside = inside
+        self.iou = iou
+
+
+def _ask_if_unlike(site: Site, view: TrackerView, frame: str, mask: npt.NDArray[np.bool_], subject: Subject) -> None:
+    """Raise UnlikeMask when a mask lies mostly outside the box, or has little in common with the crop's mask now."""
+    import numpy as np
+
+    from lora_assets.tables import Mask
+    from lora_assets.vision.masks import window_pixels
+
+    x1, y1, x2, y2 = (max(0, round(side)) for side in subject.box)
+    area = int(np.count_nonzero(mask))
+    inside = int(np.count_nonzero(mask[y1:y2, x1:x2])) / area
+    table = cell_of(view, view.frames[frame].dataset).masks
+    rows = site.cells.rows(table, Mask, frame) if table else []
+    row = next((row for row in rows if row.detection_id == subject.detection_id), None)
+    iou = None
+    if row is not None and row.area:
+        now = window_pixels(row, (0, 0, mask.shape[1], mask.shape[0]))
+        iou = int(np.count_nonzero(mask & now)) / int(np.count_nonzero(mask | now))
+    if inside < LEAST_INSIDE or (iou is not None and iou < LEAST_IOU):
+        raise UnlikeMask(inside, iou)
 
 
 def _annotated(site: Site, tracker: str, frame: str, told: dict[str, Any]) -> Response:
@@ -194,6 +255,8 @@ def _prompt(told: dict[str, Any]) -> dict[str, Any]:
         raise HTTPException(422, "a label is 1 (belongs to it) or 0 (does not)")
     if box is not None and not (isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
         raise HTTPException(422, "a box is [x1, y1, x2, y2] in finite pixels of the frame")
+    if box is None and 1 not in labels:
+        raise HTTPException(422, "click on what belongs to it, or draw a box")
     if after is not None and not (isinstance(after, list) and len(after) == 2 and all(type(n) is int for n in after)):
         raise HTTPException(422, "after is [answer, candidate]")
     return {"points": points, "labels": labels, "box": box, "after": after}

@@ -24,6 +24,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lora_assets.tracker.cells import Cells, Memory
 from lora_assets.tracker.headers import NOT_KEPT
+from lora_assets.tracker.kept_pages import KeptPages
 from lora_assets.tracker.language import LANGUAGES, Labels, choose_language, read_labels
 from lora_assets.tracker.reviewed import ReviewedView, Reviews
 from lora_assets.tracker.together import Together
@@ -32,7 +33,6 @@ from lora_assets.tracker.view import TrackerView, read_view
 STATIC_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 _LAST_VIEWS = 8
 _DRAWN_PAGES = 16
-KEPT_FOR_GOOD = "private, max-age=31536000, immutable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,8 @@ class Site:
         self._lock = threading.Lock()
         self.together = Together()
         """work that requests share which ask for the same at the same time"""
+        self.kept = KeptPages()
+        """pages whose sources stand still"""
         self._drawn: OrderedDict[tuple[str, ...], tuple[dict[str, Any], str]] = OrderedDict()
         self._templates = Environment(
             loader=PackageLoader("lora_assets.tracker", "templates"),

@@ -140,12 +140,12 @@ def read_file(path: Path) -> bytes:
         os.close(handle)
         raise ImageRefused("not a file: it is a folder, a pipe or a device; put pictures here only")
     with os.fdopen(handle, "rb") as stream:
-        if facts.st_size > _MOST_BYTES:
-            raise ImageRefused(f"too large: {facts.st_size} bytes, the limit is {_MOST_BYTES}")
         try:
             head = stream.read(_HEAD_BYTES)
             if facts.st_size > _LOOK_FIRST_BYTES and not sniff.known_format(head):
                 raise ImageRefused(sniff.why_not_a_picture(head))
+            if facts.st_size > _MOST_BYTES:
+                raise ImageRefused(f"too large: {facts.st_size} bytes, the limit is {_MOST_BYTES}")
             return head + stream.read()
         except OSError as error:
             raise ImageRefused(f"cannot be read: {error.strerror}; check the disk and copy the file again") from error

@@ -33,6 +33,11 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """The normalisation of `Sam2ImageProcessor`, of colours from 0 to 1."""
 _MODEL_TYPES = ("sam2", "sam2_video")
 _LOGIT_LIMIT = 1000.0
+_CODE_SCALE = 0.25
+"""Of a new model's random code of places: at 1, SAM's own, two places a sixth of the picture apart have nothing in
+common, and what lies between the corners of a large box is hardly found out."""
+_LIKENESS = 2.0
+"""How many times torch's usual weights queries and keys of a new decoder have: how surely they find their like."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +100,47 @@ def load_sam2(weights: Path) -> Sam2Model:
             f"the file again, with the {CONFIG_FILE} of the same repository"
         )
     return model.eval().requires_grad_(False)
+
+
+def new_sam2(config: Sam2Config, seed: int) -> Sam2Model:
+    """A model of random weights from which boxes and points can be learned, in evaluation mode, on the CPU.
+
+    What transformers draws for `Sam2Model(config)` cannot: it codes places of the picture and of prompts by two
+    different matrices, which are one in every trained model (and buffers, that never learn), and its weights are so
+    small that the masks, products of many of them, are nothing. Here the matrices are one, layers begin as torch
+    begins them, and in the decoder's attention queries and keys begin alike, so that a place first looks at its like
+    (Trockman and Kolter, "Mimetic Initialization of Self-Attention Layers", 2023).
+    """
+    import torch
+
+    random = torch.get_rng_state()
+    try:
+        torch.manual_seed(seed)
+        model = _transformers().Sam2Model(config)
+        for layer in model.modules():
+            if hasattr(layer, "reset_parameters"):
+                layer.reset_parameters()
+    finally:
+        torch.set_rng_state(random)
+    with torch.no_grad():
+        _code(model).mul_(_CODE_SCALE)
+        model.prompt_encoder.shared_embedding.positional_embedding.copy_(_code(model))
+        for attention in model.mask_decoder.modules():
+            if hasattr(attention, "q_proj"):
+                attention.q_proj.weight.mul_(_LIKENESS)
+                attention.k_proj.weight.copy_(attention.q_proj.weight)
+    return model.eval().requires_grad_(False)
+
+
+def codes_agree(model: Sam2Model) -> bool:
+    """Whether places of the picture and of prompts are coded alike, as in every trained model."""
+    import torch
+
+    return torch.equal(_code(model), model.prompt_encoder.shared_embedding.positional_embedding)
+
+
+def _code(model: Sam2Model) -> Tensor:
+    return model.shared_image_embedding.positional_embedding
 
 
 def _transformers() -> Any:

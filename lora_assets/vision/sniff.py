@@ -42,6 +42,8 @@ _OTHERS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x1aE\xdf\xa3", "a video (Matroska)"),
     (4, b"ftyp", "a video (MP4)"),
     (8, b"AVI ", "a video (AVI)"),
+    (0, b"FLV\1", "a video (FLV)"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a video (WMV)"),
     (0, b"\x1f\x8b", "a gzip archive"),
     (0, b"7z\xbc\xaf", "a 7z archive"),
 )
@@ -79,6 +81,11 @@ def why_not_a_picture(content: bytes) -> str:
     if b"\0" not in content[:1024] and _is_text(content[:1024]):
         return "not a picture: the content is text"
     return "not a picture: the content begins like no known picture format"
+
+
+def is_video_reason(reason: str) -> bool:
+    """True when `why_not_a_picture` gave this reason for a video."""
+    return "the content is a video (" in reason
 
 
 def _is_text(start: bytes) -> bool:

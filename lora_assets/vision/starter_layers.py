@@ -201,6 +201,7 @@ def _cut(picture: torch.Tensor, left: int, top: int, side: int) -> torch.Tensor:
 def laid(logits: torch.Tensor, look: Look, side: int) -> torch.Tensor:
     """Logits CxLxL of a look laid into the low-resolution square Cx`side`x`side`; background elsewhere."""
     cells = look.side // MASK_STEP
+    logits = logits.float()  # torch does not smooth in bfloat16 on a CPU
     small = functional.interpolate(logits[None], (cells, cells), mode="bilinear", antialias=True)[0]
     left, top = look.left // MASK_STEP, look.top // MASK_STEP
     square = logits.new_full((len(logits), side, side), BACKGROUND_LOGIT)

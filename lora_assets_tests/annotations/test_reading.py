@@ -430,7 +430,9 @@ anything = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=60
+)
 @given(st.sampled_from(["images", "annotations", "categories"]), st.integers(0, 5), st.text(max_size=4) | st.none(),
        st.sampled_from(["id", "file_name", "width", "split", "title", "image_id", "category_id", "bbox", "iscrowd",
                         "segmentation", "segmentation_file", "name", "score", ""]), anything)  # fmt: skip

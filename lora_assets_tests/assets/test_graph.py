@@ -51,7 +51,7 @@ def test_every_asset_tells_what_it_is(asset):
     assert spec.kinds
     assert asset in GROUPS[spec.group_name or ""]
     assert spec.code_version
-    if asset.key.to_user_string() not in ("tracker_dashboard", "judge"):  # they make a page and a model, no table
+    if asset.key.to_user_string() not in ("tracker_dashboard", "judge", "video_frames"):  # page, model, pictures
         schema = spec.metadata["dagster/column_schema"]
         assert all(column.description for column in schema.columns)
 
@@ -67,7 +67,8 @@ def test_partition_mappings_are_the_built_in_ones():
 def test_model_steps_share_one_pool():
     pools = {asset.key.to_user_string(): asset.op.pool for asset in _assets()}
     assert pools == {
-        "raw_frames": None, "detections": "gpu", "masks": "gpu", "scored_crops": "gpu", "tracker_dashboard": None,
+        "raw_frames": None, "video_frames": None, "detections": "gpu", "masks": "gpu", "scored_crops": "gpu",
+        "tracker_dashboard": None,
         "judge": None, "image_quality": "gpu", "crop_groups": None, "characters": "gpu", "curated_dataset": None,
         "crop_captions": "gpu", "exports": None,
         "embeddings": "gpu", "rare_objects": None, "captions": None, "embedding_map": None,

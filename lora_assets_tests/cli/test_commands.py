@@ -11,7 +11,7 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 
-from lora_assets.cli.app import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_SEALED
+from lora_assets.cli.app import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_SEALED, SECTIONS
 from lora_assets.cli.project import Project
 from lora_assets.cli.runs import dagster_home, open_instance
 from lora_assets.planning import plan_all
@@ -180,7 +180,72 @@ def test_a_folder_without_frames_is_told_as_such(project, run):
     (project / "data" / "input" / "hollow").mkdir()
     code, _, err = run("run", "--input", "data/input/hollow", "--tracker", "T1")
     assert code == EXIT_BAD_INPUT
-    assert "hollow holds no file that could be a frame; it is empty" in err
+    assert "hollow holds no file that could be a frame: name a folder of pictures" in err
+    assert not (project / "data" / "trackers" / "T1.toml").exists()
+    write_tracker(project / "data", TrackerSpec("T1", ("hollow",)))
+    code, _, err = run("run", "--tracker", "T1")
+    assert code == EXIT_BAD_INPUT
+    assert "hollow holds no file that could be a frame; it is empty: put pictures" in err
+
+
+def test_a_tracker_that_exists_is_run_without_naming_its_folder_again(project, drop_frames, run, monkeypatch):
+    asked = _stopped_before_work(monkeypatch)
+    drop_frames("film", count=1)
+    code, _, err = run("run", "--tracker", "T1")
+    assert code == EXIT_BAD_INPUT
+    assert "there is no tracker T1: name the folder of its frames with --input" in err
+    assert "lora-assets run --tracker T1" in run("tracker", "new", "T1", "--dataset", "film")[1]
+    assert run("run", "--tracker", "T1")[0] == 0
+    assert "other settings" in run("run", "--tracker", "T1", "--preset", "baseline")[2]
+    assert asked == ["T1"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["judge --tracker T1", "quality T1 --make", "curate T1", "characters T1", "export T1", "caption make T1",
+     "compare T1 T1"],
+)  # fmt: skip
+def test_a_tracker_without_crops_is_told_with_the_command_that_makes_them(project, drop_frames, run, command):
+    drop_frames("film", count=1)
+    write_tracker(project / "data", TrackerSpec("T1", ("film",)))
+    code, out, err = run(*command.split())
+    assert (code, out) == (EXIT_BAD_INPUT, "")
+    assert err == "lora-assets: tracker T1 has no crops yet: lora-assets run --tracker T1 makes them\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "way_out"),
+    [
+        ("status", "lora-assets run --input FOLDER"),
+        ("tracker list", "lora-assets run --input FOLDER"),
+        ("verdicts list", "press g, b or x"),
+        ("corrections list", "press e"),
+        ("deleted list", "no frame was deleted"),
+    ],
+)
+def test_a_list_of_nothing_is_a_sentence_and_no_bare_head(project, run, command, way_out):
+    code, out, _ = run(*command.split())
+    assert code == 0
+    assert way_out in out
+    assert len(out.splitlines()) == 1
+
+
+def test_lists_of_a_tracker_without_rows_say_so(project, drop_frames, run):
+    drop_frames("film", count=1)
+    write_tracker(project / "data", TrackerSpec("T1", ("film",)))
+    assert "T1 has no rows of masks" in run("show", "masks", "--tracker", "T1")[1]
+    assert "lora-assets caption set" in run("caption", "list", "T1")[1]
+    assert "- T1: lora-assets run --tracker T1 makes what is due" in run("status")[1]
+
+
+def test_every_command_stands_in_one_section_of_the_help_with_its_whole_sentence(run):
+    told = " ".join(run("--help")[1].split())
+    sections = [name for names in SECTIONS.values() for name in names]
+    assert len(sections) == len(set(sections))
+    assert "Other:" not in told
+    assert "..." not in told
+    for name in sections:
+        assert f" {name} " in told
 
 
 def _stopped_before_work(monkeypatch):

@@ -50,6 +50,19 @@ def test_the_coco_file_holds_nothing_of_a_picture_that_failed(run, project, pict
     assert code == 3 and told["images"] == told["annotations"] == []
 
 
+def test_a_box_that_cannot_be_used_is_told_and_ends_with_3(run, project, picture, monkeypatch):
+    monkeypatch.setattr("lora_assets.vision.prompted.open_prompted", lambda name, data: Discs())
+    boxes = picture.parent.parent / "boxes.csv"
+    boxes.write_text("file,x1,y1,x2,y2\ngirl.png,5,5,60,50\ngirl.png,5,broken,60,50\n")
+    code, out, err = run("segment", str(picture), "--boxes", str(boxes))
+    told = " ".join(err.split())
+    assert code == 3 and "1 masks" in out
+    assert "line 3" in told and "1 boxes of" in told
+    boxes.write_text("girl.png,5,5,60,50\n")
+    code, _, err = run("segment", str(picture), "--boxes", str(boxes))
+    assert code == 3 and "page 1.png,12,40,310,500" in " ".join(err.split())
+
+
 def test_a_box_is_told_also_when_another_dataset_of_the_frame_has_no_detections_yet(run, project, drop_frames):
     data = project / "data"
     folder = drop_frames(count=1)

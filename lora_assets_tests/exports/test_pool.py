@@ -115,7 +115,9 @@ def test_two_characters_do_not_share_a_trigger_or_a_name(data):
     groups=st.lists(st.integers(0, 5), min_size=8, max_size=8),
     share=st.floats(0.0, 1.0),
 )
-@examples(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@examples(
+    max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 def test_no_shot_and_no_group_is_on_both_sides(tmp_path_factory, shots, groups, share):
     data = _eight_crops(tmp_path_factory)
     ids = [crop.crop_id for crop in export_pool(Store(data), TRACKER, SETTINGS).crops]

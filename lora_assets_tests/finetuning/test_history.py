@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import platform
 import sys
 import types
 from dataclasses import asdict
@@ -36,6 +37,7 @@ def wandb(monkeypatch):
         return run
 
     module.init = init  # pyright: ignore[reportAttributeAccessIssue]
+    module.Settings = dict  # pyright: ignore[reportAttributeAccessIssue]
     monkeypatch.setitem(sys.modules, "wandb", module)
     monkeypatch.delenv("WANDB_MODE", raising=False)
     return run, given
@@ -123,4 +125,48 @@ def test_tensorboard_is_told_where_it_is_installed(tmp_path, monkeypatch):
     _, board = open_history(tmp_path, "x", "f", TrainingSettings(), 7)
     board.tell(8, {"loss": 2.0})
     board.close()
-    assert told == [(str(tmp_path / "tensorboard"), 7), ("loss", 2.0, 8), "closed"]
+    assert told == [(str(tmp_path / "tensorboard"), 8), ("loss", 2.0, 8), "closed"]
+
+
+def _tell_and_resume(folder, kind: str) -> None:
+    """Three steps, and from a checkpoint of the second on the third and fourth, as a killed training goes on."""
+    settings = TrainingSettings(log=kind)
+    for resumed_at, steps in ((0, (1, 2, 3)), (2, (3, 4))):
+        sinks = open_history(folder, "comics", "f1", settings, resumed_at)
+        assert len(sinks) == 2
+        for sink in sinks:
+            for step in steps:
+                sink.tell(step, {"loss": step / 8 + resumed_at, "val_iou": 0.5})
+            sink.close()
+
+
+def test_the_real_tensorboard_shows_every_step_of_a_resumed_training_once(tmp_path):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed: pip install 'lora_assets[tracking]'")
+    from tensorboard.backend.event_processing.event_accumulator import (  # pyright: ignore[reportMissingImports]
+        EventAccumulator,
+    )
+
+    _tell_and_resume(tmp_path, "tensorboard")
+    shown = EventAccumulator(str(tmp_path / "tensorboard"))
+    shown.Reload()
+    assert sorted(shown.Tags()["scalars"]) == ["loss", "val_iou"]
+    assert [(one.step, one.value) for one in shown.Scalars("loss")] == [(1, 0.125), (2, 0.25), (3, 2.375), (4, 2.5)]
+
+
+def test_the_real_weights_and_biases_keeps_figures_alone_and_on_this_machine(tmp_path, monkeypatch, capfd):
+    pytest.importorskip("wandb", reason="wandb is not installed: pip install 'lora_assets[tracking]'")
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    _tell_and_resume(tmp_path, "wandb")
+    runs = sorted((tmp_path / "wandb").glob("offline-run-*-comics-f1"))
+    assert len(runs) == 2
+    first, second = (next(run.glob("*.wandb")).read_bytes() for run in runs)
+    assert all(words in first for words in (b"val_iou", b"0.375", b"fingerprint"))
+    assert all(words in second for words in (b"2.375", b"2.5"))
+    # Nothing of the machine, the terminal, the code or the packages goes along with the figures.
+    host = platform.node().encode()
+    for content in (first, second):
+        assert b"requirements.txt" not in content
+        assert b"wandb-metadata" not in content
+        assert len(host) < 4 or host not in content
+    assert [path.name for run in runs for path in run.rglob("*") if path.parent.name == "files"] == []
+    assert "Run history" not in capfd.readouterr().err

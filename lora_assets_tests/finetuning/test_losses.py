@@ -13,7 +13,7 @@ def _wanted():
     return wanted
 
 
-WEIGHTS = {"focal_weight": 20.0, "dice_weight": 1.0, "iou_weight": 1.0}
+WEIGHTS = {"focal_weight": 20.0, "balanced_weight": 0.0, "dice_weight": 1.0, "iou_weight": 1.0}
 
 
 def test_a_perfect_answer_costs_nothing_and_a_wrong_one_much():

@@ -13,16 +13,20 @@ from PIL import Image
 from lora_assets.annotations import AnnotatedSet, AnnotationError, read_annotated_set
 from lora_assets.annotations.sample import write_sample
 from lora_assets.finetuning import page_detector
-from lora_assets.finetuning.page_detector import (
+from lora_assets.finetuning.page_cards import (
+    PACKAGED,
+    CategoryScore,
     PageDetectorCard,
+    detector_path,
+    known_detectors,
+    score_lines,
+)
+from lora_assets.finetuning.page_detector import (
     PageDetectorSettings,
     best_confidence,
-    detector_path,
     halves_by_title,
-    known_detectors,
     measure,
     open_page_detector,
-    score_lines,
     train_page_detector,
 )
 from lora_assets.finetuning.page_views import PageBoxes, pages_of, random_view, view_size
@@ -131,7 +135,28 @@ def test_confidences_are_scored_on_titles_that_did_not_choose_them(tmp_path):
     assert halves_by_title(one_title) is None
     (too_good,) = measure(network, one_title, ["panel"])
     assert too_good.recall > score.recall
-    assert "too good" in list(score_lines(PageDetectorCard("x", "", "", "", "", 0.0, 1, {}, (), (score,))))[-1]
+    assert any("too good" in line for line in score_lines(_card((too_good,))))
+
+
+def _card(scores: tuple[CategoryScore, ...], *, held_out: bool = False) -> PageDetectorCard:
+    return PageDetectorCard("mine", "", "", "", "", 0.0, 1, {}, (), scores, held_out)
+
+
+def test_a_training_ends_with_a_judgement_in_words():
+    scores = (
+        CategoryScore("panel", 0.3, 0.95, 0.93, 0.96, 40),
+        CategoryScore("bubble", 0.4, 0.8, 0.8, 0.8, 40),
+        CategoryScore("text", 0.2, 0.6, 0.6, 0.5, 40),
+        CategoryScore("character", 0.2, 0.0, 0.0, 0.1, 40),
+        CategoryScore("sound", 0.25, 1.0, 1.0, 1.0, 0),
+    )
+    told = list(score_lines(_card(scores, held_out=True)))
+    verdicts = [line.rpartition(": ")[2] for line in told[1:6]]
+    assert verdicts[:4] == ["found nearly always", "good for a first pass", "much to mend by hand", "of no use yet"]
+    assert "nothing is known of it" in verdicts[4]
+    assert "mean AP 0.59" in told[6] and "panel 0.30" in told[6]
+    assert "other titles" in told[7] and "a better text, character" in told[8]
+    assert told[-1] == "use it: lora-assets segment-pages FOLDER --detector mine --out found.json"
 
 
 @given(st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=30))
@@ -148,8 +173,10 @@ def test_halves_keep_titles_whole_and_none_is_empty(titles):
 
 def test_what_is_not_its_card_is_refused(trained, tmp_path):
     data, _ = trained
-    with pytest.raises(ModelError, match=r"there is no page detector gone; known: tiny"):
+    with pytest.raises(ModelError, match=r"there is no page detector gone; known: starter-pages .*, tiny"):
         open_page_detector(data, "gone")
+    with pytest.raises(AnnotationError, match="choose another name"):
+        detector_path(data, PACKAGED)
     with pytest.raises(AnnotationError, match="letters, digits"):
         open_page_detector(data, "../tiny")
     copy = detector_path(tmp_path, "tiny")

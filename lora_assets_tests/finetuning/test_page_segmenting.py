@@ -3,20 +3,32 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from lora_assets.annotations import AnnotatedImage, AnnotatedSet, AnnotationError, read_annotated_set, write_coco
 from lora_assets.annotations.sample import write_sample
-from lora_assets.finetuning.page_detector import CategoryScore, PageDetector, PageDetectorCard
-from lora_assets.finetuning.page_segmenting import best_candidate, page_files, segment_page, segment_pages, within_box
+from lora_assets.finetuning.page_cards import CategoryScore, PageDetectorCard
+from lora_assets.finetuning.page_detector import PageDetector
+from lora_assets.finetuning.page_segmenting import (
+    FRAMED_SCORE,
+    best_candidate,
+    page_files,
+    segment_page,
+    segment_pages,
+    with_framed_panels,
+    within_box,
+)
 from lora_assets.store import StoreError
+from lora_assets.training.scores import mask_iou
 from lora_assets.vision.images import decode_image, read_file
 from lora_assets.vision.prompted import Candidates, Embedding, best_first, open_prompted
 from lora_assets.vision.several_looks import FoundBoxes
 from lora_assets.vision.yolo import Yolo
 
-CATEGORIES = ((1, "panel"), (2, "bubble"), (3, "character"), (4, "text"))
+PANEL = 1
+CATEGORIES = ((PANEL, "panel"), (2, "bubble"), (3, "character"), (4, "text"))
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +58,18 @@ class _Knowing:
         return best_first(
             np.stack([np.ones_like(mask), mask, np.zeros_like(mask)]), np.array([0.9, 0.8, 0.1]), (0, 1, 2)
         )
+
+
+class _NeverAsked:
+    """A segmenter for pages of panels alone, of which none is asked for."""
+
+    name = "never asked"
+
+    def embed(self, rgb: np.ndarray) -> Embedding:
+        raise AssertionError("a panel was asked for")
+
+    def predict(self, embedding: Embedding, *, points=(), labels=(), box=None, mask_input=None) -> Candidates:
+        raise AssertionError("a panel was asked for")
 
 
 def _detector(found: AnnotatedSet, confidence: float = 0.9) -> PageDetector:
@@ -82,7 +106,9 @@ def test_what_is_found_is_written_as_coco_and_read_back(drawn, tmp_path, form):
     found, problems = read_annotated_set(made.path, pictures=drawn.root)
     assert [problem for problem in problems if problem.kind not in ("one_title", "empty_split")] == []
     masks = {(drawn.image(one.image_id).path, one.category_id, one.rle) for one in drawn.annotations}
-    assert {(found.image(one.image_id).path, one.category_id, one.rle) for one in found.annotations} == masks
+    again = {(found.image(one.image_id).path, one.category_id, one.rle) for one in found.annotations}
+    assert {one for one in again if one[1] != PANEL} == {one for one in masks if one[1] != PANEL}
+    assert sum(one[1] == PANEL for one in again) == sum(one[1] == PANEL for one in masks)
     assert all(one.score is not None and 0.3 <= one.score <= 0.9 for one in found.annotations)
 
 
@@ -122,7 +148,7 @@ def test_a_mask_that_is_nothing_becomes_its_box(drawn):
             return best_first(none, np.zeros(3), (0, 1, 2))
 
     page = decode_image(read_file(drawn.images[0].path)).pixels
-    found = segment_page(page, _detector(drawn), Empty(drawn))
+    found = [one for one in segment_page(page, _detector(drawn), Empty(drawn)) if one.category_id != PANEL]
     assert found and all(one.from_box and one.mask.any() for one in found)
 
     class Part(_Knowing):
@@ -132,14 +158,66 @@ def test_a_mask_that_is_nothing_becomes_its_box(drawn):
             part[:, int(y1) : int((y1 + y2) / 2), int(x1) : int((x1 + x2) / 2)] = True
             return best_first(part, np.array([0.9, 0.8, 0.7]), (0, 1, 2))
 
-    assert all(one.from_box for one in segment_page(page, _detector(drawn), Part(drawn)))
+    answers = segment_page(page, _detector(drawn), Part(drawn))
+    assert all(one.from_box for one in answers if one.category_id != PANEL)
 
     class Unsure(_Knowing):
         def predict(self, embedding, **prompt) -> Candidates:
             answer = super().predict(embedding, **prompt)
             return best_first(answer.masks, np.array([0.4, 0.3, 0.1]), (0, 1, 2))
 
-    assert all(one.from_box for one in segment_page(page, _detector(drawn), Unsure(drawn)))
+    answers = segment_page(page, _detector(drawn), Unsure(drawn))
+    assert all(one.from_box for one in answers if one.category_id != PANEL)
+
+
+def test_panels_are_cut_along_their_sides_and_lose_what_lies_over_them(tmp_path):
+    """A page with one slanted panel, and a small one over it, whose boxes are known: no segmenter is asked."""
+    page = np.full((300, 240, 3), 255, np.uint8)
+    slanted = np.array([[20, 20], [200, 20], [160, 280], [20, 280]], np.int32)
+    cv2.fillConvexPoly(page, slanted, (120, 120, 120))
+    cv2.polylines(page, [slanted], True, (0, 0, 0), 3)
+    page[200:260, 30:100], page[203:257, 33:97] = 0, 230
+    boxes = np.array([[20, 20, 201, 281], [30, 200, 100, 260]], float)
+    found = FoundBoxes(boxes, np.array([0.9, 0.8]), np.zeros(2, int), None)
+    card = PageDetectorCard("two", "", "", "", "", 0.0, 0, {"side": 128}, CATEGORIES, ())
+    detector = PageDetector(card, Yolo(tuple(name for _, name in CATEGORIES), lambda _: found))
+
+    large, small = segment_page(page, detector, _NeverAsked())
+    truth = np.zeros(page.shape[:2], np.uint8)
+    cv2.fillConvexPoly(truth, slanted, 1)
+    inset = np.zeros(page.shape[:2], bool)
+    inset[200:260, 30:100] = True
+    assert mask_iou(small.mask, inset) > 0.95
+    assert mask_iou(large.mask, (truth > 0) & ~inset) > 0.95
+    assert not (large.mask & small.mask).any() and not large.from_box
+
+
+def test_a_panel_that_the_detector_overlooked_is_found_by_the_gutters_around_it():
+    page = np.full((300, 240, 3), 250, np.uint8)
+    for x0, y0, x1, y1 in ((10, 10, 110, 140), (120, 10, 230, 140), (10, 150, 230, 290)):
+        page[y0:y1, x0:x1] = 0
+        page[y0 + 3 : y1 - 3, x0 + 3 : x1 - 3] = 250
+    known = FoundBoxes(np.array([[12.0, 12, 108, 138]]), np.array([0.9]), np.zeros(1, int), None)
+    card = PageDetectorCard("one", "", "", "", "", 0.0, 0, {"side": 128}, CATEGORIES, ())
+    detector = PageDetector(card, Yolo(tuple(name for _, name in CATEGORIES), lambda _: known))
+
+    found = segment_page(page, detector, _NeverAsked())
+    assert [one.score for one in found] == [0.9, FRAMED_SCORE, FRAMED_SCORE]
+    truth = np.zeros((3, 300, 240), bool)
+    truth[0, 10:140, 10:110] = truth[1, 10:140, 120:230] = truth[2, 150:290, 10:230] = True
+    assert all(max(mask_iou(one.mask, mask) for one in found) > 0.97 for mask in truth)
+    no_panels = PageDetectorCard("texts", "", "", "", "", 0.0, 0, {"side": 128}, ((4, "text"),), ())
+    none = FoundBoxes(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int), None)
+    assert segment_page(page, PageDetector(no_panels, Yolo(("text",), lambda _: none)), _NeverAsked()) == []
+
+
+def test_what_gutters_surround_is_not_taken_when_it_lies_in_known_panels():
+    rows = np.array([[10.0, 10, 100, 100, 0.9, PANEL], [110, 10, 200, 100, 0.6, PANEL], [110, 110, 200, 200, 0.8, 2]])
+    both, own, over_bubble = [10.0, 10, 200, 100], [10.0, 10, 100, 130], [110.0, 110, 200, 200]
+    joined = with_framed_panels(rows, np.array([both, own, over_bubble]), PANEL)
+    assert joined[:, 4].tolist() == [0.9, 0.8, FRAMED_SCORE, 0.6]
+    assert joined[2].tolist() == [*over_bubble, FRAMED_SCORE, PANEL]
+    assert len(with_framed_panels(np.zeros((0, 6)), np.zeros((0, 4)), PANEL)) == 0
 
 
 def test_of_three_masks_the_one_that_fits_its_box_is_taken():
@@ -159,6 +237,7 @@ def test_the_starter_segmenter_answers_pages(drawn, tmp_path):
     mine = [one for one in drawn.annotations if one.image_id == drawn.images[0].id and one.category_id == 3][:2]
     few = AnnotatedSet(drawn.root, drawn.categories, drawn.images, tuple(mine), drawn.digest)
     found = segment_page(page, _detector(few), open_prompted("starter-sam", tmp_path))
+    found = [one for one in found if one.category_id != PANEL]
     assert len(found) == len(mine) > 0
     assert all(one.mask.shape == page.shape[:2] and one.mask.any() for one in found)
 

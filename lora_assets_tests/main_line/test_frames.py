@@ -245,15 +245,11 @@ def test_rows_of_an_older_reader_are_read_again(drop_frames, update, monkeypatch
 
 
 def test_a_video_beside_the_frames_is_named_and_not_read(drop_frames, update):
-    import time
-
     folder = drop_frames(count=1)
     with (folder / "episode.mkv").open("wb") as video:
         video.write(b"\x1aE\xdf\xa3")
-        video.truncate(900 << 20)
-    began = time.process_time()
+        video.truncate(1 << 38)  # it would take longer to read than a reading process is given
     made = update()
-    assert time.process_time() - began < 2.0
     reason = {path: row.quarantine_reason for path, row in _rows(made).items()}["episode.mkv"]
     assert "video" in (reason or "")
 

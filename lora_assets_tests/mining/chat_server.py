@@ -31,7 +31,8 @@ def failure(status: int, words: str = "busy", **headers: str) -> Answer:
 
 @dataclass
 class ChatService:
-    """`script` holds the next answers; when it is empty, `always` gives them. An answer of None hangs until the end."""
+    """`script` holds the next answers; when it is empty, `always` gives them. An answer of None hangs until the end.
+    With `meeting`, requests are answered in groups that wait until they are complete."""
 
     always: Callable[[dict[str, Any]], Answer | None] = lambda _: completion("a yellow excavator")
     script: list[Answer | None] = field(default_factory=list)
@@ -39,6 +40,7 @@ class ChatService:
     keys: list[str] = field(default_factory=list)
     most_at_once: int = 0
     url: str = ""
+    meeting: threading.Barrier | None = None
     ended: threading.Event = field(default_factory=threading.Event)
 
     def picture(self, number: int = 0) -> Image.Image:
@@ -64,6 +66,8 @@ def chatting(service: ChatService) -> Iterator[ChatService]:
                 service.keys.append(self.headers.get("Authorization", ""))
                 answer = service.script.pop(0) if service.script else service.always(body)
             try:
+                if service.meeting is not None:
+                    service.meeting.wait()
                 self.answer(answer)
             finally:
                 with lock:

@@ -1,8 +1,9 @@
 """G13: how long answers take with 16 connections, beside a bare server in the same minute; and half-open connections.
 
 The pages with a password and a bare Starlette that gives the same bytes out of memory are asked in turns, a second or
-so each, so that what else the machine does falls on both. Then hundreds of connections send half a request and stay,
-while one client goes on asking. Times are judged at the full level only.
+so each, so that what else the machine does falls on both. Pages that changed a moment ago are asked before that: they
+are drawn anew each time. Then hundreds of connections send half a request and stay, while one client goes on asking.
+Times are judged at the full level only.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from argon2 import PasswordHasher
 
 from lora_assets.benchmarks.pages import TRACKER, make_tracker
 from lora_assets.store import Store
+from lora_assets.tracker.kept_pages import SETTLED_NS
 from lora_assets.tracker.password import set_password
 from lora_assets.verdicts import Mark, open_log
 from lora_assets_tests.reliability.goals import Figures, Level
@@ -163,6 +165,10 @@ def run(level: Level) -> Figures:
         until_listening(bare)
         taken: dict[str, list[float]] = {"page": [], "bare page": [], "picture": [], "bare picture": []}
         pictures = [f"/tracker/{TRACKER}/thumb/{crops[n % len(crops)]}.webp" for n in range(size.pictures)]
+        if level == "full":
+            # Everything was written a moment ago: until it has settled, each answer is found out and drawn anew.
+            taken["page right after a change"] = asyncio.run(_ask_many(real, [page] * size.pages, _CONNECTIONS))
+            time.sleep(1.25e-9 * SETTLED_NS)
         for _ in range(size.rounds):
             taken["bare picture"] += asyncio.run(_ask_many(bare, ["/picture.webp"] * size.pictures, _CONNECTIONS))
             taken["picture"] += asyncio.run(_ask_many(real, pictures, _CONNECTIONS))
@@ -180,8 +186,8 @@ def run(level: Level) -> Figures:
                     failures.append(
                         f"p99 of a {kind} is {times:.1f} times that of the bare server, not {_MOST_TIMES_BARE:g}"
                     )
-                if at[kind][1] > most:
-                    failures.append(f"p99 of a {kind} is {1e3 * at[kind][1]:.0f} ms, not {1e3 * most:.0f}")
+                if max(at[name][1] for name in at if name.startswith(kind)) > most:
+                    failures.append(f"p99 of a {kind} is over {1e3 * most:.0f} ms")
         if level == "quick":
             nest.kill(pid)
             nest.start("hasty", data, real := free_port())

@@ -20,14 +20,23 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def page(own: Path) -> Iterator[Any]:
-    """The page of the worst crop of a data folder of its own, in a browser that may not complain."""
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One browser for all: starting it takes longer than a test."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Any, own: Path) -> Iterator[Any]:
+    """The page of the worst crop of a data folder of its own, in a context that may not complain."""
     faults: list[str] = []
-    with serving(own) as address, playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        page = browser.new_context(locale="en", viewport={"width": 1280, "height": 800}).new_page()
+    with serving(own) as address:
+        context = browser.new_context(locale="en", viewport={"width": 1280, "height": 800})
+        page = context.new_page()
         page.on("console", lambda message: faults.append(message.text) if message.type != "log" else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("response", lambda answer: faults.append(answer.url) if answer.status >= 400 else None)
@@ -35,7 +44,7 @@ def page(own: Path) -> Iterator[Any]:
         page.goto(address + page.get_attribute("a[href*='/crop/']", "href"))
         page.wait_for_selector("[data-judging]:not([hidden])")
         yield page
-        browser.close()
+        context.close()
     assert faults == []
 
 

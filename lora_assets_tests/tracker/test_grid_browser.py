@@ -102,7 +102,7 @@ def rows_of(own: Path) -> list[str]:
 def saved(page: Any, own: Path, count: int) -> None:
     """Wait until the log has so many rows and the page knows it."""
     playwright = pytest.importorskip("playwright.sync_api")
-    for _ in range(200):
+    for _ in range(1200):
         if len(rows_of(own)) == count and not page.evaluate(
             "Object.keys(localStorage).filter(k => /waiting/.test(k)).length"
         ):

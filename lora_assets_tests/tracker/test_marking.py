@@ -85,7 +85,9 @@ _STEP = st.tuples(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(steps=st.lists(_STEP, max_size=8))
 def test_following_row_by_row_says_what_matching_at_once_says(data: Path, tmp_path_factory, steps):
     here = shutil.copytree(data, tmp_path_factory.mktemp("run"), dirs_exist_ok=True)

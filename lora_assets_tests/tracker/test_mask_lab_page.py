@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from lora_assets.mask_lab.layers import make_layers
 from lora_assets.mask_lab.making import make_sweep
 from lora_assets.specs import TrackerSpec, read_tracker, set_sealed, write_tracker
+from lora_assets.tracker.routes_mask_lab import _winners
 from lora_assets_tests.mask_lab.cells import TRACKER, make_cell
 from lora_assets_tests.tracker.test_browser import ARGUMENTS, CHROMIUM, serving
 
@@ -145,6 +147,16 @@ def test_a_sealed_tracker_and_nobody_are_told(own_lab, client_of):
     assert "data-sealed" in page and f'data-copy="{TRACKER}-fine"' in page
 
 
+def test_a_best_that_nobody_can_tell_from_others_is_a_tie():
+    found = [
+        SimpleNamespace(preset=name, objective=value)
+        for name, value in (("fine", 0.9123), ("smooth", 0.9121), ("baseline", 0.911), ("new", None))
+    ]
+    assert _winners(found, "fine") == {"fine", "smooth"}
+    assert _winners(found, "baseline") == {"baseline"}
+    assert _winners(found, "new") == _winners(found, None) == set()
+
+
 @pytest.mark.browser
 @pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed")
 def test_presets_are_compared_and_adopted_in_a_browser(own_lab: Path):
@@ -161,6 +173,13 @@ def test_presets_are_compared_and_adopted_in_a_browser(own_lab: Path):
         page.wait_for_load_state("networkidle")
         assert page.evaluate("[...document.images].every(i => !i.complete || i.naturalWidth > 0)")
         assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+        wide = "() => [...document.querySelectorAll('.scroll, .lab-row')].filter((e) => e.scrollWidth > e.clientWidth)"
+        assert page.evaluate(f"({wide})().length") == 0
+        page.evaluate(
+            "() => { const row = document.querySelector('.lab-row'), one = row.children[0];"
+            " while (row.children.length < 8) row.append(one.cloneNode(true)); }"
+        )
+        assert page.evaluate(f"({wide})().length") == 0, "eight presets stand side by side"
         page.click("[data-adopt=fine]")
         page.fill("[data-adopt-form] input", "NOTHING-1")
         page.click("[data-adopt-form] button")

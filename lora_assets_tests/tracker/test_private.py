@@ -150,7 +150,9 @@ def test_no_name_in_an_address_becomes_a_path(client: Client, paths: list[str], 
             assert b"root:" not in answer.content
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     name=st.text(min_size=1, max_size=40), kind=st.sampled_from(["thumb", "cutout", "mask", "before", "frame", "whole"])
 )

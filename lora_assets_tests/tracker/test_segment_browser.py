@@ -91,7 +91,8 @@ def test_a_mask_is_clicked_chosen_accepted_and_in_the_log(page: Any, served):
         "() => { window.draws = 0; const pen = CanvasRenderingContext2D.prototype, draw = pen.drawImage;"
         " pen.drawImage = function (...all) { window.draws += 1; draw.apply(this, all); }; }"
     )
-    page.mouse.click(*_at(page, 160, 90))
+    x, y, wide, high = (float(page.get_attribute("rect.chosen", name)) for name in ("x", "y", "width", "height"))
+    page.mouse.click(*_at(page, x + wide / 2, y + 0.65 * high))
     _answered(page, 1)
     assert page.evaluate("draws") == 1, "once for each candidate that is shown"
     first = _painted(page)
@@ -99,7 +100,7 @@ def test_a_mask_is_clicked_chosen_accepted_and_in_the_log(page: Any, served):
     assert page.get_attribute('[data-candidate="1"]', "aria-checked") == "true"
     assert _painted(page) > first
     page.keyboard.down("Shift")
-    page.mouse.click(*_at(page, 165, 95))
+    page.mouse.click(*_at(page, x + wide / 2 + 5, y + 0.65 * high + 5))
     page.keyboard.up("Shift")
     _answered(page, 2)
     assert page.locator(".point.unwanted").count() == 1
@@ -127,6 +128,27 @@ def test_a_mask_is_clicked_chosen_accepted_and_in_the_log(page: Any, served):
     page.wait_for_selector("#corrections li:not(.withdrawn)")
     kept = read_corrections(served[2])[0]
     assert [bool(one.withdrawn_at) for one in kept] == [True, False], "wanted again after its withdrawal"
+
+
+def test_a_mask_beside_its_crop_is_asked_about_once(page: Any, served):
+    before = len(read_corrections(served[2])[0])
+    x, wide = (float(page.get_attribute("rect.chosen", name)) for name in ("x", "width"))
+    page.mouse.click(*_at(page, 30 if x + wide / 2 > 160 else 290, 30))
+    _answered(page, 1)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-unlike-sheet][open]")
+    assert "of the mask lies in the crop's box" in page.inner_text("[data-unlike-told]")
+    page.keyboard.press("Enter")  # the way back has the focus, so that a held key keeps nothing
+    page.wait_for_selector("[data-unlike-sheet]", state="hidden")
+    assert len(read_corrections(served[2])[0]) == before
+    page.keyboard.press("Enter")
+    page.click("[data-unlike-sheet] [value=sure]")
+    page.wait_for_function("() => !document.querySelector('[data-accept=correction]').disabled")
+    assert len(read_corrections(served[2])[0]) == before + 1
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => !document.querySelector('[data-accept=correction]').disabled")
+    assert page.is_hidden("[data-unlike-sheet]")
+    assert len(read_corrections(served[2])[0]) == before + 1, "sent twice, it counts once"
 
 
 def test_a_box_is_dragged_and_the_frame_zoomed_and_moved(page: Any):

@@ -56,7 +56,7 @@ def test_clicks_are_answered_and_an_accepted_mask_is_in_the_log(clicked):
     frame, subject = _frame(client)
     api = f"/api/tracker/{TRACKER}/segment/{frame}"
     assert client.post(f"{api}/open", {}).json()["model"] == "discs"
-    told = client.post(f"{api}/ask", {"points": [[100, 90]], "labels": [1]}).json()
+    told = client.post(f"{api}/ask", {"box": subject["box"]}).json()
     best = told["candidates"][0]
     sent = {"request_id": "request-1", "window": best["window"], "runs": best["runs"], "detection": subject["id"],
             "category": "character", "model": "discs"}  # fmt: skip
@@ -73,6 +73,43 @@ def test_clicks_are_answered_and_an_accepted_mask_is_in_the_log(clicked):
     assert answer.json()["withdrawn_at"] and read_corrections(data)[0][0].withdrawn_at
     assert client.post(f"{api}/correction", sent).json()["withdrawn_at"] == answer.json()["withdrawn_at"]
     assert client.post(f"/api/tracker/{TRACKER}/corrections/withdraw", {"id": "nobody"}).status_code == 422
+
+
+@pytest.mark.parametrize(("part", "unlike"), [("beside it", "inside"), ("a corner of it", "iou")])
+def test_a_mask_that_is_unlike_its_crop_is_asked_about_once(clicked, part, unlike):
+    client, data = clicked
+    frame, subject = _frame(client)
+    x1, y1 = (round(side) for side in subject["box"][:2])
+    window = [0 if x1 > 160 else 319 - 40, 0, 40, 30] if part == "beside it" else [x1, y1 + 4, 6, 6]
+    sent = {"request_id": f"request-{unlike}", "window": window, "runs": [0, window[2] * window[3]],
+            "detection": subject["id"], "category": "character", "model": "discs"}  # fmt: skip
+    api, before = f"/api/tracker/{TRACKER}/segment/{frame}/correction", len(read_corrections(data)[0])
+    for _ in range(2):
+        answer = client.post(api, sent)
+        assert answer.status_code == 409
+        asked = answer.json()["unlike"]
+        assert (asked["inside"] < 0.5) is (unlike == "inside") and asked["iou"] < 0.2
+        assert len(read_corrections(data)[0]) == before
+    for wrong in (1, "yes", None):
+        assert client.post(api, {**sent, "sure": wrong}).status_code == 409
+    assert client.post(api, {**sent, "sure": True}).status_code == 200
+    assert len(read_corrections(data)[0]) == before + 1
+    with CorrectionLog(corrections_path(data)) as log:
+        log.withdraw(sent["request_id"])
+
+
+def test_an_empty_prompt_starts_no_process(clicked):
+    client, data = clicked
+    frame, _ = _frame(client)
+    clicker = Clicker(data, program="no.such.program")
+    kept, client.app.state.clicker = client.app.state.clicker, clicker
+    try:
+        for told in ({}, {"points": [], "labels": []}, {"points": [[9, 9]], "labels": [0]}):
+            answer = client.post(f"/api/tracker/{TRACKER}/segment/{frame}/ask", told)
+            assert answer.status_code == 422 and "draw a box" in answer.json()["error"]
+        assert clicker.process_id is None
+    finally:
+        client.app.state.clicker = kept
 
 
 def test_a_mask_that_matches_no_box_is_listed(clicked):
@@ -96,7 +133,7 @@ def test_an_accepted_mask_becomes_an_annotation(clicked):
         assert (told["set"], told["annotation"], told["image"]) == ("mine", number, 1)
     found, _ = read_annotated_set(data / "annotations" / "mine")
     assert [int(found.mask(one).sum()) for one in found.annotations] == [2000, 2000]
-    for name in ("../out", "", "a/b", "x" * 65):
+    for name in ("../out", "", "a/b", "x" * 65, "CON", "nul", "Com1"):
         wrong = client.post(f"/api/tracker/{TRACKER}/segment/{frame}/annotation", {**sent, "set": name})
         assert wrong.status_code == 422, name
 

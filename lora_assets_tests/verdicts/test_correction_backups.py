@@ -118,7 +118,7 @@ def test_of_a_damaged_log_the_rows_on_both_sides_of_the_damage_are_taken_over(da
     cell = int.from_bytes(page[12 + 2 * (cells // 2) : 14 + 2 * (cells // 2)], "big")
     leaf = int.from_bytes(page[cell : cell + 4], "big")
     page.release()
-    content[(leaf - 1) * size : leaf * size] = os.urandom(size)
+    content[(leaf - 1) * size : leaf * size] = b"\xa5" * size
     path.write_bytes(content)
     with CorrectionLog(path) as log:
         assert log.check()

@@ -14,7 +14,7 @@ export async function send(url, told = {}) {
     throw new Error(word("segment_offline"));
   }
   const found = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(found.error ?? `${answer.status}`);
+  if (!answer.ok) throw Object.assign(new Error(found.error ?? `${answer.status}`), { unlike: found.unlike });
   return found;
 }
 
@@ -23,7 +23,8 @@ const requestId = () => [...crypto.getRandomValues(new Uint8Array(12))].map((byt
 /** The ids under which a candidate was sent, by what was said of it: sent twice as the same, it counts once. */
 const requestIds = new WeakMap();
 
-/** Send a candidate as a correction; `said` is its detection, category and model. */
+/** Send a candidate as a correction; `said` is its detection, category and model, and `sure` where the person was asked.
+    One that is unlike its crop is thrown back with `unlike`. */
 export async function sendCorrection(url, candidate, said) {
   const ids = requestIds.get(candidate) ?? new Map();
   requestIds.set(candidate, ids);

@@ -69,10 +69,13 @@ async function ask() {
   try {
     const { points, labels, box } = step;
     const told = await send(`${api}/ask`, { points, labels, box, after });
+    const answered = performance.now();
     Object.assign(step, { answer: told.answer, candidates: told.candidates, chosen: 0 });
     model = told.model;
     if (step === now()) show();
-    const ms = Math.round(performance.now() - begun);
+    const drawn = performance.now();
+    const ms = Math.round(drawn - begun);
+    root.dataset.lastParts = JSON.stringify({ model: told.ms, way: answered - begun - told.ms, drawing: drawn - answered });
     root.dataset.lastMs = String(ms);
     if (step === now()) tell(word("segment_answered", { ms, model, percent: Math.round(100 * told.candidates[0].score) }));
   } catch (error) {
@@ -295,6 +298,34 @@ stage.addEventListener("contextmenu", (event) => event.preventDefault());
 
 let accepting = false;
 
+/** The candidates and boxes for which the person said that they are meant so. */
+const meant = new WeakMap();
+
+/** Send a correction; of one that is unlike its crop the person is asked, once. Null when it was not meant so. */
+async function sendOrAsk(chosen, said) {
+  const url = `${api}/correction`;
+  const sure = meant.get(chosen)?.has(said.detection);
+  try {
+    return await sendCorrection(url, chosen, sure ? { ...said, sure } : said);
+  } catch (error) {
+    if (!error.unlike) throw error;
+    if (!(await isMeant(error.unlike))) return null;
+    meant.set(chosen, (meant.get(chosen) ?? new Set()).add(said.detection));
+    return sendCorrection(url, chosen, { ...said, sure: true });
+  }
+}
+
+function isMeant({ inside, iou }) {
+  const sheet = one("[data-unlike-sheet]");
+  const percent = (share) => Math.round(100 * share);
+  const words = [word("segment_unlike_inside", { inside: percent(inside) })];
+  if (iou !== null) words.push(word("segment_unlike_iou", { iou: percent(iou) }));
+  one("[data-unlike-told]", sheet).textContent = words.join(" ");
+  sheet.returnValue = "";
+  sheet.showModal();
+  return new Promise((done) => sheet.addEventListener("close", () => done(sheet.returnValue === "sure"), { once: true }));
+}
+
 async function accept(kind) {
   const chosen = candidate();
   if (accepting || !chosen?.window) return;
@@ -304,7 +335,8 @@ async function accept(kind) {
   try {
     if (kind === "correction") {
       const detection = one("[data-subject]").value;
-      const told = await sendCorrection(`${api}/correction`, chosen, { detection, category: "character", model });
+      const told = await sendOrAsk(chosen, { detection, category: "character", model });
+      if (!told) return;
       const said = word(told.sealed ? "segment_accepted_sealed" : "segment_accepted");
       showToast(said);
       speak(said);
@@ -317,9 +349,10 @@ async function accept(kind) {
     }
   } catch (error) {
     showToast(error.message, { warn: true });
+  } finally {
+    accepting = false;
+    show();
   }
-  accepting = false;
-  show();
 }
 
 function useBox() {

@@ -1,0 +1,285 @@
+"""The videos in a dataset's folder become frames: a folder of pictures under `data/video_frames/`, which is a dataset.
+
+A video is decoded once for its bytes and the settings, in a process of its own, and its frames appear together when all
+are written. What became of each video, also why one was refused, stands in `videos.json` beside their folders. The
+videos are only read. What belongs elsewhere: choosing frames (vision.video), listing the pictures (frames), whose
+dataset they are (specs).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import secrets
+import shutil
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lora_assets.atomic import held_folder, sweep_folder, sync_folder
+from lora_assets.input_folders import scan_folder
+from lora_assets.main_line.progress import Listener, Progress, nobody
+from lora_assets.recipes import read_settings
+from lora_assets.specs import DatasetSpec, SpecError, dataset_slug, video_frames_folder
+from lora_assets.store import PublishedTable, Store, StoreError, atomic_write_bytes, atomic_write_json, digest
+from lora_assets.sums import file_sha256
+from lora_assets.tables import RawFrame
+from lora_assets.vision.line_process import LineProcess, ProcessDied
+from lora_assets.vision.sniff import is_video_reason, why_not_a_picture
+from lora_assets.vision.video_settings import VideoSettings
+
+VIDEO_CHILD = "lora_assets.vision.video_child"
+CODE_VERSION = "1"
+"""What chooses and writes the frames: videos are decoded again when it changes."""
+INDEX = "videos.json"
+_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".wmv"))
+_START_SECONDS = 120.0
+_SILENT_SECONDS = 120.0
+"""A decoder that says nothing for so long hangs; it tells of every 50 frames."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideosUpdate:
+    """What an update did: videos in the folder, those decoded now, all frames kept of them, and refused ones by path
+    with the reason."""
+
+    videos: int
+    decoded: int
+    frames: int
+    refused: dict[str, str]
+    seconds: float
+
+
+def video_settings(data: Path) -> VideoSettings:
+    """How videos become frames: section [video] of `data/settings.toml`, or the defaults.
+
+    Raises SpecError naming the entry that does not fit.
+    """
+    path = data / "settings.toml"
+    if not path.exists():
+        return VideoSettings()
+    try:
+        return VideoSettings(**tomllib.loads(path.read_text(encoding="utf-8")).get("video", {}))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError, ValueError) as error:
+        raise SpecError(f"{path}, section [video]: {error}; it may hold rate") from error
+
+
+def holds_videos(folder: Path) -> bool:
+    """True when a folder that may not be listed yet holds a video, by name and first bytes. Raises FolderGone."""
+    named = (file.path for file in scan_folder(folder).files if Path(file.path).suffix.lower() in _SUFFIXES)
+    return any(_begins_like_video(folder / path) for path in named)
+
+
+def _begins_like_video(path: Path) -> bool:
+    try:
+        with path.open("rb") as handle:
+            return is_video_reason(why_not_a_picture(handle.read(64)))
+    except OSError:
+        return False
+
+
+def videos_among(rows: list[RawFrame]) -> dict[str, list[int]]:
+    """The files of a listing that are videos: size in bytes and time in ns by path."""
+    return {
+        row.path: [row.bytes, row.mtime_ns]
+        for row in rows
+        if row.quarantine_reason is not None and is_video_reason(row.quarantine_reason)
+    }
+
+
+def waiting_videos(store: Store, dataset: str) -> list[str]:
+    """The listed videos of a dataset (a slug) that were not decoded as they are now, under the present settings."""
+    listed = store.frames_of(dataset)
+    videos = listed.facts.get("videos") if listed is not None else None
+    if not videos:
+        return []
+    recipe = _recipe(store.data)
+    known = _read_index(video_frames_folder(store.data, dataset))
+    return [path for path, facts in sorted(videos.items()) if _known_as(known.get(path)) != [*facts, recipe]]
+
+
+def _known_as(entry: Any) -> list[Any] | None:
+    return [entry.get("bytes"), entry.get("mtime_ns"), entry.get("recipe")] if isinstance(entry, dict) else None
+
+
+def _recipe(data: Path) -> str:
+    limits = read_settings(data)
+    return digest(CODE_VERSION, dataclasses.asdict(video_settings(data)), limits.min_side, limits.max_megapixels)
+
+
+def _read_index(folder: Path) -> dict[str, Any]:
+    """What became of each video by path; empty when there is no index that can be read: videos are decoded again."""
+    try:
+        told = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def update_video_frames(
+    store: Store, dataset: DatasetSpec, *, program: str = VIDEO_CHILD, listen: Listener = nobody
+) -> VideosUpdate | None:
+    """Decode the videos of a listed dataset that wait for it; None when it holds no video.
+
+    Frames are `data/video_frames/<dataset>/<video>-<mark>/HH-MM-SS.mmm.png`. Those of a video that was replaced are
+    removed when the new ones are there; those of one that is gone stay. Raises StoreError when they cannot be written.
+    """
+    started = time.monotonic()
+    listed = store.frames_of(dataset.slug)
+    if listed is None or not listed.facts.get("videos"):
+        return None
+    folder = video_frames_folder(store.data, dataset.slug)
+    folder.mkdir(parents=True, exist_ok=True)
+    with store.lock(f"video-frames-{dataset.slug}"):
+        sweep_folder(folder, deep=False)
+        waiting = waiting_videos(store, dataset.slug)
+        reader = _VideoReader(store.data, program)
+        try:
+            for path in waiting:
+                _take_in(folder, dataset, listed, path, reader, listen)
+        finally:
+            reader.close()
+        index = _read_index(folder)
+    videos = listed.facts["videos"]
+    entries = {path: index[path] for path in videos if path in index}
+    refused = {path: entry["reason"] for path, entry in entries.items() if entry.get("reason")}
+    frames = {entry["folder"]: entry["frames"] for entry in entries.values() if entry.get("folder")}
+    return VideosUpdate(len(videos), len(waiting), sum(frames.values()), refused, time.monotonic() - started)
+
+
+def _take_in(
+    folder: Path, dataset: DatasetSpec, listed: PublishedTable, path: str, reader: _VideoReader, listen: Listener
+) -> None:
+    """Decode one video and note what became of it; one that is changing or gone is left for the next listing."""
+    size, mtime_ns = listed.facts["videos"][path]
+    entry: dict[str, Any] = {"bytes": size, "mtime_ns": mtime_ns, "recipe": reader.recipe}
+    file = dataset.folder / path
+    try:
+        entry["sha256"] = file_sha256(file)
+        mark = digest(entry["sha256"], reader.recipe)[:8]
+        place = next(folder.glob(f"*-{mark}"), folder / f"{dataset_slug(Path(path).stem)[:60]}-{mark}")
+        if not place.is_dir():
+            title = f"{dataset.name}: frames of {Path(path).name}"
+            about = {"video": path, "sha256": entry["sha256"]}
+            entry["reason"] = _decode(reader, file, place, title, about, listen)
+        told = file.stat()
+        if (told.st_size, told.st_mtime_ns) != (size, mtime_ns):
+            return
+    except OSError:
+        return
+    if place.is_dir():
+        entry |= {"folder": place.name, "frames": sum(1 for _ in place.glob("*.png"))}
+    index = _read_index(folder)
+    before, index[path] = index.get(path, {}), entry
+    atomic_write_json(folder / INDEX, index)
+    old = before.get("folder") if isinstance(before, dict) else None
+    if old and not any(other.get("folder") == old for other in index.values()):
+        shutil.rmtree(folder / Path(old).name, ignore_errors=True)
+
+
+def _decode(reader: _VideoReader, file: Path, place: Path, title: str, about: dict[str, Any], listen: Listener) -> str:
+    """Write a video's frames to `place`, all or none; returns the reason where there are none."""
+    try:
+        try:
+            _write_frames(reader, file, place, title, about, listen)
+        except _DecoderDied:  # the kill may have come from outside
+            _write_frames(reader, file, place, title, about, listen)
+    except _Refused as refused:
+        return str(refused)
+    return ""
+
+
+def _write_frames(
+    reader: _VideoReader, file: Path, place: Path, title: str, about: dict[str, Any], listen: Listener
+) -> None:
+    frames: list[dict[str, Any]] = []
+    facts: dict[str, Any] = {}
+    try:
+        with held_folder(place.with_name(f".tmp-held-{secrets.token_hex(8)}")) as part:
+            for told in reader.read(file):
+                if "frame" in told:
+                    name = f"{_time_words(told['frame']['seconds'])}.png"
+                    atomic_write_bytes(part / name, told["png"], durable=False)
+                    frames.append({"file": name, **told["frame"]})
+                elif "done" in told:
+                    listen(Progress(title, min(told["done"], max(told["total"] - 1, 0)), told["total"]))
+                else:
+                    facts = told["facts"]
+            atomic_write_json(part / "video.json", {**about, "settings": reader.settings, **facts, "kept": frames})
+            os.rename(part, place)  # noqa: PTH104
+        sync_folder(place.parent)
+    except OSError as error:
+        raise StoreError(f"cannot write {place}: {error.strerror or error}; free space, then run again") from error
+    listen(Progress(title, facts["frames"], facts["frames"]))
+
+
+def _time_words(seconds: float) -> str:
+    """A time in a video that sorts by name and is a file name everywhere: 00-12-03.504."""
+    thousandths = round(max(0.0, seconds) * 1000)
+    minutes, rest = divmod(thousandths, 60_000)
+    return f"{minutes // 60:02}-{minutes % 60:02}-{rest // 1000:02}.{rest % 1000:03}"
+
+
+class _Refused(ValueError):
+    """A video that gives no frames; the text is the reason."""
+
+
+class _DecoderDied(_Refused):
+    """The decoder died of a video, or was killed from outside."""
+
+
+class _VideoReader:
+    """The process that decodes, started when the first video is read and again after it died."""
+
+    def __init__(self, data: Path, program: str) -> None:
+        self.recipe = _recipe(data)
+        self.settings = dataclasses.asdict(video_settings(data))
+        self._given = {"video": self.settings, "read": dataclasses.asdict(read_settings(data))}
+        self._program = program
+        self._process: LineProcess | None = None
+
+    def read(self, file: Path) -> Iterator[dict[str, Any]]:
+        """The answers of the process for one video, `png` as bytes. Raises _Refused, also for a video that crashes or
+        hangs the decoder, and StoreError when no process can be started."""
+        process = self._running()
+        try:
+            process.send({"path": str(file)})
+            while True:
+                told = process.line(time.monotonic() + _SILENT_SECONDS)
+                if "reason" in told:
+                    raise _Refused(str(told["reason"]))
+                if "png" in told:
+                    told["png"] = process.content(int(told["png"]), time.monotonic() + _SILENT_SECONDS)
+                yield told
+                if "facts" in told:
+                    return
+        except ProcessDied as died:
+            self.close()
+            if died.hung:
+                raise _Refused(f"hangs the decoder: silent for {_SILENT_SECONDS:g} seconds; convert it anew") from died
+            raise _DecoderDied(f"the decoder {died} reading it, twice; convert it with another program") from died
+        except GeneratorExit:
+            self.close()  # nobody reads what it still says
+            raise
+
+    def _running(self) -> LineProcess:
+        if self._process is None:
+            try:
+                self._process = LineProcess(self._program, self._given)
+                self._process.line(time.monotonic() + _START_SECONDS)
+            except (OSError, ProcessDied) as error:
+                self.close()
+                raise StoreError(
+                    f"no process could be started to read videos ({error}); free memory, then run again"
+                ) from error
+        return self._process
+
+    def close(self) -> None:
+        """End the process, whatever it is doing."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()

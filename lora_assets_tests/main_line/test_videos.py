@@ -1,0 +1,127 @@
+"""Videos in a dataset's folder become a dataset of frames: once, all or none, and again when anything changed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lora_assets.main_line import videos
+from lora_assets.main_line.frames import update_raw_frames
+from lora_assets.main_line.videos import holds_videos, update_video_frames, waiting_videos
+from lora_assets.specs import DatasetSpec, SpecError, list_datasets, of_videos
+from lora_assets.store import Store
+from lora_assets_tests.drawn_video import shot, write_video
+
+PRETENDED = "lora_assets_tests.main_line.pretended_video_child"
+_CONTENT = b"\x1aE\xdf\xa3" + bytes(range(200))
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory) -> Path:
+    frames = [frame for seed in range(2) for frame in shot(seed, 8, 3)]
+    return write_video(tmp_path_factory.mktemp("film") / "film.mkv", frames)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    (tmp_path / "data" / "input" / "話").mkdir(parents=True)
+    return Store(tmp_path / "data")
+
+
+def _dataset(store: Store) -> DatasetSpec:
+    return next(spec for spec in list_datasets(store.data).values() if not spec.videos_of)
+
+
+def _update(store: Store, **more) -> videos.VideosUpdate:
+    dataset = _dataset(store)
+    update_raw_frames(store, dataset)
+    update = update_video_frames(store, dataset, **more)
+    assert update is not None
+    return update
+
+
+def _frames(store: Store) -> list[str]:
+    folder = store.data / "video_frames"
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+
+
+def test_a_video_becomes_a_dataset_of_frames(store: Store, film: Path):
+    folder = _dataset(store).folder
+    shutil.copy(film, folder / "第1話.mkv")
+    assert holds_videos(folder)
+    heard = []
+    update = _update(store, listen=heard.append)
+    assert (update.videos, update.decoded, update.frames, update.refused) == (1, 1, 2, {})
+    assert heard[-1].done == heard[-1].total == 48
+    frames = _frames(store)
+    assert len(frames) == 2 and all(path.split("/")[-1].startswith("00-00-0") for path in frames)
+    known = list_datasets(store.data)
+    (of_video,) = (spec for spec in known.values() if spec.videos_of)
+    assert of_video.name == "話 (video)" and of_video.slug == f"{of_video.videos_of}.video"
+    listed = update_raw_frames(store, of_video)
+    assert (listed.frames, listed.quarantined) == (2, 0)
+    told = json.loads(next((store.data / "video_frames").rglob("video.json")).read_text())
+    assert [one["file"] for one in told["kept"]] == [path.split("/")[-1] for path in frames]
+    assert told["video"] == "第1話.mkv" and told["shots"] == 2 and told["drawings"] == 16
+
+
+def test_nothing_is_decoded_twice(store: Store):
+    folder = _dataset(store).folder
+    (folder / "a.mkv").write_bytes(_CONTENT)
+    _update(store, program=PRETENDED)
+    assert not waiting_videos(store, _dataset(store).slug)
+    assert _update(store, program="no.such.program").decoded == 0
+    # A copy under another name and another time is the same video.
+    (folder / "b.mkv").write_bytes(_CONTENT)
+    update = _update(store, program="no.such.program")
+    assert (update.videos, update.decoded, update.frames) == (2, 1, 2) and len(_frames(store)) == 2
+
+
+def test_a_video_that_was_replaced_is_decoded_again(store: Store):
+    folder = _dataset(store).folder
+    (folder / "a.mkv").write_bytes(_CONTENT)
+    _update(store, program=PRETENDED)
+    before = _frames(store)
+    (folder / "a.mkv").write_bytes(_CONTENT + b"more")
+    assert _update(store, program=PRETENDED).frames == 2
+    after = _frames(store)
+    assert len(after) == 2 and not set(after) & set(before)
+
+
+def test_other_settings_choose_other_frames(store: Store):
+    (_dataset(store).folder / "a.mkv").write_bytes(_CONTENT)
+    _update(store, program=PRETENDED)
+    (store.data / "settings.toml").write_text("[video]\nrate = 4\n")
+    assert waiting_videos(store, _dataset(store).slug) == ["a.mkv"]
+    assert _update(store, program=PRETENDED).frames == len(_frames(store)) == 8
+    (store.data / "settings.toml").write_text("[video]\nspeed = 4\n")
+    with pytest.raises(SpecError, match="may hold rate"):
+        waiting_videos(store, _dataset(store).slug)
+
+
+def test_what_is_refused_or_kills_the_decoder_costs_itself_and_leaves_nothing(store: Store):
+    folder = _dataset(store).folder
+    for name in ("REFUSED", "SEGV", "fine"):
+        (folder / f"{name}.mkv").write_bytes(_CONTENT + name.encode())
+    update = _update(store, program=PRETENDED)
+    assert set(update.refused) == {"REFUSED.mkv", "SEGV.mkv"} and "holds sound" in update.refused["REFUSED.mkv"]
+    assert "crashed (SIGSEGV) reading it, twice" in update.refused["SEGV.mkv"]
+    assert update.frames == len(_frames(store)) == 2
+    assert not list((store.data / "video_frames").rglob(".tmp-*"))
+    assert not waiting_videos(store, _dataset(store).slug), "they are tried again when they change"
+
+
+def test_a_folder_without_videos_gives_nothing(store: Store):
+    dataset = _dataset(store)
+    (dataset.folder / "note.mkv").write_text("no video")
+    update_raw_frames(store, dataset)
+    assert update_video_frames(store, dataset) is None and not holds_videos(dataset.folder)
+    assert not (store.data / "video_frames").exists()
+
+
+def test_the_dataset_of_videos_is_known_before_its_frames(store: Store):
+    spec = of_videos(store.data, _dataset(store))
+    assert spec.folder.is_dir() and list_datasets(store.data)[spec.slug] == spec

@@ -1,0 +1,126 @@
+"""Which frames of a video are kept, in which colours and shape, and why a file is refused."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lora_assets.vision.images import ImageRefused, ReadSettings
+from lora_assets.vision.video import VideoFacts, VideoFrameFound, read_video
+from lora_assets.vision.video_settings import VideoSettings
+from lora_assets_tests.drawn_video import shot, write_sound, write_video
+
+
+def _read(path: Path, rate: float = 1.0, limits: ReadSettings = ReadSettings()) -> tuple[list, VideoFacts]:
+    told = list(read_video(path, VideoSettings(rate), limits))
+    assert isinstance(told[-1], VideoFacts)
+    return [one for one in told if isinstance(one, VideoFrameFound)], told[-1]
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory) -> tuple[Path, list]:
+    """Three shots of two seconds on threes: 16 drawings in each."""
+    frames = [frame for seed in range(3) for frame in shot(seed, 16, 3)]
+    return write_video(tmp_path_factory.mktemp("film") / "film.mkv", frames), frames
+
+
+def test_shots_are_cut_and_a_held_drawing_counts_once(film):
+    path, frames = film
+    found, facts = _read(path)
+    assert (facts.frames, facts.drawings, facts.shots) == (144, 48, 3)
+    assert [one.shot for one in found] == [0, 0, 1, 1, 2, 2]
+    assert all(one.index // 48 == one.shot and one.seconds == pytest.approx(one.index / 24, abs=1e-3) for one in found)
+    for one in found:
+        assert np.abs(one.pixels.astype(int) - frames[one.index]).mean() < 1.0
+
+
+@pytest.mark.parametrize(("rate", "kept"), [(0.0, 3), (1.0, 6), (2.0, 12), (60.0, 48)])
+def test_the_rate_says_how_many_of_a_shot_are_kept(film, rate: float, kept: int):
+    found, facts = _read(film[0], rate)
+    assert len(found) == facts.kept == kept
+    assert len({one.index for one in found}) == kept
+
+
+def test_the_sharpest_frame_of_a_stretch_is_kept(tmp_path: Path):
+    import cv2
+
+    sharp = shot(1, 6, 1)
+    frames = [frame if number == 4 else cv2.GaussianBlur(frame, (0, 0), 3) for number, frame in enumerate(sharp)]
+    found, _ = _read(write_video(tmp_path / "a.mp4", frames))
+    assert [one.index for one in found] == [4]
+
+
+@pytest.mark.parametrize(("matrix", "height"), [(1, 180), (5, 180), (None, 180), (1, 720)])
+def test_colours_are_those_of_the_files_own_matrix(tmp_path: Path, matrix: int | None, height: int):
+    colours = np.zeros((height, 320, 3), np.uint8)
+    for number, colour in enumerate([(230, 30, 30), (30, 230, 30), (30, 30, 230), (240, 200, 40)]):
+        colours[:, number * 80 : number * 80 + 80] = colour
+    (found,), _ = _read(write_video(tmp_path / "a.mkv", [colours] * 3, matrix=matrix))
+    assert np.abs(found.pixels.astype(int) - colours).max() <= 4
+
+
+def test_a_file_that_names_no_matrix_is_read_as_players_do(tmp_path: Path):
+    colours = np.full((720, 320, 3), (30, 230, 30), np.uint8)
+    import av
+
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=24)
+        stream.height, stream.width, stream.pix_fmt = 720, 320, "yuv444p"
+        frame = av.VideoFrame.from_ndarray(colours, format="rgb24").reformat(format="yuv444p", dst_colorspace=1)
+        frame.colorspace = 2
+        frame.pts, frame.time_base = 0, Fraction(1, 24)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    (found,), _ = _read(path)
+    assert np.abs(found.pixels.astype(int) - colours).max() <= 4
+
+
+def test_frames_have_the_shape_in_which_they_are_shown(tmp_path: Path):
+    found, facts = _read(write_video(tmp_path / "disc.mkv", shot(0, 2, 2, (240, 180)), shape=Fraction(4, 3)))
+    assert (facts.width, facts.height) == (320, 180) and found[0].pixels.shape == (180, 320, 3)
+
+
+def test_bars_of_the_whole_video_are_measured(tmp_path: Path):
+    frames = [frame.copy() for frame in shot(3, 4, 2)]
+    for frame in frames:
+        frame[:20] = frame[-20:] = 0
+    _, facts = _read(write_video(tmp_path / "a.mkv", frames))
+    left, top, right, bottom = facts.bars
+    assert (left, right) == (0, 0) and abs(top - 20) <= 1 and abs(bottom - 20) <= 1
+
+
+def test_damage_in_the_middle_costs_what_is_damaged(film, tmp_path: Path):
+    content = bytearray(film[0].read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 400] = bytes(400)
+    path = tmp_path / "damaged.mkv"
+    path.write_bytes(content)
+    found, facts = _read(path)
+    assert found and facts.frames >= 40
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda path, film: path.write_bytes(film[:40]), "cannot be opened"),
+        (lambda path, film: path.write_bytes(b"\0\0\0\x18ftypisom" + bytes(4000)), "cannot be opened"),
+        (lambda path, _: write_sound(path), "holds sound and no video"),
+        (lambda path, _: write_video(path, shot(0, 1, 2, (64, 180))), "too small: 64 x 180"),
+        (lambda path, _: write_video(path, shot(0, 1, 2, (640, 360))), "too large: 640 x 360"),
+    ],
+)
+def test_what_gives_no_frames_is_refused_with_the_reason(film, tmp_path: Path, make, reason: str):
+    path = tmp_path / "bad.mkv"
+    make(path, film[0].read_bytes())
+    with pytest.raises(ImageRefused, match=reason):
+        list(read_video(path, VideoSettings(), ReadSettings(min_side=100, max_megapixels=0.2)))
+
+
+@pytest.mark.parametrize("rate", [-1, 61, True, "1"])
+def test_a_rate_that_is_none_is_refused(rate):
+    with pytest.raises(ValueError, match="from 0 to 60"):
+        VideoSettings(rate)
