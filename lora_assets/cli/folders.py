@@ -30,6 +30,8 @@ def given_folder(path: Path) -> Path:
     except UnicodeEncodeError as error:
         shown = str(folder).encode("utf-8", "backslashreplace").decode()
         raise SpecError(f"{shown}: the name of the folder is not valid UTF-8: rename it") from error
+    if folder.is_file():
+        raise SpecError(f"{shown} is a file: name the folder it lies in; videos in it become frames by themselves")
     if not folder.is_dir():
         raise SpecError(f"{shown} is not a folder: name an existing folder of pictures")
     return folder

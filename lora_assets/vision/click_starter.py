@@ -244,7 +244,8 @@ def _without_norms(network: Any) -> Any:
     from torchvision.models.resnet import BasicBlock
 
     network = copy.deepcopy(network).eval()
-    for module in list(network.modules()):
+    modules: list[Any] = list(network.modules())
+    for module in modules:
         if isinstance(module, BasicBlock):
             module.conv1, module.bn1 = fuse_conv_bn_eval(module.conv1, module.bn1), nn.Identity()
             module.conv2, module.bn2 = fuse_conv_bn_eval(module.conv2, module.bn2), nn.Identity()
@@ -302,7 +303,7 @@ def _piece_under(mask: BoolMask, window: Square, wanted: FloatArray) -> BoolMask
     """The pieces of a window's mask (n,n) under the clicks; None when there is none worth looking at."""
     left, top, side = window
     count = mask.shape[0]
-    numbers = cv2.connectedComponents(mask.astype(np.uint8))[1]
+    numbers: Any = cv2.connectedComponents(mask.astype(np.uint8))[1]
     places = np.clip(((wanted - [left, top]) * count / side).astype(np.int64), 0, count - 1)
     under = np.zeros(int(numbers.max()) + 1, np.bool_)
     under[numbers[places[:, 1], places[:, 0]]] = True

@@ -7,7 +7,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def later() -> int:
     return time.time_ns() + LATER_NS
 
 
-def found(kept: KeptPages, key: str = "page") -> Response | None:
+def found(kept: KeptPages, key: Hashable = "page") -> Response | None:
     """What is kept, as a request of its own turn finds it."""
 
     async def ask() -> Response | None:

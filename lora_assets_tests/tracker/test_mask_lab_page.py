@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -148,7 +149,7 @@ def test_a_sealed_tracker_and_nobody_are_told(own_lab, client_of):
 
 
 def test_a_best_that_nobody_can_tell_from_others_is_a_tie():
-    found = [
+    found: list[Any] = [
         SimpleNamespace(preset=name, objective=value)
         for name, value in (("fine", 0.9123), ("smooth", 0.9121), ("baseline", 0.911), ("new", None))
     ]
