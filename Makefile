@@ -32,8 +32,9 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 test: lint
-	# One thread per operation: two workers with threads of their own take each other's cores.
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m 'not slow'
+	# One thread per operation: two workers with threads of their own take each other's cores. Bytecode is kept whatever
+	# the machine's settings say: else each worker and each program that a test starts compiles everything anew.
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m 'not slow'
 
 # With the slow ones, and with examples that no run had before.
 test-all: lint

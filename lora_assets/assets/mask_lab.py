@@ -84,7 +84,8 @@ def refinement_sweep(
     code_version=layering.CODE_VERSION,
     metadata={"dagster/column_schema": column_schema(LayeredFrame)},
     description="Frames taken apart: the characters as one RGBA layer, and the background with them painted out by "
-    "Telea, Navier-Stokes or LaMa, as [layers] says. Layers that are there already are not made again.",
+    "Telea, Navier-Stokes or LaMa, as [layers] says; index.csv in data/layers/ID names the pictures of each frame. "
+    "Layers that are there already are not made again.",
 )
 def layers(context: dg.AssetExecutionContext, data_folder: DataFolder) -> dg.MaterializeResult:
     made = make_layers(data_folder.root, context.partition_key, _told(context), context.run.run_id)
@@ -95,6 +96,7 @@ def layers(context: dg.AssetExecutionContext, data_folder: DataFolder) -> dg.Mat
             **_metadata(made.table.facts),
             "dagster/row_count": made.table.rows,
             "already_made": made.reused,
+            "folder": dg.MetadataValue.path(str(made.folder)),
             "table": dg.MetadataValue.path(str(made.table.path)),
             "preview": dg.MetadataValue.md(layers_preview(data_folder.root, made)),
         },

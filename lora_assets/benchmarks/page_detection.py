@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def best_ious(found: Sequence[np.ndarray], true: Sequence[np.ndarray]) -> list[f
     return [max((mask_iou(mask, truth) for mask in found), default=0.0) for truth in true]
 
 
-def score_page(page: ComicPage, found: Sequence[PageMask], names: dict[int, str], category: str) -> FoundBoxes:
+def score_page(page: ComicPage, found: Sequence[PageMask], names: Mapping[int, str], category: str) -> FoundBoxes:
     """The boxes of one category on one page, found and true."""
     mine = [one for one in found if names[one.category_id] == category]
     boxes = np.array([one.box for one in mine], float).reshape(-1, 4)

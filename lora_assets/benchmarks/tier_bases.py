@@ -34,12 +34,13 @@ class Base:
 @dataclass(slots=True, eq=False)
 class Damaged:
     """A base on its way to a crop: picture, mask, box of the detector, strengths; `found` false: no head is found;
-    `others_in` false: the bodies of the others were not found."""
+    `others_in` false: the bodies of the others were not found; `figure`: every pixel that shows the character."""
 
     image: Picture
     mask: BoolMask
     box: Box
     strengths: dict[str, float]
+    figure: BoolMask
     found: bool = True
     characters: tuple[CharacterTruth, ...] = ()
     others_in: bool = True

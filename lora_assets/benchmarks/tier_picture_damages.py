@@ -58,8 +58,14 @@ def cut_by_the_frame(crop: Damaged, base: Base, rng: np.random.Generator) -> boo
     else:
         low = max(base.head[3] + 8, np.quantile(np.nonzero(base.figure)[0], rng.uniform(0.4, 0.9)))
         rows, top = slice(0, int(low)), 0
+    return take_rows(crop, base, rows, top)
+
+
+def take_rows(crop: Damaged, base: Base, rows: slice, top: int) -> bool:
+    """Makes a band of rows, which begins at row `top`, the whole frame; False when too little is left."""
     crop.image = np.ascontiguousarray(crop.image[rows])
     crop.mask = np.ascontiguousarray(crop.mask[rows])
+    crop.figure = np.ascontiguousarray(crop.figure[rows])
     height = crop.image.shape[0]
     if height < 64 or not crop.mask.any():
         return False
@@ -153,12 +159,14 @@ def lay_watermark(crop: Damaged, base: Base, rng: np.random.Generator) -> bool:
     return True
 
 
-def comb(crop: Damaged, _base: Base, rng: np.random.Generator) -> bool:
+def comb(crop: Damaged, base: Base, rng: np.random.Generator) -> bool:
     """Every other row is 1 to 14 pixels from its place."""
     shift = int(pick(rng, 1, 2, 3, 5, 9, 14))
     image = crop.image.copy()
     image[1::2, shift:] = crop.image[1::2, :-shift]
     crop.image = image
+    crop.figure = crop.figure.copy()
+    crop.figure[1::2, shift:] |= base.figure[1::2, :-shift]
     crop.strengths["combs"] = float(shift)
     return True
 
@@ -174,6 +182,8 @@ def lay_bars(crop: Damaged, base: Base, rng: np.random.Generator) -> bool:
     image = crop.image.copy()
     image[:bar], image[height - bar :] = 0, 0
     crop.image, mask = image, crop.mask.copy()
+    crop.figure = crop.figure.copy()
+    crop.figure[:bar], crop.figure[height - bar :] = False, False
     end = height - bar + round(bar * pick(rng, 0.0, 0.0, 0.5, 1.0))
     mask[end:] = False
     on_bars = int(mask[:bar].sum()) + int(mask[height - bar :].sum())
@@ -209,6 +219,7 @@ def draw_thing(crop: Damaged, _base: Base, rng: np.random.Generator) -> bool:
     image = crop.image.copy()
     image[mask] = pixels[mask][:, 2::-1]
     crop.image, crop.mask, crop.box = image, mask, bounds_of(mask)
+    crop.figure = np.zeros_like(mask)
     crop.characters = tuple(
         replace(
             each,

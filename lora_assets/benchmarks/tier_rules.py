@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lora_assets.tables import Detection, Mask
+from lora_assets.vision.masks import BoolMask
 
 Picture = npt.NDArray[np.uint8]
 
@@ -68,7 +69,8 @@ RULES: tuple[Rule, ...] = (
     Rule("text", "share of the figure under lines of subtitle", 0.004, 0.03, 0.12, ("text_over",)),
     Rule("watermark", "share of the figure that faint strokes change by 20 levels", 0.002, 0.012, _NEVER,
          ("text_over",)),
-    Rule("combs", "pixels between the two fields", 0.5, 2.0, 8.0, ("interlaced",)),
+    # The mask is one field's: strips of the other field, as wide as the shift, lie outside of it.
+    Rule("combs", "pixels between the two fields", 0.5, 2.0, 8.0, ("interlaced",), ("left_out",)),
     Rule("bars", "share of the mask on black bars", 0.004, 0.03, 0.2, ("bar_in_crop",), ("background_left",)),
     Rule("background", "share of the mask on background beyond the rim", 0.03, 0.1, 0.3, _LEAK, ("cut_body",)),
     Rule("holes", "share of the figure missing inside", 0.012, 0.05, 0.2, ("holes",), ("missing_head", "left_out")),
@@ -130,13 +132,15 @@ class Label:
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledCrop:
     """A crop before it is judged: seed of its scene, what was done to it, its frame, the rows that a detector and a
-    segmenter would give (the first of the masks is judged), and the strength of each defect."""
+    segmenter would give (the first of the masks is judged), which pixels show the character (none of a thing), and the
+    strength of each defect."""
 
     seed: int
     kind: str
     image: Picture
     detections: tuple[Detection, ...]
     masks: tuple[Mask, ...]
+    figure: BoolMask
     strengths: dict[str, float] = field(default_factory=dict)
 
     @property

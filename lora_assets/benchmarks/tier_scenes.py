@@ -66,12 +66,13 @@ def labelled_crops(seed: int, size: tuple[int, int] = SIZE, per_scene: int = 5) 
         name, base = names[int(kind)], bases[int(rng.integers(len(bases)))]
         own = base.characters[base.subject]
         mask = drawn_mask(base.figure, base.others, rng)
-        crop = Damaged(frame.image, mask, own.box, {}, characters=frame.characters)
+        crop = Damaged(frame.image, mask, own.box, {}, base.figure, characters=frame.characters)
         if DAMAGES[name][0](crop, base, rng):
-            yield _labelled(seed, name, crop, base, rng)
+            yield labelled(seed, name, crop, base, rng)
 
 
-def _labelled(seed: int, kind: str, crop: Damaged, base: Base, rng: np.random.Generator) -> LabelledCrop:
+def labelled(seed: int, kind: str, crop: Damaged, base: Base, rng: np.random.Generator) -> LabelledCrop:
+    """The damaged base as a crop with the rows of a detector and a segmenter; `kind` is the name of what was done."""
     bounds = mask_bounds(crop.mask)
     if bounds is not None and "small" not in crop.strengths:
         crop.strengths["small"] = 256.0 / max(bounds[2:])
@@ -93,7 +94,7 @@ def _labelled(seed: int, kind: str, crop: Damaged, base: Base, rng: np.random.Ge
         row, _ = _detections("thing", crop.box, None, None, crop.image.shape, rng)
         detections.append(row)
         masks.insert(0, _mask_row(crop.mask, "thing"))
-    return LabelledCrop(seed, kind, crop.image, tuple(detections), tuple(masks), dict(crop.strengths))
+    return LabelledCrop(seed, kind, crop.image, tuple(detections), tuple(masks), crop.figure, dict(crop.strengths))
 
 
 def _detections(

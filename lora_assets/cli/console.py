@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -21,6 +22,9 @@ from lora_assets.main_line.progress import Listener, Progress
 
 _LINE_SECONDS = 10.0
 _ENDLESS = 1_000_000
+_NAME_KEPT = 40
+_WORD_KEPT = 14
+"""Longest word, in cells of the terminal, for which a column stays wide enough; paths and digests are longer."""
 
 
 class _PlainLines:
@@ -95,7 +99,11 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str
     table = Table(title=title or None, title_justify="left")
     for index, heading in enumerate(headings):
         numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
-        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+        words = [word for cell in (heading, *(row[index] for row in rows)) for word in _text(cell).split()]
+        # The first column holds what is copied into the next command.
+        longest = _NAME_KEPT if index == 0 else _WORD_KEPT
+        least = min(max(map(cell_len, words), default=1), longest)
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold", min_width=least)
     for row in rows:
         table.add_row(*map(_text, row))
     return table
@@ -106,6 +114,11 @@ def _needed_width(table: Table) -> int:
     return max(Measurement.get(endless, endless.options, table).maximum, 1)
 
 
+def _least_width(table: Table) -> int:
+    """The width under which words would break: the least of each column, two blanks, and the lines between."""
+    return sum((column.min_width or 1) + 3 for column in table.columns) + 1
+
+
 def fits_terminal(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> bool:
     """True when the table needs no folding on this terminal."""
     return _needed_width(_table(headings, rows)) <= Console().width
@@ -114,7 +127,8 @@ def fits_terminal(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> 
 def print_table(
     headings: Sequence[str], rows: Sequence[Sequence[object]], title: str = "", *, if_none: str = ""
 ) -> None:
-    """A table as wide as the terminal; in a pipe it is as wide as its content needs.
+    """A table as wide as the terminal, or one block per row where words would break in it; in a pipe it is as wide as
+    its content needs.
 
     Without rows `if_none` is printed instead: what there is none of, and how there will be some.
     """
@@ -122,6 +136,11 @@ def print_table(
         print(if_none)
         return
     table = _table(headings, rows, title)
+    if is_terminal() and rows and _least_width(table) > Console().width:
+        if title:
+            print(title)
+        print_records(headings, rows)
+        return
     width = None if is_terminal() else max(_needed_width(table), len(title))
     Console(width=width, highlight=False, markup=False).print(table)
 

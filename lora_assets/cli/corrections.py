@@ -49,7 +49,7 @@ def list_(
         known = [names[dataset] for dataset in tracker_datasets(store, spec) if dataset in names]
         if count := sum(number for _, number in waiting_masks(store, known, tracker)):
             first = f"lora-assets tracker reopen {tracker}, then " if spec.sealed else ""
-            way_out = f"{tracker} has {count} of its masks otherwise than they are said here: {first}lora-assets run " \
+            way_out = f"{count} of the masks of {tracker} are not yet as this list says: {first}lora-assets run " \
                       f"--tracker {tracker}"  # fmt: skip
     rows = []
     for one in kept:

@@ -14,8 +14,8 @@ from typer.core import TyperGroup
 
 from lora_assets.cli.console import print_table
 from lora_assets.cli.project import enter_project
-from lora_assets.cli.status import tracker_with_crops
-from lora_assets.specs import SpecError, section_settings
+from lora_assets.cli.status import check_has_crops, tracker_with_crops
+from lora_assets.specs import SpecError, read_tracker, section_settings
 from lora_assets.store import Store
 from lora_assets.tables import CuratedCrop
 
@@ -55,8 +55,9 @@ def curate(
 
     project = enter_project()
     store = Store(project.data)
-    spec = tracker_with_crops(store, tracker)
+    spec = read_tracker(project.data, tracker)
     chosen_by = section_settings(CurateSettings, spec, "curate")
+    check_has_crops(store, tracker)
     groups = make_groups(store, tracker)
     people = make_characters(store, tracker, section_settings(IdentitySettings, spec, "identity"))
     made = make_curated(store, tracker, chosen_by)
@@ -91,7 +92,7 @@ def _tell_crops(rows: Sequence[CuratedCrop]) -> None:
 
     ordered = sorted(rows, key=lambda row: (not row.chosen, row.rank or len(rows) + 1, row.crop_id))
     print_table(
-        ["crop", "", "tier", "score", "why"],
+        ["crop", "is", "tier", "score", "why"],
         [
             [
                 row.crop_id,
@@ -124,7 +125,7 @@ def _tell(report: Mapping[str, Any], rows: Sequence[CuratedCrop]) -> None:
         ]
         for code, count in report["reasons"].items() if code in first
     ]  # fmt: skip
-    print_table(["", "reason", "crops", "one of them"], reasons, "why (--crops tells of every crop)")
+    print_table(["is", "reason", "crops", "one of them"], reasons, "why (--crops tells of every crop)")
     cells = [[cell["framing"], cell["view"], cell["expression"], cell["crops"]] for cell in report["coverage"]]
     print_table(["framing", "view", "expression", "chosen"], cells, "coverage")
     repeats = ", ".join(f"{name} {value:g}" for name, value in report["repeats"].items())

@@ -13,7 +13,7 @@ import typer
 from lora_assets.cli.app import EXIT_BAD_INPUT
 from lora_assets.cli.console import print_table
 from lora_assets.cli.project import enter_project
-from lora_assets.cli.status import tracker_with_crops
+from lora_assets.cli.status import check_has_crops, tracker_with_crops
 from lora_assets.exports.caption_files import read_own
 from lora_assets.exports.caption_log import read_written, write_captions, written_for
 from lora_assets.exports.caption_text import CaptionError
@@ -61,7 +61,7 @@ def export(
         raise SpecError(f"{target} is a file: name a folder with --out, which is made when it is not there")
     project = enter_project()
     store = Store(project.data)
-    spec = tracker_with_crops(store, tracker)
+    spec = read_tracker(project.data, tracker)
     told: dict[str, Any] = {
         "formats": tuple(name.strip() for name in format_.split(",") if name.strip()) or None, "trigger": trigger,
         "class_word": class_word, "picture": picture, "repeats": repeats, "resolution": resolution,
@@ -74,6 +74,7 @@ def export(
     except ValueError as error:
         raise SpecError(str(error)) from error
     captions = caption_settings(spec)
+    check_has_crops(store, tracker)
     captioned = _make_captions(store, spec, captions, own, settings.character)
     made = make_exports(store, tracker, settings, captions, target)
     if as_json:

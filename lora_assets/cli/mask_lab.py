@@ -21,7 +21,7 @@ from lora_assets.exports.place import check_place, replaced_whole
 from lora_assets.main_line.frames import update_raw_frames
 from lora_assets.main_line.progress import Progress
 from lora_assets.mask_lab.adopting import adopt_preset
-from lora_assets.mask_lab.file_names import LAYERS_INDEX, LAYERS_TABLE, REPORT
+from lora_assets.mask_lab.file_names import LAYERS_INDEX, REPORT
 from lora_assets.mask_lab.folders import report_of, write_sweep
 from lora_assets.mask_lab.frames import LabSource, Told, known_frames, unheard
 from lora_assets.mask_lab.layers import make_layers
@@ -269,7 +269,7 @@ def layers(
     )
     for words in facts["said"]:
         typer.echo(f"- {words}")
-    typer.echo(f"result: {data / LAYERS_TABLE / tracker}; {LAYERS_INDEX} in it names each frame's pictures")
+    typer.echo(f"result: {made.folder}; {LAYERS_INDEX} in it names each frame's pictures")
 
 
 def adopt(

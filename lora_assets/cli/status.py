@@ -36,9 +36,14 @@ NO_TRACKER = (
 def tracker_with_crops(store: Store, tracker: str) -> TrackerSpec:
     """The tracker. Raises SpecError, with the way out, for one that is unknown or of which no crops were made yet."""
     spec = read_tracker(store.data, tracker)
+    check_has_crops(store, tracker)
+    return spec
+
+
+def check_has_crops(store: Store, tracker: str) -> None:
+    """Raises SpecError, with the way out, for a tracker of which no crops were made yet."""
     if not cell_datasets(store, tracker):
         raise SpecError(f"tracker {tracker} has no crops yet: lora-assets run --tracker {tracker} makes them")
-    return spec
 
 
 def tracker_counts(store: Store, spec: TrackerSpec) -> list[dict[str, Any]]:

@@ -40,7 +40,7 @@ def verify(
     else:
         typer.echo(f"{found.files} files, {found.bytes / 1e6:.1f} MB, {len(problems)} damaged or missing")
         if found.unknown:
-            typer.echo(f"{found.unknown} files of an earlier version have no remembered hash and cannot be told")
+            typer.echo(f"{found.unknown} files have no remembered hash (notes, or of an earlier version): not checked")
         if problems:
             _print_problems(problems)
         for things, texts in logs.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ _INK, _FAINT, _GRID, _PAPER = (30, 34, 40), (110, 116, 125), (222, 225, 230), (2
 _BASE, _TUNED, _TRUE, _BAD = (214, 120, 20), (31, 99, 190), (0, 150, 60), (190, 50, 60)
 _WIDTH, _GAP, _TILE = 1120, 20, 250
 _TILES = 4
+_LINE = 150
+"""Characters of the verdict's reason in a line."""
 _SMOOTHED = 20
 """Steps whose mean the course shows."""
 _AROUND = 0.35
@@ -152,7 +155,8 @@ def draw_report(
         _TRUE if good else _BAD,
         20,
     )
-    _write(pen, (_GAP, 42), verdict.reason, _FAINT)
+    for place, line in enumerate(textwrap.wrap(verdict.reason, _LINE)[:3]):
+        _write(pen, (_GAP, 42 + 17 * place), line, _FAINT)
     for place, (figure, prompt, words) in enumerate(_CHARTS):
         bars = [one for one in figures if one.figure == figure and one.prompt == prompt]
         _bars(pen, (60 + place * 275, 120, 255 + place * 275, 340), words, bars)

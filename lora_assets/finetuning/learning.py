@@ -18,7 +18,7 @@ from lora_assets.finetuning.networks import FEATURE_PARTS, Answers, Features, Ne
 from lora_assets.finetuning.pages import EmbeddingCache, read_page, usable
 from lora_assets.finetuning.planes import counted, coverage, page_part
 from lora_assets.finetuning.prompts import BOTH, BOX, POINT, Prompts, corrections, first_prompts
-from lora_assets.finetuning.settings import ALL_CANDIDATES, FROZEN, LORA, TrainingSettings
+from lora_assets.finetuning.settings import FROZEN, LORA, TrainingSettings
 from lora_assets.training.scores import mask_iou
 from lora_assets.vision.masks import BoolMask
 
@@ -212,7 +212,6 @@ def _learn_page(
             answers.logits, answers.estimates, wanted, inside,
             focal_weight=settings.focal_weight, balanced_weight=settings.balanced_weight,
             dice_weight=settings.dice_weight, iou_weight=settings.iou_weight,
-            every_candidate=settings.candidates == ALL_CANDIDATES,
         )  # fmt: skip
         scaler.scale(losses.total / (rounds * settings.pages)).backward()
         parts = (losses.focal, losses.balanced, losses.dice, losses.iou_error, losses.iou)

@@ -49,10 +49,11 @@ def balanced_loss(logits: torch.Tensor, wanted: torch.Tensor, inside: torch.Tens
     that count pixels alike, and Dice, are lowest at first where every mask is empty, and hardly leave that.
     """
     entropy = functional.binary_cross_entropy_with_logits(logits, wanted.expand_as(logits), reduction="none")
-    halves = []
-    for part in (wanted * inside, (1 - wanted) * inside):
-        halves.append((entropy * part).sum(dim=(2, 3)) / part.sum(dim=(2, 3)).clamp(min=_LEAST_PART))
-    return (halves[0] + halves[1]) / 2
+    thing, around = (
+        (entropy * part).sum(dim=(2, 3)) / part.sum(dim=(2, 3)).clamp(min=_LEAST_PART)
+        for part in (wanted * inside, (1 - wanted) * inside)
+    )
+    return (thing + around) / 2
 
 
 def dice_loss(logits: torch.Tensor, wanted: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
@@ -72,12 +73,8 @@ def answer_losses(
     balanced_weight: float,
     dice_weight: float,
     iou_weight: float,
-    every_candidate: bool = False,
 ) -> Losses:
-    """The losses of N answers, M candidates: logits (N,M,h,w), predicted IoUs (N,M), coverage and inside (N,h,w).
-
-    `every_candidate`: each learns the mask, not the best one alone, which leaves the others as they began.
-    """
+    """The losses of N answers, M candidates: logits (N,M,h,w), predicted IoUs (N,M), coverage and inside (N,h,w)."""
     logits, estimates, wanted, inside = logits.float(), estimates.float(), wanted[:, None], inside[:, None]
     focal, balanced, dice = (loss(logits, wanted, inside) for loss in (focal_loss, balanced_loss, dice_loss))
     masks = focal_weight * focal + balanced_weight * balanced + dice_weight * dice
@@ -89,8 +86,7 @@ def answer_losses(
         union = (found | asked).sum(dim=(2, 3))
         real = torch.where(union > 0, (found & asked).sum(dim=(2, 3)) / union.clamp(min=1), 1.0)
     iou_error = (estimates - real).square().mean(dim=1)
-    learned = masks.mean(dim=1) if every_candidate else masks.gather(1, best)[:, 0]
-    total = learned + iou_weight * iou_error
+    total = masks.gather(1, best)[:, 0] + iou_weight * iou_error
     return Losses(
         total.mean(),
         float(focal.detach().gather(1, best).mean()),

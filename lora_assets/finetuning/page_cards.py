@@ -170,9 +170,11 @@ def score_lines(card: PageDetectorCard) -> Iterator[str]:
             f"  {score.category}: recall {score.recall:.2f} (of {score.true_boxes} true boxes), "
             f"precision {score.precision:.2f} (of the found ones), AP {score.average_precision:.2f}: {verdict(score)}"
         )
-    yield f"mean AP {card.mean_average_precision:.2f}; boxes below the confidences " + ", ".join(
-        f"{score.category} {score.confidence:.2f}" for score in card.scores
-    ) + " are left out"
+    yield (
+        f"mean AP {card.mean_average_precision:.2f}; boxes below the confidences "
+        + ", ".join(f"{score.category} {score.confidence:.2f}" for score in card.scores)
+        + " are left out"
+    )
     yield (
         "recall and precision are of confidences that other titles of val chose"
         if card.held_out

@@ -24,9 +24,10 @@ LEAST_MEAN_AP = 0.6
 """Below this mean AP (IoU 0.5) on unseen layouts a detector does not help anybody who has not trained one."""
 
 
-def put_into_package(data: Path, name: str, folder: Path = STARTER_FOLDER) -> CardEntry:
+def put_into_package(data: Path, name: str, folder: Path = STARTER_FOLDER, *, phases: Sequence[str] = ()) -> CardEntry:
     """Copy the weights of the detector `name` into `folder` and write their entry of the package's card.
 
+    `phases` tell in words of earlier trainings that its own began with.
     Raises ModelError for a detector that is not there, too weak, too large, or measured on the titles it was tuned on.
     """
     opened = open_page_detector(data, name)
@@ -50,7 +51,9 @@ def put_into_package(data: Path, name: str, folder: Path = STARTER_FOLDER) -> Ca
             "labels": [label for _, label in card.categories],
             "network": card.settings["network"],
         },
-        settings=dict(card.settings) | {"steps_trained": card.steps, "start": Path(str(card.settings["start"])).name},
+        settings=dict(card.settings)
+        | {"steps_trained": card.steps, "start": Path(str(card.settings["start"])).name}
+        | {"phases": list(phases)},
         figures=score_figures(card),
     )
 
@@ -74,8 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m lora_assets.finetuning.page_starter", description=main.__doc__)
     parser.add_argument("name", help="a page detector of data/models/page_detectors")
     parser.add_argument("--data", type=Path, required=True, help="the data folder that it lies in")
+    parser.add_argument("--phase", action="append", default=[], help="an earlier training that it began with, in words")
     told = parser.parse_args(arguments)
-    entry = put_into_package(told.data, told.name)
+    entry = put_into_package(told.data, told.name, phases=told.phase)
     print(f"{entry.file}: {entry.bytes} bytes, SHA-256 {entry.sha256}")
 
 

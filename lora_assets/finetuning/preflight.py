@@ -36,8 +36,8 @@ CODE_VERSION = "2"
 _GIGABYTE = 1024**3
 _MOST_NAMED = 5
 _TWO_CODES = (
-    "the base {base} codes places of the picture and of prompts differently, as no trained SAM 2 does: boxes can hardly "
-    "be learned. Name a trained checkpoint, or begin with --new-sam2"
+    "the base {base} codes places of the picture and of prompts differently, as no trained SAM 2 does: boxes can "
+    "hardly be learned. Name a trained checkpoint, or begin with --new-sam2"
 )
 
 
@@ -87,7 +87,7 @@ def check_before(data: Path, name: str) -> Ready:
     if memory.is_tight:
         notes.append(f"memory is tight; if it fails, set {'; or '.join(ways_out(settings.training, device))}")
     check_disk(data, name, settings, memory, base)
-    network.module.to(device)
+    network.module.to(device)  # pyright: ignore[reportArgumentType]
     fingerprint = training_digest(settings, found.digest, base.sha256)
     return Ready(settings, found, base, network, memory, fingerprint, device, tuple(notes))
 

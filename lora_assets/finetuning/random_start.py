@@ -1,9 +1,10 @@
 """Tuning from nothing, where no checkpoint of SAM 2 can be had: a small SAM 2 of random weights, and settings that let
 it learn.
 
-A random start is no small tune: an image encoder that knows nothing must learn too, at the full rate; boxes come alone
-at first; and the loss must not be lowest where every mask is empty (`losses.balanced_loss`). What belongs elsewhere:
-the weights themselves (vision.sam2), the settings' meaning (settings).
+A random start is no small tune: all of it learns, the encoder at a tenth of the rate (at the full rate the features
+move faster than the decoder learns where a prompt is); no clicks on what was wrong yet; and the loss must not be lowest
+where every mask is empty (`losses.balanced_loss`). What belongs elsewhere: the weights (vision.sam2), what a setting
+means (settings).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from lora_assets.finetuning.settings import ALL_CANDIDATES, FULL, TrainingSettings
+from lora_assets.finetuning.settings import FULL, TrainingSettings
 
 WIDTH, HIDDEN, SIDE = 24, 64, 128
 """Narrowest width of the encoder, width of the decoder, usual pixels a side."""
@@ -22,9 +23,8 @@ _SMALLEST_CELL = 16
 def random_start(settings: TrainingSettings | None = None) -> TrainingSettings:
     """The settings with all that a random start needs; steps, minutes, seed and the like stay."""
     return replace(
-        settings or TrainingSettings(), encoder=FULL, encoder_rate=1.0, learning_rate=2e-3, warmup_steps=50, prompts=16,
-        pages=1, corrections=0, share_of_points=0.0, share_of_both=0.0, focal_weight=0.0, balanced_weight=1.0,
-        candidates=ALL_CANDIDATES,
+        settings or TrainingSettings(), encoder=FULL, encoder_rate=0.1, learning_rate=2e-3, warmup_steps=50, prompts=16,
+        pages=1, corrections=0, share_of_points=0.2, share_of_both=0.0, focal_weight=0.0, balanced_weight=1.0,
     )  # fmt: skip
 
 

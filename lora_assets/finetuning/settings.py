@@ -18,13 +18,11 @@ from lora_assets.store import atomic_write_bytes
 
 FROZEN, LORA, FULL = "frozen", "lora", "full"
 FILES, TENSORBOARD, WANDB, AUTO = "files", "tensorboard", "wandb", "auto"
-BEST_CANDIDATE, ALL_CANDIDATES = "best", "all"
 MEMORY, DISK, NONE = "memory", "disk", "none"
 PRECISIONS = (AUTO, "float32", "bfloat16", "float16")
 
 _CHOICES = {
     "encoder": (FROZEN, LORA, FULL),
-    "candidates": (BEST_CANDIDATE, ALL_CANDIDATES),
     "precision": PRECISIONS,
     "cache": (MEMORY, DISK, NONE),
     "log": (AUTO, FILES, TENSORBOARD, WANDB),
@@ -71,7 +69,6 @@ class TrainingSettings:
     balanced_weight: float = _told(0.0, "weight of the balanced loss: 1, without focal loss, for a random start")
     dice_weight: float = _told(1.0, "weight of the Dice loss")
     iou_weight: float = _told(1.0, "weight of the error of the predicted IoU")
-    candidates: str = _told(BEST_CANDIDATE, 'which of three learn a mask: the "best", or "all" from a random start')
     precision: str = _told(AUTO, '"auto" (bfloat16 on a GPU that has it), "float32", "bfloat16" or "float16"')
     cache: str = _told(
         MEMORY, 'embeddings of a frozen encoder are kept in "memory", on "disk", or "none"', counts=False

@@ -60,9 +60,11 @@ class Layers:
 
 @dataclass(frozen=True, slots=True)
 class MadeLayers:
-    """The published table; `reused` when it was there already. `computed` frames were made now."""
+    """The published table, and the folder of index.csv and the layers; `reused` when the table was there already.
+    `computed` frames were made now."""
 
     table: PublishedTable
+    folder: Path
     reused: bool
     computed: int
 
@@ -114,6 +116,7 @@ def make_layers(data: Path, tracker: str, told: Told = unheard, run_id: str = ""
     """The layers of a tracker's frames, and their table. Raises SpecError, ModelError, StoreError."""
     store, spec = Store(data), read_tracker(data, tracker)
     settings = section_settings(LayerSettings, spec, "layers")
+    place = data / TABLE / tracker
     with store.lock(f"layers-{tracker}"):
         paint, painter = open_painter(settings, data)
         cells = _cells(store, spec)
@@ -123,8 +126,8 @@ def make_layers(data: Path, tracker: str, told: Told = unheard, run_id: str = ""
         wanted = digest(TABLE, code, versions, painter, chosen)
         there = store.published(store.table_path(TABLE, tracker))
         if there is not None and there.version == wanted and _all_there(data, there):
-            made = MadeLayers(there, True, 0)
-            _write_index(data / TABLE / tracker, data, cells, made.rows())
+            made = MadeLayers(there, place, True, 0)
+            _write_index(place, data, cells, made.rows())
             return made
         found, computed = _made(data, tracker, cells, settings, paint, digest(code, painter, settings.grow), told)
         lost = [row.frame_sha256 for row in found if row.reason]
@@ -133,9 +136,9 @@ def make_layers(data: Path, tracker: str, told: Told = unheard, run_id: str = ""
         version = digest(wanted, "passing", lost) if lost else wanted
         path = store.table_path(TABLE, tracker)
         table = store.publish(path, LayeredFrame, [to_table(found, LayeredFrame)], version, facts)
-        _remove_others(data / TABLE / tracker, {data / row.folder for row in found})
-        _write_index(data / TABLE / tracker, data, cells, found)
-        return MadeLayers(table, False, computed)
+        _remove_others(place, {data / row.folder for row in found})
+        _write_index(place, data, cells, found)
+        return MadeLayers(table, place, False, computed)
 
 
 @dataclass(frozen=True, slots=True)

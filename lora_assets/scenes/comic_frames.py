@@ -49,7 +49,8 @@ class Frame:
         """Draw the border around a panel."""
         path, width = self.outline(corners), self.width
         if self.kind == ROUGH:
-            path = _bent(path, skia.DiscretePathEffect.Make(14 * width, 0.45 * width, self.seed))
+            # Short pieces: the corners between them are lost.
+            path = _bent(path, skia.DiscretePathEffect.Make(3 * width, 0.35 * width, self.seed))
         canvas.drawPath(path, _pen(self.ink, width))
         if self.kind == DOUBLE:
             canvas.drawPath(path, _pen(self.gutter, width * 0.4))

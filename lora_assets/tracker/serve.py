@@ -5,6 +5,7 @@ Which pages there are, and who may see them, is not here (app, guard).
 
 from __future__ import annotations
 
+import gc
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -41,6 +42,9 @@ def open_socket(host: str, port: int) -> socket.socket:
 def run_server(app: ASGIApp, listening: socket.socket) -> None:
     """Serve until the process is told to stop (SIGINT or SIGTERM)."""
     raise_file_limit()
+    # What was imported stays for good: to look through it again and again would hold up every connection meanwhile.
+    gc.collect()
+    gc.freeze()
     config = uvicorn.Config(
         app,
         http=DeadlineProtocol,

@@ -34,6 +34,10 @@ _LIKE_SIZED = 0.35
 _OWN_PIECE = 0.3
 _FRAME_EDGE = 2
 _HEAD_SLACK, _LOWER = 0.02, 0.15
+# Weights of how wide the edge cuts and of the box's height over its width, and the constant.
+# Another draw of heads gives (11.61, -13.43, 3.85), which calls the same shares cut to 2 in 100.
+CUT_HEAD = (12.43, -17.69, 7.38)
+_WHOLE_HEAD, _CUT_ASPECT = 1.05, 0.95
 _CHEST_HELD = 0.7
 _PART_OF_HEAD = 0.04
 _ALONE = 0.4
@@ -226,21 +230,59 @@ def headless(cut: CutOut) -> float:
 
 
 def head_cut(cut: CutOut) -> float | None:
-    """How wide the frame's edge cuts the head at the top of the box, 0..1. None without a head in the cut-out.
+    """How likely the frame's edge cuts more than a tenth off the head at the top of the box, 0..1. None without a head
+    in the cut-out.
 
-    The length on which the mask touches the edge over the head's own extent along it, or, at the upper edge, over the
-    mask's width 15 % of the head's height lower, whichever is more: long hair makes a head wide. A round head that
-    loses a twentieth of its height is cut on 0.4 to 0.5 of its width, one that loses a sixth on 0.75 to 0.8.
+    From two signs, by a logistic regression on drawn heads (`python -m lora_assets.benchmarks.tier_heads`): how wide
+    the edge cuts it (`_chord`), and how tall its box still is beside its width: a whole head is about as tall as
+    wide or taller, and flat hats and hair that end at the edge cut nothing. Of a face's box the head's height is not
+    known.
     """
     if not cut.inside:
         return None
+    head = _top_head(cut)
+    return max(
+        cut_probability(_chord(cut, head, edge), _aspect(head) if edge == 1 else _CUT_ASPECT) for edge in range(4)
+    )
+
+
+def head_at_edge(cut: CutOut) -> tuple[float, float] | None:
+    """The two signs of `head_cut` for the upper edge; None without a head in the cut-out, where it ends below the edge,
+    and for a face's box."""
+    if not cut.inside:
+        return None
+    head = _top_head(cut)
+    at_edge = head.box[1] <= _FRAME_EDGE + _HEAD_SLACK * head.height
+    return (_chord(cut, head, 1), _aspect(head)) if at_edge and _is_whole_box(head) else None
+
+
+def cut_probability(chord: float, aspect: float) -> float:
+    """P(0..1) that a head is cut, from the share of it that runs along the frame's edge, and its box's height over its
+    width."""
+    if chord <= 0:
+        return 0.0
+    weight_chord, weight_aspect, constant = CUT_HEAD
+    return float(1.0 / (1.0 + np.exp(-(weight_chord * chord + weight_aspect * aspect + constant))))
+
+
+def _top_head(cut: CutOut) -> Head:
     own = box_of(cut.detection)
-    head = min(cut.inside, key=lambda each: _off_top(own, each))
-    return max((_chord(cut, head, edge) for edge in range(4)), default=0.0)
+    return min(cut.inside, key=lambda head: _off_top(own, head))
+
+
+def _is_whole_box(head: Head) -> bool:
+    return head.height <= _WHOLE_HEAD * (head.box[3] - head.box[1])
+
+
+def _aspect(head: Head) -> float:
+    x1, y1, x2, y2 = head.box
+    return (y2 - y1) / max(1.0, x2 - x1) if _is_whole_box(head) else _CUT_ASPECT
 
 
 def _chord(cut: CutOut, head: Head, edge: int) -> float:
-    """How wide the frame's left, top, right or bottom edge cuts a head, as `head_cut` tells."""
+    """How wide the frame's left, top, right or bottom edge cuts a head, 0..1: the length on which the mask touches the
+    edge over the head's own extent along it, or, at the upper edge, over the mask's width 15 % of the head's height
+    lower, whichever is more, as long hair makes a head wide."""
     width, height = cut.frame_size
     x1, y1, x2, y2 = head.box
     # A chin near the frame's lower edge is no cut head, unless the box itself ends there.

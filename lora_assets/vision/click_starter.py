@@ -240,18 +240,23 @@ def _without_norms(network: Any) -> Any:
     time."""
     import torch
     from torch import nn
-    from torch.nn.utils.fusion import fuse_conv_bn_eval
     from torchvision.models.resnet import BasicBlock
 
     network = copy.deepcopy(network).eval()
     modules: list[Any] = list(network.modules())
     for module in modules:
         if isinstance(module, BasicBlock):
-            module.conv1, module.bn1 = fuse_conv_bn_eval(module.conv1, module.bn1), nn.Identity()
-            module.conv2, module.bn2 = fuse_conv_bn_eval(module.conv2, module.bn2), nn.Identity()
+            module.conv1, module.bn1 = _folded(module.conv1, module.bn1), nn.Identity()
+            module.conv2, module.bn2 = _folded(module.conv2, module.bn2), nn.Identity()
         elif isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[1], nn.BatchNorm2d):
-            module[0], module[1] = fuse_conv_bn_eval(module[0], module[1]), nn.Identity()
+            module[0], module[1] = _folded(module[0], module[1]), nn.Identity()
     return network.to(memory_format=torch.channels_last)
+
+
+def _folded(convolution: Any, norm: Any) -> Any:
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    return fuse_conv_bn_eval(convolution, norm)
 
 
 # --- windows and fields ----------------------------------------------------------------------------------------------

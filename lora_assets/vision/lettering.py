@@ -31,6 +31,13 @@ _ACROSS = 4
 _LEAST_GAIN, _LEAST_OPACITY, _MOST_OPACITY = 10, 0.3, 0.72
 _AGREE = 4.0
 _BAND = 0.3
+# Under this evidence of the most frequent opacity its steps are not looked at again.
+_DOUBTED = -3.5
+_KNOWN_AGREE, _KNOWN_GAIN = 6, 16
+# Weights of `_signs` and the constant, by `python -m lora_assets.benchmarks.tier_lettering`; the constant is lower
+# than fitted (-32.66), by the tuning part of the tier benchmark: few crops have a word, and windows look like one.
+# The script fits another draw than these numbers were: its own differ, what they call lettering hardly does.
+FAINT_WORD = ((0.44, 1.778, 0.906, 0.133, 4.672, 4.347, 10.391), -36.0)
 _FAINT_AT_MOST = 0.11
 _TONED = 18.0
 _LETTER_IN_TONE = 0.03
@@ -43,20 +50,10 @@ def text_over(cut: CutOut) -> float | None:
     what is drawn can still be seen through them."""
     if not cut.area:
         return None
-    width, height = cut.frame_size
-    reach = round(_REACH * height)
-    _, y, _, h = cut.window
-    top, bottom = max(0, y - reach // 4), min(height, y + h + reach // 4)
-    # A faint word is told by what it does to all the grounds that it crosses, also beside the figure.
-    strip, figure = cut.image[top:bottom], cut.subject.covers((0, top, width, bottom - top))
-    scale = min(1.0, _HEIGHT / height)
-    if scale < 1.0:
-        size = (max(1, round(strip.shape[1] * scale)), max(1, round(strip.shape[0] * scale)))
-        strip = np.asarray(cv2.resize(strip, size, interpolation=cv2.INTER_AREA), np.uint8)
-        figure = cv2.resize(figure.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-    if min(strip.shape[:2]) < 3 * _ACROSS or not figure.any():
+    seen = _strip_of(cut)
+    if seen is None:
         return 0.0
-    strip, high = np.ascontiguousarray(strip), round(height * scale)
+    strip, figure, high = seen.picture, seen.figure, seen.frame_height
     columns = np.flatnonzero(figure.any(axis=0))
     reach = round(_REACH * high)
     left, right = max(0, int(columns[0]) - reach), int(columns[-1]) + 1 + reach
@@ -64,12 +61,42 @@ def text_over(cut: CutOut) -> float | None:
     for line in _outlined_lines(np.ascontiguousarray(strip[:, left:right]), high):
         if toned and line.letter < _LETTER_IN_TONE * high:
             continue
-        if line.is_sure or not _is_face(line.strokes, figure[:, left:right], cut, (left, top), scale):
+        if line.is_sure or not _is_face(line.strokes, figure[:, left:right], cut, (left, seen.top), seen.scale):
             under[:, left:right] |= line.under
     faint = None if toned else _faint_words(strip, figure, high)
     area = int(np.count_nonzero(figure))
     outlined = int(np.count_nonzero(under & figure)) / area
     return max(outlined, 0.0 if faint is None else min(_FAINT_AT_MOST, int(np.count_nonzero(faint & figure)) / area))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Strip:
+    """The rows of the frame around a figure at work size, the figure in them, the frame's height there, the first row
+    in the frame, and the scale (pixels here / pixels of the frame)."""
+
+    picture: RgbImage
+    figure: BoolMask
+    frame_height: int
+    top: int
+    scale: float
+
+
+def _strip_of(cut: CutOut) -> _Strip | None:
+    """None where there is too little of a frame for letters. A faint word is told by what it does to all the grounds
+    that it crosses, also beside the figure: the strip is as wide as the frame."""
+    width, height = cut.frame_size
+    reach = round(_REACH * height)
+    _, y, _, h = cut.window
+    top, bottom = max(0, y - reach // 4), min(height, y + h + reach // 4)
+    strip, figure = cut.image[top:bottom], cut.subject.covers((0, top, width, bottom - top))
+    scale = min(1.0, _HEIGHT / height)
+    if scale < 1.0:
+        size = (max(1, round(strip.shape[1] * scale)), max(1, round(strip.shape[0] * scale)))
+        strip = np.asarray(cv2.resize(strip, size, interpolation=cv2.INTER_AREA), np.uint8)
+        figure = cv2.resize(figure.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    if min(strip.shape[:2]) < 3 * _ACROSS or not figure.any():
+        return None
+    return _Strip(np.ascontiguousarray(strip), figure, round(height * scale), top, scale)
 
 
 def _is_toned(strip: RgbImage) -> bool:
@@ -260,13 +287,85 @@ class _Faint:
 def _faint_words(strip: RgbImage, figure: BoolMask, frame_height: int) -> BoolMask | None:
     """The surroundings (2 pixels) of the edges of half-transparent white strokes that stand in one slanting band across
     several grounds; None where there are none."""
-    steps = _steps_to_white(strip)
-    found = None if steps is None else _most_frequent_opacity(steps, figure, frame_height)
-    if steps is None or found is None or found.evidence <= 0:
+    found = _strokes(strip, figure, frame_height)
+    if found is None:
+        return None
+    faint, strokes = found
+    weights, constant = FAINT_WORD
+    if float(np.dot(weights, _signs(faint, strokes, figure, frame_height))) + constant <= 0:
         return None
     marks = np.zeros(figure.shape, np.uint8)
-    marks[steps.rows[found.steps], steps.columns[found.steps]] = 1
+    marks[strokes.rows, strokes.columns] = 1
     return cv2.dilate(marks, np.ones((5, 5), np.uint8)) > 0
+
+
+def faint_signs(cut: CutOut) -> npt.NDArray[np.float64] | None:
+    """The signs of `FAINT_WORD` on a cut-out; None where it is not weighed."""
+    seen = _strip_of(cut) if cut.area else None
+    if seen is None or _is_toned(seen.picture):
+        return None
+    found = _strokes(seen.picture, seen.figure, seen.frame_height)
+    return None if found is None else _signs(*found, seen.figure, seen.frame_height)
+
+
+def _strokes(strip: RgbImage, figure: BoolMask, frame_height: int) -> tuple[_Faint, _Strokes] | None:
+    """What the most frequent opacity tells, and all steps of that opacity; None where it is hardly one."""
+    steps = _steps_to_white(strip)
+    faint = None if steps is None else _most_frequent_opacity(steps, figure, frame_height)
+    if steps is None or faint is None or faint.evidence <= _DOUBTED:
+        return None
+    strokes = _steps_of_opacity(strip, float(np.median(steps.opacity[faint.steps])))
+    return (faint, strokes) if len(strokes.rows) >= 10 else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Strokes:
+    """Steps to white of one known opacity: where they are (rows, columns), the ground's colour (N,3), and which way
+    they go (0 to 3: up, down, left, right)."""
+
+    rows: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.int64]
+    ground: npt.NDArray[np.uint8]
+    way: npt.NDArray[np.int64]
+
+
+def _steps_of_opacity(strip: RgbImage, opacity: float) -> _Strokes:
+    """Every other row's and column's steps over four pixels that white of this opacity makes, to 6 levels, where any
+    channel has 16 or more to gain: also on skin and pink hair, whose red is white already."""
+    parts: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.int64]]] = []
+    middle = _ACROSS // 2
+    for down in (True, False):
+        half = np.ascontiguousarray(strip[:, ::2] if down else strip[::2])
+        one = np.ascontiguousarray(half[_ACROSS:] if down else half[:, _ACROSS:])
+        two = np.ascontiguousarray(half[:-_ACROSS] if down else half[:, :-_ACROSS])
+        for turned, (light, ground) in enumerate(((one, two), (two, one))):
+            gain = cv2.convertScaleAbs(ground, alpha=-opacity, beta=255 * opacity)
+            red, green, blue = cv2.split(cv2.absdiff(light, cv2.add(ground, gain)))
+            off = cv2.max(cv2.max(red, green), blue)
+            red, green, blue = cv2.split(gain)
+            places = np.flatnonzero((off <= _KNOWN_AGREE) & (cv2.max(cv2.max(red, green), blue) >= _KNOWN_GAIN))
+            rows, columns = np.divmod(places.astype(np.int64), light.shape[1])
+            place = (rows + middle, 2 * columns) if down else (2 * rows, columns + middle)
+            way = np.full(len(places), 2 * down + turned, np.int64)
+            parts.append((*place, ground.reshape(-1, 3)[places], way))
+    return _Strokes(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+
+def _signs(faint: _Faint, strokes: _Strokes, figure: BoolMask, frame_height: int) -> npt.NDArray[np.float64]:
+    """The signs of `FAINT_WORD`: what the most frequent opacity told; logarithms of how many steps of it there are in
+    all and on the figure; on how many grounds; how alike are level and upright ones, and the two ways of each, as
+    strokes have two sides and go all ways; the share in one band."""
+    count = len(strokes.rows)
+    colours = np.bincount((strokes.ground.astype(np.int32) >> 5) @ np.array([64, 8, 1], np.int32))
+    places = np.column_stack((strokes.columns, strokes.rows)).astype(np.float64)
+    ways = np.maximum(np.bincount(strokes.way, minlength=4), 1).astype(np.float64)
+    upright, level = ways[0] + ways[1], ways[2] + ways[3]
+    sides = 0.5 * (ways[:2].min() / ways[:2].max() + ways[2:].min() / ways[2:].max())
+    on_figure = int(np.count_nonzero(figure[strokes.rows, strokes.columns]))
+    in_band = _share_in_band(places[:: max(1, count // 300)], _BAND * frame_height)
+    grounds = np.count_nonzero(colours >= max(4.0, 0.03 * count))
+    alike = min(upright, level) / max(upright, level)
+    return np.array([faint.evidence, np.log1p(count), np.log1p(on_figure), grounds, alike, sides, in_band], np.float64)
 
 
 def _most_frequent_opacity(steps: _Steps, figure: BoolMask, frame_height: int) -> _Faint | None:

@@ -11,17 +11,20 @@ import cv2
 import numpy as np
 
 from lora_assets.vision.cutout import CutOut, once_per_cutout
-from lora_assets.vision.mask_facts import colour_shares
-from lora_assets.vision.masks import BoolMask
+from lora_assets.vision.mask_facts import colour_shares, more_frequent
+from lora_assets.vision.masks import BoolMask, Window
 from lora_assets.vision.outline_pieces import (
+    Pieces,
+    Surroundings,
     around,
     closed_by_frame,
     enclosed_gaps,
+    lost_candidates,
     surroundings,
-    torn_pieces,
     without_specks,
     zones_of_other_side,
 )
+from lora_assets.vision.piece_evidence import LOST
 
 _PAD_SHARE = 0.25
 _RING_SHARE = 0.08
@@ -30,6 +33,7 @@ _MORE_LIKE_FIGURE = 3.0
 _MOST_OF_ZONE = 0.6
 _THINNEST = 3
 _MOST_OF_GAP = 0.6
+_LIKELY = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,29 @@ def find_lost_parts(cut: CutOut) -> LostParts | None:
     the mask's own outline cuts without a drawn line count. Holes are gaps that the mask encloses, and those that it
     encloses with the frame's edge where most of the gap is like the figure.
     """
+    found = end_pieces(cut)
+    if found is None:
+        return None
+    mask = found.seen.mask
+    area = int(np.count_nonzero(mask))
+    holes = cv2.morphologyEx(found.in_gaps.view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    ends = 0 if found.pieces is None else int(np.count_nonzero(found.pieces.likely(LOST, _LIKELY)))
+    return LostParts(min(1.0, int(np.count_nonzero(holes)) / area), min(1.0, ends / area))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EndPieces:
+    """The window around a cut-out (x, y, width, height of the frame) at work size, the pieces outside its mask that
+    look like the figure, with their signs, and what looks like it in the gaps of the mask."""
+
+    window: Window
+    seen: Surroundings
+    pieces: Pieces | None
+    in_gaps: BoolMask
+
+
+def end_pieces(cut: CutOut) -> EndPieces | None:
+    """What `find_lost_parts` weighs; None where that is None."""
     if not cut.area:
         return None
     window = around(cut.window, _PAD_SHARE, *cut.frame_size)
@@ -79,11 +106,9 @@ def find_lost_parts(cut: CutOut) -> LostParts | None:
     alike = outside & ((own > _MORE_LIKE_FIGURE * beyond) & (own > 1e-4))[bins]
     alike |= zones_of_other_side(seen, flat, outside, _MOST_OF_ZONE)
     thinnest = max(2, int(np.ceil(_THINNEST * seen.scale)))
-    ends = torn_pieces(seen, alike & outside & ~enclosed, outside & ~enclosed, steps, thinnest)
-    lost = alike & (gaps | _mostly(by_frame, alike))
-    holes = cv2.morphologyEx(lost.view(np.uint8), cv2.MORPH_OPEN, square) > 0
-    area = int(np.count_nonzero(mask))
-    return LostParts(min(1.0, int(np.count_nonzero(holes)) / area), min(1.0, int(np.count_nonzero(ends)) / area))
+    air = outside & ~enclosed
+    pieces = lost_candidates(seen, alike & air, air, steps, thinnest, more_frequent(own, beyond)[bins])
+    return EndPieces(window, seen, pieces, alike & (gaps | _mostly(by_frame, alike)))
 
 
 def _mostly(gaps: BoolMask, alike: BoolMask) -> BoolMask:

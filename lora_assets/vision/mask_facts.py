@@ -15,10 +15,17 @@ import numpy.typing as npt
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.masks import BoolMask, enclosed_pixels, mask_bounds, piece_areas
 from lora_assets.vision.neighbours import depth
-from lora_assets.vision.outline_pieces import enclosed_gaps, ground_pieces, surroundings, zones_of_other_side
+from lora_assets.vision.outline_pieces import (
+    Pieces,
+    enclosed_gaps,
+    ground_candidates,
+    surroundings,
+    zones_of_other_side,
+)
+from lora_assets.vision.piece_evidence import GROUND
 
-# Also of outline_pieces.
-CODE_VERSION = "3"
+# Also of outline_pieces and piece_evidence.
+CODE_VERSION = "4"
 
 _PAD_SHARE = 0.13
 _RING_SHARE = 0.08
@@ -27,6 +34,8 @@ _MORE_LIKE_OUTSIDE = 2.0
 _MOST_OF_ZONE = 0.6
 _RIM, _RIM_SHARE = 6, 0.02
 _OF_LOOSE = 0.25
+_LIKELY = 0.5
+_RARE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,26 @@ def background_left(image: RgbImage, mask: BoolMask, others: BoolMask) -> float 
     ground, where nothing is drawn within that rim, is the least it can be. None for a mask without a ring (of the whole
     window) or without pixels.
     """
+    found = ground_in_mask(image, mask, others)
+    if found is None:
+        return None
+    ground = 0 if found.pieces is None else int(np.count_nonzero(found.pieces.likely(GROUND, _LIKELY)))
+    return max(ground / found.area, _OF_LOOSE * found.loose)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroundInMask:
+    """The part of the window that was looked at, the mask's pixels at work size, the pieces of it that look like the
+    ground around with their signs, and the share 0..1 of its outline on calm ground."""
+
+    part: tuple[slice, slice]
+    area: int
+    pieces: Pieces | None
+    loose: float
+
+
+def ground_in_mask(image: RgbImage, mask: BoolMask, others: BoolMask) -> GroundInMask | None:
+    """What `background_left` weighs, of the same arguments; None where that is None."""
     bounds = mask_bounds(mask)
     if bounds is None:
         return None
@@ -94,9 +123,9 @@ def background_left(image: RgbImage, mask: BoolMask, others: BoolMask) -> float 
     flat = seen.flat(near, steps)
     foreign = inside & (outer > _MORE_LIKE_OUTSIDE * own)[bins]
     foreign |= zones_of_other_side(seen, flat & near, inside, _MOST_OF_ZONE, area / 2)
-    rim = int(np.ceil(max(_RIM, _RIM_SHARE * longer) * seen.scale))
-    ground = ground_pieces(seen, foreign, open_air, near, steps, flat, max(2, rim))
-    return max(float(np.count_nonzero(ground.pieces)) / area, _OF_LOOSE * ground.loose)
+    rim = max(2, int(np.ceil(max(_RIM, _RIM_SHARE * longer) * seen.scale)))
+    likeness = more_frequent(outer, own)[bins]
+    return GroundInMask(part, area, *ground_candidates(seen, foreign, open_air, near, steps, flat, rim, likeness))
 
 
 def colour_shares(bins: npt.NDArray[np.int32], weights: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float64]:
@@ -112,3 +141,8 @@ def colour_shares(bins: npt.NDArray[np.int32], weights: npt.NDArray[np.float32] 
         spread[:-1] += line[1:]
         counts = np.moveaxis(spread, 0, axis)
     return (counts / max(float(counts.sum()), 1e-9)).reshape(-1)
+
+
+def more_frequent(here: npt.NDArray[np.float64], there: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """How much more frequent each colour is here than there: the logarithm of the ratio of its shares, from -4 to 4."""
+    return np.clip(np.log((here + _RARE) / (there + _RARE)), -4.0, 4.0)

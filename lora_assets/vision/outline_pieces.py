@@ -17,20 +17,17 @@ import numpy.typing as npt
 
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.masks import BoolMask, Window
+from lora_assets.vision.piece_evidence import Evidence
 
 _WORK_SIDE = 176
 _LEAST_SPAN, _FULL_SPAN = 160.0, 200.0
 _EDGE = 0.1
 _LEAST_ZONE, _SAME_COLOUR, _LEAST_GROUND = 4, 30.0, 20
-# Background: share of the contact without an edge near, its length in roots of the piece's pixels; in a ground that is
-# itself full of edges, how much stronger those at the contact may be, how long it must be, and how busy the ground.
-_CALM, _CALM_LENGTH = 0.1, 0.5
-_BUSY_RATIO, _BUSY_LENGTH, _TOO_BUSY = 1.1, 1.5, 120.0
-_LEAST_CONTACT = 0.25
+# The mean step of a ground of which nothing can be seen.
+_BUSY = 60.0
 _SPECK = 0.1
 # Lost parts: how far the path across the cut goes into the mask and beyond it, and what is a line on it.
 _PATH_IN, _PATH_OUT, _LINE = 3, 2, 0.2
-_TORN, _TORN_LENGTH = 0.25, 0.3
 _SQUARE, _TWO, _FIVE = (np.ones((side, side), np.uint8) for side in (3, 2, 5))
 
 
@@ -73,14 +70,6 @@ class Surroundings:
     def flat(self, near: BoolMask, steps: Levels) -> BoolMask:
         """Where no edge is: steps of less than a tenth of the contrast of `near`."""
         return steps < max(5.0, _EDGE * self.contrast(near))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ground:
-    """The pieces of a mask that are ground around the figure, and the share 0..1 of its outline on calm ground."""
-
-    pieces: BoolMask
-    loose: float
 
 
 def _span(levels: npt.NDArray[Any], beyond: float) -> tuple[float, float]:
@@ -173,58 +162,120 @@ def zones_of_other_side(
     return here & alike[labels]
 
 
-def ground_pieces(
-    seen: Surroundings, found: BoolMask, air: BoolMask, near: BoolMask, steps: Levels, flat: BoolMask, rim: int
-) -> Ground:
-    """The pieces of `found` in the mask, thicker than `rim` pixels, that hang together with the open `air` around it.
+@dataclass(frozen=True, slots=True, eq=False)
+class Pieces:
+    """Numbered pieces of a picture: `labels` (0: none) at work size, and a row of signs for each number from 1 on."""
+
+    labels: npt.NDArray[np.int32]
+    signs: npt.NDArray[np.float64]
+
+    def likely(self, evidence: Evidence, least: float) -> BoolMask:
+        """The pixels of the pieces of which the evidence is `least` (0..1) or more."""
+        return np.concatenate(([False], evidence.probability(self.signs) >= least))[self.labels]
+
+
+def ground_candidates(
+    seen: Surroundings,
+    found: BoolMask,
+    air: BoolMask,
+    near: BoolMask,
+    steps: Levels,
+    flat: BoolMask,
+    rim: int,
+    likeness: npt.NDArray[np.float64],
+) -> tuple[Pieces | None, float]:
+    """The pieces of `found` in the mask, thicker than `rim` pixels, with the signs (`piece_evidence.GROUND_SIGNS`) that
+    tell whether they are open `air` that the mask took in; and the share 0..1 of its outline on calm ground.
 
     A right outline has a drawn edge within `rim` pixels all along (segmenters and presets draw it that far out); where
-    the air goes on in the mask there is none. Two signs for a piece: a tenth of its contact with the air lies further
-    than that from any edge; or, in a ground that is full of edges itself (bricks, stripes), they are no stronger
-    than the ground's own. `near` is where the ground is looked at, `flat` where no edge is. Straight sides of the mask
-    are no contact: there it may be cut (body_checks). `loose` is the share of the whole outline that lies on calm
-    ground, whatever its colours.
+    the air goes on in the mask there is none, or none but the ground's own (bricks, stripes). Signs: logarithm of the
+    piece's share of the mask; length of its contact with the air over the root of its pixels; share of the contact
+    further than the rim from any edge, and that length over the root; mean of `likeness` (per pixel, how much more
+    frequent its colour is outside, as a logarithm); the strongest mean step at one depth beside the contact (a drawn
+    line runs along it) over the ground's mean step; `loose`.
+    Straight sides of the mask are no contact: there it may be cut (body_checks). `near` is where the ground is looked
+    at, `flat` where no edge is.
     """
     mask = seen.mask
-    square = np.ones((2 * max(1, rim - 1) + 1,) * 2, np.uint8)
+    side = 2 * max(1, rim - 1) + 1
+    square = np.ones((side, side), np.uint8)
     calm = cv2.erode(flat.view(np.uint8), square, borderType=cv2.BORDER_CONSTANT, borderValue=1) > 0
     outline = mask & (cv2.dilate(air.view(np.uint8), _SQUARE) > 0)
     loose = int(np.count_nonzero(outline & calm)) / max(1, int(np.count_nonzero(outline)))
     labels = _pieces(found, mask, rim)
     if labels is None:
-        return Ground(np.zeros_like(mask), loose)
+        return None, loose
     touching = (labels > 0) & (cv2.dilate(air.view(np.uint8), _FIVE) > 0)
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-    for side in (np.s_[y : y + 2], np.s_[max(0, y + height - 2) : y + height]):
-        touching[side] = False
-    for side in (np.s_[x : x + 2], np.s_[max(0, x + width - 2) : x + width]):
-        touching[:, side] = False
-    sizes = np.bincount(labels.reshape(-1))
-    roots, count = np.sqrt(sizes), len(sizes)
+    for end in (np.s_[y : y + 2], np.s_[max(0, y + height - 2) : y + height]):
+        touching[end] = False
+    for end in (np.s_[x : x + 2], np.s_[max(0, x + width - 2) : x + width]):
+        touching[:, end] = False
+    sizes = np.maximum(np.bincount(labels.reshape(-1)), 1)
+    count, roots = len(sizes), np.sqrt(sizes)
     contact = np.bincount(labels[touching], minlength=count)
     without_edge = np.bincount(labels[touching & calm], minlength=count)
-    keep = (without_edge >= _CALM * contact) & (without_edge >= _CALM_LENGTH * roots)
-    strongest = cv2.dilate(steps, square)
     ground = near & air & (cv2.dilate(mask.view(np.uint8), square) == 0)
-    usual = float(strongest[ground].mean()) if np.count_nonzero(ground) >= _LEAST_GROUND else _TOO_BUSY
-    if usual < _TOO_BUSY:
-        own = np.bincount(labels[touching], strongest[touching].astype(np.float64), count) / np.maximum(contact, 1)
-        keep |= (own <= _BUSY_RATIO * usual) & (contact >= _BUSY_LENGTH * roots)
-    keep &= contact >= np.maximum(1.0, _LEAST_CONTACT * roots)
-    keep[0] = False
-    return Ground(keep[labels], loose)
+    plain = float(steps[ground].mean()) if np.count_nonzero(ground) >= _LEAST_GROUND else _BUSY
+    signs = (
+        np.log(sizes / np.count_nonzero(mask)),
+        np.minimum(contact / roots, 6.0),
+        without_edge / np.maximum(contact, 1),
+        np.minimum(without_edge / roots, 6.0),
+        _mean_of(likeness, labels, sizes),
+        np.minimum(_strongest_line(mask, labels, touching, steps, rim) / max(plain, 3.0), 12.0),
+        np.full(count, loose),
+    )
+    return Pieces(labels, np.column_stack(signs)[1:]), loose
 
 
-def torn_pieces(seen: Surroundings, found: BoolMask, here: BoolMask, steps: Levels, thinnest: int) -> BoolMask:
-    """The pieces of `found` in `here` (outside the mask), thicker than `thinnest` pixels, that the mask's outline cuts
-    off without a drawn line: on a quarter of their contact with the mask no step over a fifth of the figure's contrast
-    lies on the way straight across the outline. Lines beside the way are allowed, as a limb lies between its own two.
+def _mean_of(
+    values: npt.NDArray[np.float64], labels: npt.NDArray[np.int32], sizes: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    return np.bincount(labels.reshape(-1), values.reshape(-1), len(sizes)) / sizes
+
+
+def _strongest_line(
+    mask: BoolMask, labels: npt.NDArray[np.int32], touching: BoolMask, steps: Levels, rim: int
+) -> npt.NDArray[np.float64]:
+    """For each piece the largest of the mean steps at one distance from the mask's outline, from two pixels outside to
+    `rim` pixels inside, beside its contact."""
+    count = int(labels.max()) + 1
+    square = np.ones((2 * rim + 1, 2 * rim + 1), np.uint8)
+    places = np.flatnonzero(cv2.dilate(touching.view(np.uint8), square) > 0)
+    whose = np.asarray(cv2.dilate(labels.astype(np.uint16), square), np.int64).reshape(-1)[places]
+    inside = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 3).reshape(-1)[places]
+    outside = cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, 3).reshape(-1)[places]
+    at = np.where(inside > 0, np.ceil(inside), 1.0 - np.ceil(outside)).astype(np.int64) + 1
+    kept = (at >= 0) & (at < rim + 3)
+    place = whose[kept] * (rim + 3) + at[kept]
+    pixels = np.bincount(place, minlength=count * (rim + 3))
+    total = np.bincount(place, steps.reshape(-1)[places][kept].astype(np.float64), count * (rim + 3))
+    means = np.where(pixels >= 3, total / np.maximum(pixels, 1), 0.0)
+    return means.reshape(count, rim + 3).max(axis=1)
+
+
+def lost_candidates(
+    seen: Surroundings, found: BoolMask, here: BoolMask, steps: Levels, thinnest: int, likeness: npt.NDArray[np.float64]
+) -> Pieces | None:
+    """The pieces of `found` in `here` (outside the mask) that touch the mask and are thicker than `thinnest` pixels,
+    with the signs (`piece_evidence.LOST_SIGNS`) that tell whether the mask's outline cuts them off the figure.
+
+    Signs: logarithm of the piece's pixels over the mask's; share of its contact with the mask on which no step over a
+    fifth of the figure's contrast lies straight across the outline (lines beside the way are allowed, as a limb lies
+    between its own two), and that length over the root of its pixels; mean of `likeness` (per pixel, how much more
+    frequent its colour is in the figure, as a logarithm); shares of its other border along a drawn line and at the
+    window's edge; how far the colours across the contact differ, over the figure's contrast; that contrast's logarithm.
     """
     mask = seen.mask
     labels = _pieces(found, here, thinnest)
     if labels is None:
-        return np.zeros_like(mask)
-    rows, columns = np.nonzero((labels > 0) & (cv2.dilate(mask.view(np.uint8), _FIVE) > 0))
+        return None
+    touching = (labels > 0) & (cv2.dilate(mask.view(np.uint8), _FIVE) > 0)
+    rows, columns = np.nonzero(touching)
+    labels = _numbered_anew(labels, labels[rows, columns])
+    if not len(rows):
+        return None
     inside = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 3)
     inside -= cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, 3)
     inside = np.asarray(cv2.GaussianBlur(inside, (5, 5), 1.2), np.float32)
@@ -234,17 +285,45 @@ def torn_pieces(seen: Surroundings, found: BoolMask, here: BoolMask, steps: Leve
     across, down = inside[rows, right] - inside[rows, left], inside[below, columns] - inside[above, columns]
     length = np.maximum(np.hypot(across, down), 1e-6)
     strongest = np.zeros(len(rows), np.uint8)
-    for step in range(-_PATH_OUT, _PATH_IN + 1):
+    y, x = rows, columns
+    for step in range(-_PATH_OUT, _PATH_IN + 2):
         y = np.clip(np.rint(rows + step * down / length).astype(np.intp), 0, height - 1)
         x = np.clip(np.rint(columns + step * across / length).astype(np.intp), 0, width - 1)
-        strongest = np.maximum(strongest, steps[y, x])
-    unlined = strongest < max(5.0, _LINE * seen.contrast(mask))
-    sizes = np.bincount(labels.reshape(-1))
+        if step <= _PATH_IN:
+            strongest = np.maximum(strongest, steps[y, x])
+    contrast = max(1.0, seen.contrast(mask))
+    line = max(5.0, _LINE * contrast)
+    differ = np.abs(seen.image[rows, columns].astype(np.int16) - seen.image[y, x]).max(axis=1)
+    sizes = np.maximum(np.bincount(labels.reshape(-1)), 1)
+    count, roots = len(sizes), np.sqrt(sizes)
     whose = labels[rows, columns]
-    contact, torn = (np.bincount(each, minlength=len(sizes)) for each in (whose, whose[unlined]))
-    keep = (contact > 0) & (torn >= _TORN * contact) & (torn >= _TORN_LENGTH * np.sqrt(sizes))
-    keep[0] = False
-    return keep[labels]
+    contact, torn = (np.bincount(each, minlength=count) for each in (whose, whose[strongest < line]))
+    pieces = (labels > 0).view(np.uint8)
+    border = cv2.erode(pieces, _SQUARE, borderType=cv2.BORDER_CONSTANT, borderValue=0) < pieces
+    border &= ~touching
+    at_window = border.copy()
+    at_window[2:-2, 2:-2] = False
+    lined = border & ~at_window & (cv2.dilate(steps, _FIVE) >= line)
+    of_border, on_line, on_window = (np.bincount(labels[each], minlength=count) for each in (border, lined, at_window))
+    signs = (
+        np.log(sizes / np.count_nonzero(mask)),
+        torn / np.maximum(contact, 1),
+        np.minimum(torn / roots, 6.0),
+        _mean_of(likeness, labels, sizes),
+        on_line / np.maximum(of_border, 1),
+        on_window / np.maximum(of_border, 1),
+        np.bincount(whose, differ.astype(np.float64), count) / np.maximum(contact, 1) / contrast,
+        np.full(count, np.log(contrast)),
+    )
+    return Pieces(labels, np.column_stack(signs)[1:])
+
+
+def _numbered_anew(labels: npt.NDArray[np.int32], kept: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """The labels with those of `kept` numbered from 1 on, all others 0."""
+    numbers = np.unique(kept)
+    table = np.zeros(int(labels.max()) + 1, np.int32)
+    table[numbers] = np.arange(1, len(numbers) + 1)
+    return table[labels]
 
 
 def _pieces(found: BoolMask, here: BoolMask, thinnest: int) -> npt.NDArray[np.int32] | None:

@@ -23,9 +23,6 @@ LEAST_SHARE = 0.6
 """Share of a side that must lie on an edge, otherwise the side is the box's: bubbles may hide a part of it."""
 SLANT_COST = 0.12
 """What a side must be better by, as a share, that slants over the whole range: most sides are upright or level."""
-WIDEST_BORDER, AS_CLEAR = 0.014, 0.92
-"""A border's width, as a share of the page's short side, within which another edge farther out is the side, and how
-clear it must be beside the first one."""
 DISTANCE_COST = 0.1
 """What a side must be better by, as a share, for every box's width that it lies farther from the box's side.
 
@@ -60,16 +57,12 @@ def _side(grey: np.ndarray, box: FloatArray, side: int) -> FloatArray:
     rows = np.clip(np.floor(y0 + along * (y1 - y0)).astype(int), 0, picture.shape[0] - 1)
     strength = _edges(picture, rows)
 
-    def shares_of(ends: FloatArray) -> FloatArray:
-        """The shares of lines that are edges; `ends` are Nx2, as shares of the box inwards."""
+    def best(ends: FloatArray) -> tuple[FloatArray, float]:
+        """Of ends (Nx2, as shares of the box inwards) those whose line is best, and the share of it that is an edge."""
         columns = np.round(start + inwards * (ends[:, :1] * (1 - along) + ends[:, 1:] * along)).astype(int)
         inside = (columns >= 0) & (columns < strength.shape[1])
         found = strength[np.arange(STEPS), np.clip(columns, 0, strength.shape[1] - 1)]
-        return np.where(inside, found, 0).mean(1)
-
-    def best(ends: FloatArray) -> tuple[FloatArray, float]:
-        """Of some ends those whose line is best, and the share of it that is an edge."""
-        shares = shares_of(ends)
+        shares = np.where(inside, found, 0).mean(1)
         slant = np.abs(ends[:, 0] - ends[:, 1]) / INWARDS
         chosen = int(np.argmax(shares * (1 - SLANT_COST * slant) - DISTANCE_COST * np.abs(ends).max(1)))
         return ends[chosen], float(shares[chosen])
@@ -79,12 +72,7 @@ def _side(grey: np.ndarray, box: FloatArray, side: int) -> FloatArray:
     ends, _ = best(pairs[np.abs(pairs).min(1) <= STRAIGHT])
     around = np.linspace(-1, 1, FINE_STEPS) * (offsets[1] - offsets[0])
     ends, share = best(ends + np.stack(np.meshgrid(around, around, indexing="ij"), axis=-1).reshape(-1, 2))
-    if share < LEAST_SHARE:
-        return np.array([start, start])
-    # A border has two edges, and belongs to its panel.
-    outer = ends - np.arange(0, round(WIDEST_BORDER * min(grey.shape)) + 1)[:, None] / abs(inwards)
-    ends = outer[np.flatnonzero(shares_of(outer) >= AS_CLEAR * share)[-1]]
-    return start + inwards * ends
+    return start + inwards * (ends if share >= LEAST_SHARE else np.zeros(2))
 
 
 def _edges(picture: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -96,7 +84,7 @@ def _edges(picture: np.ndarray, rows: np.ndarray) -> np.ndarray:
     steps[:, 1:-1] = np.abs(band[:, 1:] - band[:, :-1])
     # Where a picture bleeds off the page, the page's rim is its side.
     steps[:, [0, -1]] = CLEAR
-    # An edge that is soft, or one pixel off the line, counts as well.
+    # An edge that is one pixel off the line counts as well: a border is seldom drawn with a ruler.
     wide = steps.copy()
     wide[:, 1:] = np.maximum(wide[:, 1:], 0.9 * steps[:, :-1])
     wide[:, :-1] = np.maximum(wide[:, :-1], 0.9 * steps[:, 1:])

@@ -20,6 +20,9 @@ BRIDGE = 0.006
 """Half the width, as a share of the short side, of what may cross a gutter and is cut off: lines, tails of bubbles."""
 LEAST_SIDE, LEAST_AREA, LARGEST_AREA = 0.09, 0.012, 0.9
 """The least side (share of the short side) and the areas (shares of the page) of what is taken for a panel."""
+DIP = 0.75
+"""A column or row of a region that fills less than this share of what ones on both sides of it fill is a gutter under a
+bubble or a figure: in a convex panel there is none such."""
 LEAST_FILLED, LEAST_CONVEX = 0.75, 0.9
 """A panel fills so much of its box, or else of its convex hull: what fills less are two panels under one bubble."""
 
@@ -34,7 +37,7 @@ def framed_panels(grey: np.ndarray) -> FloatArray:
     filled = (regions != regions[0, 0])[1:-1, 1:-1].view(np.uint8)
     reach = max(1, round(short * BRIDGE))
     parted = cv2.morphologyEx(filled, cv2.MORPH_OPEN, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-    count, regions, stats, _ = cv2.connectedComponentsWithStats(np.asarray(parted), connectivity=4)
+    count, regions, stats, _ = cv2.connectedComponentsWithStats(_cut_apart(np.asarray(parted)), connectivity=4)
     boxes = []
     for number in range(1, count):
         x, y, wide, high, area = stats[number].tolist()
@@ -47,6 +50,22 @@ def framed_panels(grey: np.ndarray) -> FloatArray:
                 continue
         boxes.append((x, y, x + wide, y + high))
     return np.array(boxes, np.float64).reshape(-1, 4)
+
+
+def _cut_apart(filled: np.ndarray) -> np.ndarray:
+    """The same mask (uint8 HxW) without the columns and rows in which a region dips."""
+    count, regions, stats, _ = cv2.connectedComponentsWithStats(filled, connectivity=4)
+    cut = filled.copy()
+    for number in range(1, count):
+        x, y, wide, high, area = stats[number].tolist()
+        if area < LEAST_AREA * filled.size:
+            continue
+        part = regions[y : y + high, x : x + wide] == number
+        held = cut[y : y + high, x : x + wide]
+        for share, bars in ((part.mean(0), held), (part.mean(1), held.T)):
+            before, after = np.maximum.accumulate(share), np.maximum.accumulate(share[::-1])[::-1]
+            bars[:, share < DIP * np.minimum(before, after)] = 0
+    return cut
 
 
 def _gutter(grey: np.ndarray) -> int:

@@ -29,3 +29,10 @@ def test_a_sample_comes_out_the_same_again(tmp_path):
         write_sample(tmp_path / "a", 2, 7)
     with pytest.raises(AnnotationError, match="at least 2"):
         write_sample(tmp_path / "c", 1, 7)
+
+
+def test_pages_have_any_of_several_sizes_and_the_same_ones_again(tmp_path):
+    sizes = [(240, 300), (300, 240)]
+    first = write_sample(tmp_path / "a", 3, 2, size=sizes, form="rle")
+    assert {(image.width, image.height) for image in first.images} == set(sizes)
+    assert write_sample(tmp_path / "b", 3, 2, size=sizes, form="rle").digest == first.digest

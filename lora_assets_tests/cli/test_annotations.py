@@ -41,14 +41,14 @@ def test_pages_are_drawn_checked_shown_and_converted(run, project, tmp_path):
 
 def test_a_set_that_cannot_be_split_yet_is_converted(run, project, tmp_path):
     (tmp_path / "plain").mkdir()
-    Image.new("RGB", (40, 30)).save(tmp_path / "plain" / "one.png")
+    Image.new("RGB", (40, 36)).save(tmp_path / "plain" / "one.png")
     (tmp_path / "plain" / "annotations.json").write_text(json.dumps({
-        "images": [{"id": 1, "file_name": "one.png", "width": 40, "height": 30}],
+        "images": [{"id": 1, "file_name": "one.png", "width": 40, "height": 36}],
         "categories": [{"id": 1, "name": "panel"}],
         "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [2, 2, 20, 20], "area": 400,
                          "segmentation": [[2, 2, 22, 2, 22, 22, 2, 22]]}],
     }))  # fmt: skip
-    code, out, _ = run("annotations", "convert", str(tmp_path / "plain"), "plain")
+    code, out, _ = run("annotations", "convert", str(tmp_path / "plain"), "converted")
     assert code == 0 and "1 pages, 1 annotations" in out
 
 

@@ -47,11 +47,23 @@ def test_rows_that_a_terminal_cannot_hold_become_blocks(capsys, monkeypatch, col
     monkeypatch.setattr("lora_assets.cli.tables.is_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", str(columns))
     names = [f"column {number}" for number in range(9)]
-    _print_rows(names, [dict.fromkeys(names, f"{row}") for row in range(30)])
+    _print_rows(names, [dict.fromkeys(names, f"{row}") for row in range(30)], "none")
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("--- ") for line in lines) == blocks
     assert max(map(len, lines)) <= columns
     assert ("10 more rows" in lines[-1]) == (blocks == 20)
+
+
+@pytest.mark.parametrize(("columns", "blocks"), [(60, 0), (40, 2)])
+def test_no_name_is_broken_on_a_narrow_terminal(capsys, monkeypatch, columns, blocks):
+    monkeypatch.setattr("lora_assets.cli.console.is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    rows = [["kohya-masks", 57, "several words that may be folded"], ["onetrainer", 57, "/a/path/of/many/parts"]]
+    print_table(["format", "pictures", "note"], rows, title="as trainers read it")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].strip() == "as trainers read it"
+    assert sum("kohya-masks" in line for line in lines) == 1
+    assert sum(line.startswith("--- ") for line in lines) == blocks
 
 
 def test_a_record_is_told_line_by_line(capsys):

@@ -122,7 +122,7 @@ def test_an_import_by_frame_names_its_dataset_where_two_have_the_frame(run, crop
     code, _, err = run("caption", "import", "mine.csv")
     assert code == 3
     assert "f0000.png (in film, film2)" in err
-    assert "0 crops have a caption" in run("caption", "list", TRACKER)[1]
+    assert "no crop of" in run("caption", "list", TRACKER)[1]
     (project / "mine.csv").write_text("dataset,frame,caption\nfilm2,f0000.png,of the second\n,f0001.png,of one\n")
     assert run("caption", "import", "mine.csv")[1].strip() == "2 captions taken"
     listed = run("caption", "list", TRACKER)[1]

@@ -30,7 +30,7 @@ def test_a_tracker_is_swept_taken_apart_and_adopts(run, project):
     code, out, _ = run("sweep", "--tracker", TRACKER, "--json")
     assert code == 0 and len(json.loads(out[out.index("{") :])["presets"]) == 2
     code, out, _ = run("layers", TRACKER)
-    assert code == 0 and "2 of 5 frames, 2 made now" in out
+    assert code == 0 and "2 of 5 frames, 2 made now" in out and "index.csv in it names" in out
     code, out, _ = run("layers", TRACKER, "--json")
     assert len(json.loads(out)) == 2
     code, out, _ = run("adopt", TRACKER, "fine")
@@ -40,6 +40,7 @@ def test_a_tracker_is_swept_taken_apart_and_adopts(run, project):
     assert code == 3 and f"--as {TRACKER}-smooth" in err
     code, out, _ = run("adopt", TRACKER, "smooth", "--as", "LAB-9")
     assert code == 0 and read_tracker(data, "LAB-9").settings["refine"] == {"preset": "smooth"}
+    assert "next: lora-assets run --tracker LAB-9" in out and f"lora-assets compare {TRACKER} LAB-9" in out
 
 
 def test_a_folder_is_swept_by_a_network_and_again_in_its_place(run, project, tmp_path):
@@ -90,6 +91,7 @@ def test_presets_are_told_with_their_reasons(run):
         (("sweep", "--tracker", TRACKER, "--sample", "3"), 2, "section [mask_lab]"),
         (("sweep", "--tracker", "NOBODY"), 3, "NOBODY"),
         (("sweep", "nowhere"), 3, "neither a dataset nor a folder"),
+        (("sweep", "data/trackers", "--segmenter", "NET"), 3, "holds no file that could be a frame"),
         (("sweep", DATASET, "--grid", "dilate=4"), 3, "a kernel has a middle pixel"),
         (("sweep", DATASET, "--grid", "dilate"), 3, "write an axis as dilate=3,5,7"),
         (("sweep", DATASET, "--grid", "dilate=x"), 3, "whole number"),

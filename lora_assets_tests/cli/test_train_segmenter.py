@@ -34,6 +34,21 @@ def test_a_segmenter_is_tuned_judged_and_told(run, project):
     assert "there already" in err
 
 
+def test_a_new_sam2_begins_where_no_checkpoint_can_be_had(run, project):
+    write_set(project / "data" / "annotations" / "tiny", train=1, val=1)
+    given = ("--annotations", "tiny", "--new-sam2", "32", "--set", "steps=1")
+    code, out, err = run("train-segmenter", "mine", *given, "--check")
+    assert (code, err) == (0, "")
+    assert "codes places" not in out
+    written = (project / "data" / "segmenters" / "mine.toml").read_text()
+    assert "balanced_weight = 1.0" in written
+    assert "steps = 1 " in written
+    assert (project / "data" / "segmenters" / "mine" / "start" / "model.safetensors").is_file()
+    code, _, err = run("train-segmenter", "other", "--annotations", "nowhere", "--new-sam2", "32")
+    assert (code, "nowhere" in err) == (3, True)
+    assert not (project / "data" / "segmenters" / "other" / "start").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
@@ -48,6 +63,8 @@ def test_a_segmenter_is_tuned_judged_and_told(run, project):
             3,
             "unknown setting stpes; known:",
         ),
+        (("mine", "--annotations", "x", "--base", "starter-sam", "--new-sam2", "64"), 2, "not both"),
+        (("mine", "--annotations", "x", "--new-sam2", "50"), 3, "multiple of 16"),
         (("../mine", "--annotations", "x", "--base", "starter-sam"), 3, "does not fit"),
     ],
 )

@@ -268,6 +268,25 @@ def test_best_weights_that_are_gone_are_not_replaced_by_the_last(course, tmp_pat
     assert course("one", resume=True).state == tuned.state
 
 
-def test_mixed_precision_needs_a_gpu(course):
+def test_float16_needs_a_gpu(course):
     with pytest.raises(FinetuningError, match="needs a GPU"):
         course("half", precision="float16")
+
+
+@pytest.mark.parametrize("encoder", ["frozen", pytest.param("full", marks=pytest.mark.slow)])
+def test_bfloat16_trains_on_a_cpu_too_and_is_resumed(course, tmp_path, encoder):
+    import torch
+
+    whole = course("whole", precision="bfloat16", encoder=encoder, share_of_points=0.5)
+    exact = course("exact", precision="float32", encoder=encoder, share_of_points=0.5)
+    losses = [[line["loss"] for line in read_history(tmp_path / name / HISTORY) if "loss" in line]
+              for name in ("whole", "exact")]  # fmt: skip
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+    # Weights and moments stay in float32.
+    assert {value.dtype for value in read_checkpoint(tmp_path / "whole" / LAST).weights.values()} == {torch.float32}
+    with pytest.raises(Killed):
+        course("killed", precision="bfloat16", encoder=encoder, share_of_points=0.5, kill_at=5)
+    resumed = course("killed", precision="bfloat16", encoder=encoder, share_of_points=0.5, resume=True)
+    assert _same(tmp_path / "whole" / LAST, tmp_path / "killed" / LAST)
+    assert whole.state.finished == resumed.state.finished == exact.state.finished == STEPS_DONE

@@ -62,6 +62,27 @@ def test_pixels_off_the_page_do_not_count():
     assert float(losses.total) == pytest.approx(0, abs=1e-3)
 
 
+def test_to_answer_nothing_costs_the_balanced_loss_as_much_as_to_answer_everything():
+    import torch
+
+    from lora_assets.finetuning.losses import balanced_loss, focal_loss
+
+    wanted, inside = torch.zeros(2, 1, 16, 16), torch.ones(2, 1, 16, 16)
+    wanted[0, :, 4:6, 4:6] = wanted[1, :, :12] = 1
+    inside[1, :, :, 12:] = 0
+    nothing, everything = torch.full((2, 3, 16, 16), -6.0), torch.full((2, 3, 16, 16), 6.0)
+    told = balanced_loss(nothing, wanted, inside)
+    assert told.shape == (2, 3)
+    assert torch.allclose(told, balanced_loss(everything, wanted, inside), atol=1e-5)
+    assert float(told.min()) > 10 * float(balanced_loss((wanted * 2 - 1) * 6.0, wanted, inside).max())
+    # The focal loss of a small thing is another matter.
+    assert float(focal_loss(nothing, wanted, inside)[0].max()) < float(focal_loss(everything, wanted, inside)[0].min())
+    # What is off the page counts for neither half.
+    beyond = nothing.clone()
+    beyond[1, :, :, 12:] = 50
+    assert torch.equal(balanced_loss(beyond, wanted, inside), told)
+
+
 def test_adapters_change_nothing_at_first_and_merge_into_the_weights():
     import torch
     from torch import nn

@@ -156,7 +156,7 @@ def test_only_one_process_makes_a_segmenter(data, segmenter):
         ("stepz = 5", SpecError, "unknown setting stepz; known: steps"),
         ('encoder = "thawed"', SpecError, "encoder must be one of frozen, lora, full"),
         ("share_of_points = 0.8\nshare_of_both = 0.5", SpecError, "more than 1 together"),
-        ('precision = "bfloat16"', FinetuningError, "needs a GPU"),
+        ('precision = "float16"', FinetuningError, "needs a GPU"),
         ('log = "wandb"', FinetuningError, "pip install wandb"),
     ],
 )

@@ -70,7 +70,8 @@ def test_a_detector_is_put_into_the_package_with_its_figures(tmp_path, monkeypat
     _own(tmp_path)
     folder = tmp_path / "package"
     folder.mkdir()
-    entry = put_into_package(tmp_path, "mine", folder)
+    entry = put_into_package(tmp_path, "mine", folder, phases=["10 steps of another set"])
+    assert entry.settings["phases"] == ["10 steps of another set"] and entry.settings["side"]
     monkeypatch.setattr(page_cards, "STARTER_CARD", folder / "CARD.json")
     card, shipped = packaged_card(), open_page_detector(tmp_path, "mine").card
     assert (card.name, card.scores, card.categories) == (PACKAGED, shipped.scores, shipped.categories)

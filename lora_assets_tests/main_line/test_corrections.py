@@ -11,7 +11,7 @@ import pytest
 
 from lora_assets.comparing.changes import MASK, SETTING, cell_records, stage_changes
 from lora_assets.main_line.cells import Cell, update_masks, update_scored_crops
-from lora_assets.main_line.corrections import applied_in_cell, cell_recipes
+from lora_assets.main_line.corrections import applied_in_cell, cell_recipes, waiting_in_cell
 from lora_assets.main_line.frames import update_raw_frames
 from lora_assets.main_line.progress import nobody
 from lora_assets.planning import plan_tracker
@@ -111,6 +111,22 @@ def test_only_datasets_with_corrections_become_due_and_sealed_trackers_never(dat
     made.make(_corrected(made))
     assert not plan_tracker(store, read_tracker(data, "T1")).cells
     assert kept == {path: path.read_bytes() for path in kept}
+
+
+def test_masks_that_a_person_mended_or_withdrew_wait_until_they_are_in_the_table(data, made):
+    store = Store(data)
+    assert waiting_in_cell(store, "film", "T1") == waiting_in_cell(store, "film", "NONE") == 0
+    boxes = list(_rows(data, "detections", Detection).values())
+    _correct(data, boxes[0])
+    _correct(data, boxes[1], "far", shift=0.5 * (boxes[1].x2 - boxes[1].x1))
+    assert waiting_in_cell(store, "film", "T1") == 1
+    made.make(_corrected(made))
+    assert waiting_in_cell(store, "film", "T1") == 0
+    with CorrectionLog(corrections_path(data)) as log:
+        log.withdraw("hand-1")
+    assert waiting_in_cell(store, "film", "T1") == 1
+    made.make(_corrected(made))
+    assert waiting_in_cell(store, "film", "T1") == 0
 
 
 def test_a_damaged_log_holds_up_only_the_cells_that_were_made_with_it(data, drop_frames, made):

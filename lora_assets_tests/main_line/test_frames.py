@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -244,12 +245,28 @@ def test_rows_of_an_older_reader_are_read_again(drop_frames, update, monkeypatch
     assert update().computed == 0
 
 
+def _bytes_read() -> int:
+    """By this process and those that it started: the reading processes."""
+    found = 0
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            if os.getpid() in (parent, int(path.name)):
+                found += int((path / "io").read_text().split()[1])
+        except OSError:  # it has ended, or belongs to somebody else
+            continue
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="only Linux tells what was read")
 def test_a_video_beside_the_frames_is_named_and_not_read(drop_frames, update):
     folder = drop_frames(count=1)
     with (folder / "episode.mkv").open("wb") as video:
         video.write(b"\x1aE\xdf\xa3")
-        video.truncate(1 << 38)  # it would take longer to read than a reading process is given
+        video.truncate(900 << 20)
+    before = _bytes_read()
     made = update()
+    assert _bytes_read() - before < 450 << 20
     reason = {path: row.quarantine_reason for path, row in _rows(made).items()}["episode.mkv"]
     assert "video" in (reason or "")
 

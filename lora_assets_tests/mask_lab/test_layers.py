@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import replace
 
 import cv2
@@ -59,6 +61,14 @@ def test_the_layers_of_a_tracker_are_made_once(data):
     assert layers_numbers(made)["computed"] == 5.0
     assert "data:image/jpeg;base64," in layers_preview(data, made)
     assert make_layers(data, TRACKER).reused
+    place = data / "layers" / TRACKER
+    index = place / "index.csv"
+    told = list(csv.DictReader(io.StringIO(index.read_text(encoding="utf-8"))))
+    assert [(row["dataset"], row["frame"]) for row in told] == sorted((row.dataset, row.path) for row in rows)
+    for row in told:
+        assert (place / row["character"]).is_file() and (place / row["background"]).is_file()
+    index.unlink()
+    assert make_layers(data, TRACKER).reused and len(index.read_text(encoding="utf-8").splitlines()) == 1 + len(rows)
     (data / rows[0].folder / BACKGROUND).unlink()
     again = make_layers(data, TRACKER)
     assert (again.reused, again.computed) == (False, 1)
@@ -99,6 +109,9 @@ def test_a_frame_that_is_gone_is_told_and_tried_again(data):
     gone.unlink()
     made = make_layers(data, TRACKER)
     assert [row.path for row in made.rows() if row.reason] == ["絵0.png"]
+    index = (data / "layers" / TRACKER / "index.csv").read_text(encoding="utf-8")
+    row = next(each for each in csv.DictReader(io.StringIO(index)) if each["frame"] == "絵0.png")
+    assert (row["character"], row["background"]) == ("", "") and row["reason"]
     assert made.table.facts["lost"] == 1 and "絵0.png" in made.table.facts["said"][0]
     gone.write_bytes(content)
     again = make_layers(data, TRACKER)

@@ -247,12 +247,10 @@ def _broken_input(asker: Asker, tally: Tally, crop: str) -> None:
         ("a line end in a cookie", "GET", "/", (("Cookie", "lang=ja%0d%0aevil"),), b""),
         ("SQL in a name", "GET", "/tracker/';DROP%20TABLE%20verdict;--", (), b""),
     ]  # fmt: skip
-    # In this process the processor's time is judged, which others who use the machine do not lengthen.
-    clock = time.process_time if isinstance(asker, InProcess) else time.monotonic
+    clock = time.process_time if isinstance(asker, InProcess) else time.monotonic  # others use the machine, too
     for name, method, target, headers, body in cases:
         began = clock()
-        answer = asker.ask(method, target, headers, body)
-        seconds = clock() - began
+        answer, seconds = asker.ask(method, target, headers, body), clock() - began
         split = any(b"\n" in part or b"\r" in part for pair in answer.headers for part in pair)
         evil = any(key.lower() in (b"evil", b"set-cookie") and b"evil" in key + value for key, value in answer.headers)
         held = answer.status not in (500, 502) and seconds < _SLOWEST_S and not split and not evil

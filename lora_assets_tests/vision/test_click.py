@@ -144,3 +144,25 @@ def test_walks_stay_within_a_colour_and_clicks_always_hold():
 def test_weights_that_make_no_masks_are_refused(tmp_path):
     with pytest.raises(ModelError, match="cannot be asked by clicks"):
         open_prompted("starter-yolo", tmp_path)
+
+
+def test_folding_the_norms_changes_nothing():
+    torch = pytest.importorskip("torch")
+    from lora_assets.vision.click_starter import _without_norms
+    from lora_assets.vision.starter_layers import CHANNELS, LookNetwork
+
+    torch.manual_seed(0)
+    network = LookNetwork((8, 12, 16), (1, 2, 1)).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+            torch.nn.init.normal_(module.weight)
+    folded = _without_norms(network)
+    looks = torch.randn(2, CHANNELS, 48, 48)
+    with torch.inference_mode():
+        for before, after in zip(network(looks), folded(looks), strict=True):
+            assert torch.allclose(before, after, atol=1e-4, rtol=1e-4)
+    norms = [type(module).__name__ for module in folded.modules()]
+    assert norms.count("Identity") == 2 * 4 + 3 + 4 and "BatchNorm2d" not in norms
+    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())

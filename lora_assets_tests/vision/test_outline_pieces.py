@@ -13,12 +13,13 @@ from lora_assets.vision.outline_pieces import (
     around,
     closed_by_frame,
     enclosed_gaps,
-    ground_pieces,
+    ground_candidates,
+    lost_candidates,
     surroundings,
-    torn_pieces,
     without_specks,
     zones_of_other_side,
 )
+from lora_assets.vision.piece_evidence import GROUND, GROUND_SIGNS, LOST, LOST_SIGNS, Evidence
 from lora_assets_tests.vision.drawn import noise_mask
 
 
@@ -60,16 +61,18 @@ def test_ground_in_the_mask_is_a_piece_and_what_a_line_parts_from_it_is_none(str
     seen = surroundings(image, mask | wrong, np.zeros_like(mask))
     near, steps = seen.ring(0.08), seen.steps()
     small = cv2.resize((wrong & ~mask).astype(np.uint8), seen.mask.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
-    ground = ground_pieces(seen, small, seen.outside, near, steps, seen.flat(near, steps), 3)
-    assert (ground.pieces & small).sum() > 0.8 * small.sum() and stripes | (ground.loose > 0.15)
+    like = np.where(small, 2.0, -2.0)
+    pieces, loose = ground_candidates(seen, small, seen.outside, near, steps, seen.flat(near, steps), 3, like)
+    assert pieces is not None and pieces.signs.shape[1] == len(GROUND_SIGNS)
+    assert (pieces.likely(GROUND, 0.5) & small).sum() > 0.8 * small.sum() and stripes | (loose > 0.15)
     inside = cv2.erode(seen.mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     right = surroundings(image, mask, np.zeros_like(mask))
     around_it, edges = right.ring(0.08), right.steps()
-    ground = ground_pieces(right, inside & right.mask, right.outside, around_it, edges, right.flat(around_it, edges), 3)
-    assert not ground.pieces.any() and ground.loose < 0.02
-    assert not ground_pieces(
-        seen, np.zeros_like(inside), seen.outside, near, steps, seen.flat(near, steps), 3
-    ).pieces.any()
+    found, flat = inside & right.mask, right.flat(around_it, edges)
+    pieces, loose = ground_candidates(right, found, right.outside, around_it, edges, flat, 3, np.zeros(found.shape))
+    assert pieces is not None and not pieces.likely(GROUND, 0.5).any() and loose < 0.02
+    nothing = np.zeros_like(inside)
+    assert ground_candidates(seen, nothing, seen.outside, near, steps, seen.flat(near, steps), 3, like)[0] is None
 
 
 def test_what_the_outline_cuts_without_a_line_is_torn_off():
@@ -82,9 +85,27 @@ def test_what_the_outline_cuts_without_a_line_is_torn_off():
             cv2.line(shown, (40, 110), (160, 110), (20, 20, 30), 3)
         seen = surroundings(shown, upper, np.zeros_like(mask))
         lost = cv2.resize((mask & ~upper).astype(np.uint8), seen.mask.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
-        found = torn_pieces(seen, lost, seen.outside, seen.steps(), 2)
-        assert found.any() == torn and (not torn or (found & lost).sum() > 0.9 * lost.sum())
-    assert not torn_pieces(seen, np.zeros_like(lost), seen.outside, seen.steps(), 2).any()
+        found = lost_candidates(seen, lost, seen.outside, seen.steps(), 2, np.where(lost, 2.0, -2.0))
+        assert found is not None and found.signs.shape[1] == len(LOST_SIGNS)
+        told = found.likely(LOST, 0.5)
+        assert told.any() == torn and (not torn or (told & lost).sum() > 0.9 * lost.sum())
+    nothing = np.zeros_like(lost)
+    assert lost_candidates(seen, nothing, seen.outside, seen.steps(), 2, np.zeros(lost.shape)) is None
+    away = nothing.copy()
+    away[-12:-2, -12:-2] = True
+    assert lost_candidates(seen, away & seen.outside, seen.outside, seen.steps(), 2, np.zeros(lost.shape)) is None
+
+
+@given(
+    st.lists(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3), min_size=1, max_size=8),
+    st.lists(st.floats(-50, 50), min_size=4, max_size=4),
+)
+def test_evidence_is_a_probability_that_grows_with_its_signs(signs: list[list[float]], numbers: list[float]):
+    evidence = Evidence(tuple(numbers[:3]), numbers[3])
+    told = evidence.probability(np.array(signs))
+    assert told.shape == (len(signs),) and ((told >= 0) & (told <= 1)).all()
+    more = evidence.probability(np.array(signs) + np.sign(numbers[:3]))
+    assert (more >= told - 1e-12).all()
 
 
 def test_specks_are_left_out_and_large_pieces_stay():
@@ -142,7 +163,12 @@ def test_any_window_gives_pieces_of_it(seed: int, height: int, width: int, share
     seen = surroundings(image, mask, np.zeros_like(mask))
     near, steps = seen.ring(0.1), seen.steps()
     assert not (zones_of_other_side(seen, seen.flat(near, steps), seen.mask, 0.6) & ~seen.mask).any()
-    ground = ground_pieces(seen, seen.mask, seen.outside, near, steps, seen.flat(near, steps), 2)
-    assert not (ground.pieces & ~seen.mask).any() and 0.0 <= ground.loose <= 1.0
-    assert not (torn_pieces(seen, seen.outside, seen.outside, steps, 2) & seen.mask).any()
+    level, flat = np.zeros(mask.shape), seen.flat(near, steps)
+    ground, loose = ground_candidates(seen, seen.mask, seen.outside, near, steps, flat, 2, level)
+    assert 0.0 <= loose <= 1.0
+    lost = lost_candidates(seen, seen.outside, seen.outside, steps, 2, level)
+    for pieces, where in ((ground, seen.mask), (lost, seen.outside)):
+        if pieces is not None:
+            assert np.isfinite(pieces.signs).all() and len(pieces.signs) == pieces.labels.max()
+            assert not (pieces.likely(LOST if pieces is lost else GROUND, 0.5) & ~where).any()
     assert not (without_specks(seen.mask) & ~seen.mask).any()

@@ -1,0 +1,34 @@
+"""How likely a piece along a mask's outline is what it seems: ground left in the mask, or a part of the figure lost.
+
+Logistic regressions of a few signs of a piece, as plain numbers. They were fitted on drawn scenes whose truth is known
+by `python -m lora_assets.benchmarks.tier_pieces`, which prints them and how well they are calibrated. How pieces are
+found and what their signs are does not belong here (outline_pieces).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+LOST_SIGNS = ("size", "torn", "torn_length", "colour", "lined", "at_window", "across", "contrast")
+GROUND_SIGNS = ("size", "contact", "calm", "calm_length", "colour", "step", "loose")
+"""The signs in their order; their meaning is told by `outline_pieces.lost_candidates` and `ground_candidates`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A logistic regression: one weight for each sign, and the constant."""
+
+    weights: tuple[float, ...]
+    constant: float
+
+    def probability(self, signs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """P(0..1) of each row of signs (N x signs)."""
+        told = np.clip(signs @ np.array(self.weights) + self.constant, -40.0, 40.0)
+        return 1.0 / (1.0 + np.exp(-told))
+
+
+LOST = Evidence((0.2463, 1.938, -0.2426, 1.154, 2.079, 2.955, -3.212, -1.576), 4.715)
+GROUND = Evidence((0.1599, 0.4095, 7.027, -0.539, 0.6168, -0.2037, 7.734), -2.113)
