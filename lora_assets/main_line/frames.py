@@ -86,8 +86,8 @@ def read_frame(folder: Path, file: FileStat, readers: Readers, store: Store) -> 
     read = readers.read(folder / file.path)
     facts = read.facts
     if read.sha256 is None or facts is None:
-        reason = f"{read.reason}; its frames are a dataset, NAME (video)" if is_video_reason(read.reason) else read.reason
-        return _row_without_picture(file, reason, read.sha256)
+        told = "; its frames are a dataset, NAME (video)" if is_video_reason(read.reason) else ""
+        return _row_without_picture(file, read.reason + told, read.sha256)
     thumb = store.picture("frame_thumbs", read.sha256, ".webp")
     if not thumb.exists():
         atomic_write_bytes(thumb, read.thumb, durable=False, recorded=True)

@@ -17,6 +17,8 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
+from av.container import InputContainer
+from av.error import FFmpegError, InvalidDataError
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
@@ -141,7 +143,8 @@ class _Seen:
         """A frame reduced. Each size keeps its scaler, whose tables cost more than a frame; of threads it would start a
         pool for each call."""
         scaler = self.scalers.setdefault((width, height, format), VideoReformatter())
-        return scaler.reformat(frame, width, height, format, interpolation=Interpolation.AREA, threads=1).to_ndarray()
+        small = scaler.reformat(frame, width, height, format, interpolation=Interpolation.AREA, threads=1)
+        return np.asarray(small.to_ndarray(), np.uint8)
 
 
 def _differs(look: npt.NDArray[np.float32], before: npt.NDArray[np.float32] | None) -> bool:
@@ -172,18 +175,18 @@ def to_rgb(frame: VideoFrame, size: tuple[int, int]) -> RgbImage:
     # Full chroma interpolation and exact rounding: lines of one pixel in red would else be blurred twice.
     way = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
     pixels = frame.reformat(*size, "rgb24", src_colorspace=matrix, interpolation=way, threads=1).to_ndarray()
-    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90) % 4))
+    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90) % 4), np.uint8)
 
 
-def _decoded(container: av.container.InputContainer, stream: VideoStream, seen: _Seen) -> Iterator[VideoFrame]:
+def _decoded(container: InputContainer, stream: VideoStream, seen: _Seen) -> Iterator[VideoFrame]:
     """The frames of a stream; packets that cannot be decoded are counted and left out."""
     try:
         for packet in container.demux(stream):
             try:
                 yield from packet.decode()
-            except av.error.InvalidDataError:
+            except InvalidDataError:
                 seen.damaged += 1
-    except av.error.InvalidDataError:
+    except InvalidDataError:
         seen.damaged += 1
 
 
@@ -196,7 +199,7 @@ def read_video(
     """
     try:
         container = av.open(str(path), options={"protocol_whitelist": "file"})
-    except (av.error.FFmpegError, OSError, ValueError) as error:
+    except (FFmpegError, OSError, ValueError) as error:
         raise ImageRefused(
             f"a video that cannot be opened ({_words(error)}): it is damaged or not completely copied; copy it again"
         ) from error
@@ -211,7 +214,7 @@ def _words(error: Exception) -> str:
 
 
 def _read(
-    container: av.container.InputContainer, stream: VideoStream, settings: VideoSettings, limits: ReadSettings
+    container: InputContainer, stream: VideoStream, settings: VideoSettings, limits: ReadSettings
 ) -> Iterator[VideoFrameFound | VideoProgress | VideoFacts]:
     stream.thread_type = "AUTO"
     rate = stream.average_rate or stream.guessed_rate or Fraction(24)

@@ -15,8 +15,9 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import av
 import cv2
+from av import logging
+from av.error import FFmpegError
 
 from lora_assets.vision import parent_watch
 from lora_assets.vision.images import ImageRefused, ReadSettings, RgbImage
@@ -60,7 +61,7 @@ def _answer(answers: BinaryIO, path: Path, settings: VideoSettings, limits: Read
         _send(answers, {"reason": str(refused)})
     except (MemoryError, cv2.error):
         _send(answers, {"reason": "a video too large: there is not enough memory to decode it"})
-    except (av.error.FFmpegError, OSError, ValueError) as error:
+    except (FFmpegError, OSError, ValueError) as error:
         _send(answers, {"reason": f"a video that cannot be decoded ({type(error).__name__}: {error}); convert it anew"})
 
 
@@ -76,7 +77,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     cv2.setNumThreads(1)
-    av.logging.set_level(av.logging.FATAL)
+    logging.set_level(logging.FATAL)
     _send(answers, {"ready": os.getpid()})
     for line in sys.stdin.buffer:
         _answer(answers, Path(json.loads(line)["path"]), settings, limits)
