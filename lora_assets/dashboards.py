@@ -11,6 +11,7 @@ from typing import Any
 from lora_assets.addresses import pages_url
 from lora_assets.input_folders import FolderGone, scan_folder
 from lora_assets.main_line.integrity import no_veto_in_high
+from lora_assets.main_line.videos import waiting_videos
 from lora_assets.planning import dashboard_inputs, inputs_path, plan_tracker, tracker_datasets
 from lora_assets.specs import LIVE, DatasetSpec, TrackerSpec, list_datasets, read_tracker, set_sealed
 from lora_assets.store import Store, atomic_write_bytes
@@ -52,9 +53,12 @@ def dashboard_numbers(made: Dashboard) -> dict[str, float]:
 
 
 def _is_whole(store: Store, tracker: str, dataset: DatasetSpec) -> bool:
-    """True when the dataset is listed as its folder is now, file by file, and its crops pass their check."""
+    """True when the dataset is listed as its folder is now, file by file, no video waits to become frames of it, and
+    its crops pass their check."""
     frames = store.frames_of(dataset.slug)
     if frames is None or not frames.facts.get("files") or frames.facts.get("unsettled"):
+        return False
+    if dataset.videos_of and waiting_videos(store, dataset.videos_of):
         return False
     try:
         if scan_folder(dataset.folder).fingerprint != frames.facts.get("fingerprint"):

@@ -28,7 +28,7 @@ from lora_assets.main_line.videos import waiting_videos
 from lora_assets.planning import CellDue, DashboardDue, plan_all
 from lora_assets.resources import DataFolder, datasets, trackers
 from lora_assets.run_recovery import DIED, DIED_TAG
-from lora_assets.specs import LIVE, dataset_problems, ensure_live, known_tracker_ids, list_datasets
+from lora_assets.specs import LIVE, SpecError, dataset_problems, ensure_live, known_tracker_ids, list_datasets
 from lora_assets.verdicts import open_log
 from lora_assets.verdicts.log import log_path
 
@@ -76,14 +76,19 @@ def _frames_config(*, rehash: bool, settle_seconds: float) -> dict[str, Any]:
     return {**_QUIET, "ops": {"raw_frames": {"config": {"rehash": rehash, "settle_seconds": settle_seconds}}}}
 
 
-def _listing(instance: dg.DagsterInstance, data_folder: DataFolder, slug: str) -> Listing:
+def _listing(context: dg.SensorEvaluationContext, data_folder: DataFolder, slug: str) -> Listing:
+    instance = context.instance
     frames = data_folder.store.frames_of(slug)
     facts = frames.facts if frames else {}
     going_on = dg.RunsFilter(job_name=frames_job.name, tags={"dagster/partition": slug}, statuses=_GOING_ON)
     running = instance.get_runs_count(going_on) > 0
     last = instance.get_runs(dg.RunsFilter(job_name=frames_job.name, tags={"dagster/partition": slug}), limit=1)
     died = bool(last) and last[0].status in _FAILED and DIED_TAG in last[0].tags
-    waiting = int(facts.get("unsettled", 0)) + len(waiting_videos(data_folder.store, slug))
+    waiting = int(facts.get("unsettled", 0))
+    try:
+        waiting += len(waiting_videos(data_folder.store, slug))
+    except SpecError as error:  # a wrong setting of videos must not stop the watch over all folders
+        context.log.warning(f"dataset {slug}: {error}")
     return Listing(str(facts.get("fingerprint", "")), waiting, running, died)
 
 
@@ -102,7 +107,7 @@ def input_folders(context: dg.SensorEvaluationContext, data_folder: DataFolder) 
         list_datasets(data_folder.root).values(),
         state,
         time.time(),
-        lambda slug: _listing(context.instance, data_folder, slug),
+        lambda slug: _listing(context, data_folder, slug),
     )
     existing = set(context.instance.get_dynamic_partitions("dataset"))
     new = [request.dataset.slug for request in watch.requests if request.dataset.slug not in existing]

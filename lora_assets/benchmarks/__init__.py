@@ -9,6 +9,8 @@ tiers.py       tiers and flags on drawn crops with known defects
 tier_rules.py  the written rules: which defect of which strength makes which tier
 tier_scenes.py    drawn crops with a known defect, as the rows of a detector and a segmenter (bases: tier_bases.py;
                damages: tier_mask_damages.py and tier_picture_damages.py)
+tier_pieces.py    fits numbers inside the checks on drawn scenes, as tier_heads.py and tier_lettering.py do
+               (the regressions: tier_regression.py)
 pipeline.py    the whole line against its models alone, and against the loop that tutorials show
 starters.py    the starter models: everything that follows, and the drawn scenes of `training.starters`, as tables
 real_drawings.py  characters that detectors find in real drawings

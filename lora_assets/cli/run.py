@@ -18,7 +18,7 @@ from lora_assets.cli.runs import Outcome, RunFailed, bring_up_to_date
 from lora_assets.cli.settings import given_settings
 from lora_assets.cli.status import tracker_counts
 from lora_assets.main_line.progress import heard_by
-from lora_assets.main_line.videos import holds_videos
+from lora_assets.main_line.videos import holds_videos, refused_videos
 from lora_assets.recipes import tracker_recipes, tracker_settings
 from lora_assets.specs import (
     LIVE,
@@ -89,10 +89,27 @@ def _print_summary(project: Project, tracker: str, outcome: Outcome) -> None:
     # Beside the table: on a terminal of 80 columns a column of flags would be eight characters wide.
     for c in counts:
         typer.echo(f"flags of {c['name']}: {c['flags']}")
+    _print_videos(project, tracker)
     done = "everything was up to date" if not outcome.runs else f"{outcome.runs} Dagster runs"
     typer.echo(f"{done}, {outcome.seconds:.1f} s")
     typer.echo(f"page:    {pages_url()}/tracker/{tracker}   (start the servers with: make up)")
     typer.echo(f"Dagster: {dagster_url()}/assets/tracker_dashboard?partition={tracker}")
+
+
+def _print_videos(project: Project, tracker: str) -> None:
+    """Which videos of the tracker's folders gave no frames and why, and which datasets of videos it does not name."""
+    store, spec, known = Store(project.data), read_tracker(project.data, tracker), list_datasets(project.data)
+    for dataset in (each for each in known.values() if each.videos_of in known):
+        of = known[dataset.videos_of]
+        if not spec.covers(of.slug) and not spec.covers(dataset.slug):
+            continue
+        for path, reason in refused_videos(store, of.slug).items():
+            typer.echo(f"{of.name}: {path} gives no frames: {reason}")
+        if not spec.covers(dataset.slug):
+            typer.echo(
+                f"{of.name} holds videos: their frames are the dataset {dataset.slug}, which tracker {tracker} does "
+                f"not name: add it to data/trackers/{tracker}.toml"
+            )
 
 
 def run(

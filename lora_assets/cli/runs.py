@@ -190,7 +190,7 @@ def _make_all(jobs: _Jobs, store: Store, spec: TrackerSpec, datasets: list[Datas
     """List what changed and make what is due; nothing is started when everything is up to date."""
     if not datasets:
         raise SpecError(f"tracker {spec.id} has no dataset: put a folder of frames into {store.data / 'input'}")
-    unlisted = [dataset for dataset in datasets if not is_listed(store, dataset)]
+    unlisted = [dataset for dataset in (*_sources(store, datasets), *datasets) if not is_listed(store, dataset)]
     if not unlisted and plan_tracker(store, spec, retry_dropped=True).nothing and not missing_datasets(store, spec):
         return ()
     if unlisted:
@@ -210,6 +210,14 @@ def _make_all(jobs: _Jobs, store: Store, spec: TrackerSpec, datasets: list[Datas
             "into it"
         )
     return _make_due(jobs, store, spec)
+
+
+def _sources(store: Store, datasets: list[DatasetSpec]) -> list[DatasetSpec]:
+    """The folders with the videos of those datasets that are frames of videos, as far as they are there and not among
+    the datasets."""
+    known, given = list_datasets(store.data), {each.slug for each in datasets}
+    named = {each.videos_of for each in datasets if each.videos_of} - given
+    return [known[slug] for slug in sorted(named & set(known)) if known[slug].folder.is_dir()]
 
 
 def _folders(datasets: list[DatasetSpec]) -> str:

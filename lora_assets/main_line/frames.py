@@ -33,7 +33,7 @@ from lora_assets.main_line.deleted import hold_many, judge_absent, note_deleted,
 from lora_assets.main_line.progress import Listener, Progress, nobody
 from lora_assets.main_line.reading import Readers
 from lora_assets.main_line.stream import side_by_side
-from lora_assets.main_line.videos import videos_among
+from lora_assets.main_line.videos import is_own_folder, videos_among
 from lora_assets.recipes import read_settings
 from lora_assets.specs import DatasetSpec
 from lora_assets.store import PublishedTable, Store, StoreError, atomic_write, atomic_write_bytes, digest
@@ -226,7 +226,8 @@ def update_raw_frames(
 
     Files that changed within `settle_s` seconds, or between two looks, are left for the next run, and those that cannot
     be used for a minute; 0 takes all as they are now. `rehash` opens every file again (the nightly check). Frames whose
-    files are gone stay listed unless the folder proves to be the one that was listed, or `accept` says that it is.
+    files are gone stay listed unless the folder proves to be the one that was listed, or `accept` says that it is, or
+    it is the project's own, of frames of videos.
     Raises FolderGone when the folder is not there, or is empty although it held frames: the results are kept.
     """
     started = time.monotonic()
@@ -235,6 +236,7 @@ def update_raw_frames(
         settings = read_settings(store.data)
         reader = _reader(settings)
         before = store.frames_of(dataset.slug)
+        accept = accept or is_own_folder(dataset)
         journal = _Journal(store.data / "store" / "raw_frames" / f"{dataset.slug}-{reader}")
         whole = before is None or is_whole(before)
         reads_as_before = before is not None and whole and before.facts.get("reader") == reader

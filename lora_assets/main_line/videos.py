@@ -25,7 +25,7 @@ from lora_assets.input_folders import scan_folder
 from lora_assets.main_line.progress import Listener, Progress, nobody
 from lora_assets.recipes import read_settings
 from lora_assets.specs import DatasetSpec, SpecError, dataset_slug, video_frames_folder
-from lora_assets.store import PublishedTable, Store, StoreError, atomic_write_bytes, atomic_write_json, digest
+from lora_assets.store import Store, StoreError, atomic_write_bytes, atomic_write_json, digest
 from lora_assets.sums import file_sha256
 from lora_assets.tables import RawFrame
 from lora_assets.vision.line_process import LineProcess, ProcessDied
@@ -44,8 +44,8 @@ _SILENT_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class VideosUpdate:
-    """What an update did: videos in the folder, those decoded now, all frames kept of them, and refused ones by path
-    with the reason."""
+    """What an update did: videos in the folder, those decoded now, all frames kept of them, and those without frames by
+    path with the reason: refused, or left for the next listing."""
 
     videos: int
     decoded: int
@@ -93,12 +93,32 @@ def videos_among(rows: list[RawFrame]) -> dict[str, list[int]]:
 
 def waiting_videos(store: Store, dataset: str) -> list[str]:
     """The listed videos of a dataset (a slug) that were not decoded as they are now, under the present settings."""
+    return _waiting(store.data, dataset, _listed_videos(store, dataset))
+
+
+def refused_videos(store: Store, dataset: str) -> dict[str, str]:
+    """The listed videos of a dataset (a slug) that gave no frames: the reason by path."""
+    index = _read_index(video_frames_folder(store.data, dataset))
+    entries = {path: index[path] for path in _listed_videos(store, dataset) if isinstance(index.get(path), dict)}
+    return {path: str(entry["reason"]) for path, entry in entries.items() if entry.get("reason")}
+
+
+def is_own_folder(dataset: DatasetSpec) -> bool:
+    """True for a folder of frames of videos that is there: what is gone from it was replaced here, or removed by a
+    person, and no disk is missing."""
+    return bool(dataset.videos_of) and (dataset.folder / INDEX).is_file()
+
+
+def _listed_videos(store: Store, dataset: str) -> dict[str, list[int]]:
     listed = store.frames_of(dataset)
-    videos = listed.facts.get("videos") if listed is not None else None
+    return (listed.facts.get("videos") or {}) if listed is not None else {}
+
+
+def _waiting(data: Path, dataset: str, videos: dict[str, list[int]]) -> list[str]:
     if not videos:
         return []
-    recipe = _recipe(store.data)
-    known = _read_index(video_frames_folder(store.data, dataset))
+    recipe = _recipe(data)
+    known = _read_index(video_frames_folder(data, dataset))
     return [path for path, facts in sorted(videos.items()) if _known_as(known.get(path)) != [*facts, recipe]]
 
 
@@ -129,48 +149,51 @@ def update_video_frames(
     removed when the new ones are there; those of one that is gone stay. Raises StoreError when they cannot be written.
     """
     started = time.monotonic()
-    listed = store.frames_of(dataset.slug)
-    if listed is None or not listed.facts.get("videos"):
+    if not _listed_videos(store, dataset.slug):
         return None
     folder = video_frames_folder(store.data, dataset.slug)
     folder.mkdir(parents=True, exist_ok=True)
     with store.lock(f"video-frames-{dataset.slug}"):
         sweep_folder(folder, deep=False)
-        waiting = waiting_videos(store, dataset.slug)
+        videos = _listed_videos(store, dataset.slug)  # another process may have listed anew while this one waited
+        waiting = _waiting(store.data, dataset.slug, videos)
         reader = _VideoReader(store.data, program)
         try:
-            for path in waiting:
-                _take_in(folder, dataset, listed, path, reader, listen)
+            left = {path: _take_in(folder, dataset, path, videos[path], reader, listen) for path in waiting}
         finally:
             reader.close()
         index = _read_index(folder)
-    videos = listed.facts["videos"]
     entries = {path: index[path] for path in videos if path in index}
     refused = {path: entry["reason"] for path, entry in entries.items() if entry.get("reason")}
+    refused |= {path: why for path, why in left.items() if why}
     frames = {entry["folder"]: entry["frames"] for entry in entries.values() if entry.get("folder")}
     return VideosUpdate(len(videos), len(waiting), sum(frames.values()), refused, time.monotonic() - started)
 
 
 def _take_in(
-    folder: Path, dataset: DatasetSpec, listed: PublishedTable, path: str, reader: _VideoReader, listen: Listener
-) -> None:
-    """Decode one video and note what became of it; one that is changing or gone is left for the next listing."""
-    size, mtime_ns = listed.facts["videos"][path]
+    folder: Path, dataset: DatasetSpec, path: str, facts: list[int], reader: _VideoReader, listen: Listener
+) -> str:
+    """Decode one video, listed with size and time as `facts`, and note what became of it; one that is changing or gone
+    is left for the next listing, and why is returned."""
+    size, mtime_ns = facts
     entry: dict[str, Any] = {"bytes": size, "mtime_ns": mtime_ns, "recipe": reader.recipe}
     file = dataset.folder / path
     try:
         entry["sha256"] = file_sha256(file)
         mark = digest(entry["sha256"], reader.recipe)[:8]
         place = next(folder.glob(f"*-{mark}"), folder / f"{dataset_slug(Path(path).stem)[:60]}-{mark}")
-        if not place.is_dir():
+        is_new = not place.is_dir()
+        if is_new:
             title = f"{dataset.name}: frames of {Path(path).name}"
             about = {"video": path, "sha256": entry["sha256"]}
             entry["reason"] = _decode(reader, file, place, title, about, listen)
         told = file.stat()
         if (told.st_size, told.st_mtime_ns) != (size, mtime_ns):
-            return
-    except OSError:
-        return
+            if is_new:
+                shutil.rmtree(place, ignore_errors=True)  # frames of a file that was not whole
+            return "it changed while it was read: it is read again when it stands still"
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}; it is tried again at the next listing"
     if place.is_dir():
         entry |= {"folder": place.name, "frames": sum(1 for _ in place.glob("*.png"))}
     index = _read_index(folder)
@@ -179,6 +202,7 @@ def _take_in(
     old = before.get("folder") if isinstance(before, dict) else None
     if old and not any(other.get("folder") == old for other in index.values()):
         shutil.rmtree(folder / Path(old).name, ignore_errors=True)
+    return ""
 
 
 def _decode(reader: _VideoReader, file: Path, place: Path, title: str, about: dict[str, Any], listen: Listener) -> str:
@@ -203,6 +227,8 @@ def _write_frames(
             for told in reader.read(file):
                 if "frame" in told:
                     name = f"{_time_words(told['frame']['seconds'])}.png"
+                    if (part / name).exists():  # two frames within a thousandth of a second
+                        name = f"{name.removesuffix('.png')}-{told['frame']['index']}.png"
                     atomic_write_bytes(part / name, told["png"], durable=False)
                     frames.append({"file": name, **told["frame"]})
                 elif "done" in told:

@@ -18,7 +18,7 @@ from lora_assets.store import Store
 from lora_assets.tables import CuratedCrop
 
 TILES = 96
-WIDTH, STEP, BAR, LEFT, RIGHT = 760, 46, 32, 190, 130
+WIDTH, STEP, BAR, LEFT, RIGHT = 870, 46, 32, 300, 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,8 @@ class DatasetPage:
     report: Mapping[str, Any] | None
     settings: Mapping[str, Any]
     bars: tuple[FunnelBar, ...]
+    left: int
+    """where the bars begin; their names end before it"""
     width: int
     height: int
     reasons: tuple[ReasonLine, ...]
@@ -81,7 +83,7 @@ def dataset_page(store: Store, spec: TrackerSpec, query: Mapping[str, str]) -> D
     made = read_curated(store, spec.id)
     height = 12 + STEP * len(FUNNEL)
     if made is None:
-        return DatasetPage(spec, url, f"/tracker/{quote(spec.id)}", None, {}, (), WIDTH, height, (), "", (), 0)
+        return DatasetPage(spec, url, f"/tracker/{quote(spec.id)}", None, {}, (), LEFT, WIDTH, height, (), "", (), 0)
     asked = query.get("reason", "")
     shown = asked if asked in REASONS else ""
     rows = _shown(made, shown)
@@ -92,6 +94,7 @@ def dataset_page(store: Store, spec: TrackerSpec, query: Mapping[str, str]) -> D
         report=made.report,
         settings=made.table.facts["settings"],
         bars=funnel_bars(made.report["funnel"]),
+        left=LEFT,
         width=WIDTH,
         height=height,
         reasons=_reasons(made, url, shown),

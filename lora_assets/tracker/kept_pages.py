@@ -20,6 +20,8 @@ SETTLED_NS = 2_000_000_000
 file systems tick every few milliseconds (ext4) to two seconds (FAT)."""
 MOST_BYTES = 32 * 2**20
 _LARGEST = MOST_BYTES // 8
+_PATH_BYTES = 512
+"""What a path and its mark take beside the text: two objects, a tuple and five numbers."""
 
 Mark = tuple[int, int, int, int, int]
 """Device, inode, size, and the times of content and inode in nanoseconds."""
@@ -59,6 +61,7 @@ class _Kept:
     sources: Sources
     marks: tuple[Mark | None, ...]
     places: tuple[Place | None, ...]
+    weight: int
 
     def is_current(self) -> bool:
         return (
@@ -68,8 +71,14 @@ class _Kept:
         )
 
 
+def _weight(key: Hashable, response: Response, sources: Sources) -> int:
+    """Bytes of memory, roughly: a small page of many datasets has more sources than text, and a key has cookies."""
+    paths = (*sources.paths, *sources.places)
+    return len(response.body) + len(repr(key)) + sum(map(len, paths)) + _PATH_BYTES * len(paths)
+
+
 class KeptPages:
-    """Answers by key, the least used first to go when they are more than `most_bytes` together. For one event loop: it
+    """Answers by key, the least used first to go when they take more than `most_bytes` together. For one event loop: it
     has no lock, and its looks at files take a fraction of a millisecond where the disk is this machine's."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
@@ -113,14 +122,15 @@ class KeptPages:
         sources = replace(sources, paths=tuple(path for path in sources.paths if os.path.lexists(path)))
         marks = tuple(map(_mark, sources.paths))
         youngest = max((max(mark[3:]) for mark in marks if mark is not None), default=0)
-        if len(response.body) > _LARGEST or youngest > begun_ns - SETTLED_NS:
+        weight = _weight(key, response, sources)
+        if weight > _LARGEST or youngest > begun_ns - SETTLED_NS:
             return False
-        kept = _Kept(response, sources, marks, tuple(map(_place, sources.places)))
+        kept = _Kept(response, sources, marks, tuple(map(_place, sources.places)), weight)
         if not sources.still():
             return False
         self._drop(key)
         self._kept[key] = kept
-        self._bytes += len(response.body)
+        self._bytes += weight
         while self._bytes > self._most_bytes:
             self._drop(next(iter(self._kept)))
         return True
@@ -128,4 +138,4 @@ class KeptPages:
     def _drop(self, key: Hashable) -> None:
         kept = self._kept.pop(key, None)
         if kept is not None:
-            self._bytes -= len(kept.response.body)
+            self._bytes -= kept.weight

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -14,7 +13,7 @@ from starlette.exceptions import HTTPException
 from lora_assets.tracker.headers import KEPT_FOR_GOOD, NOT_KEPT
 from lora_assets.tracker.kept_pages import Sources
 from lora_assets.tracker.listing import crop_list, list_tag
-from lora_assets.tracker.page_sources import tracker_page_sources
+from lora_assets.tracker.page_sources import Begun, is_judged, tracker_page_sources
 from lora_assets.tracker.pages import read_choice, tile_names, tracker_list, tracker_page
 from lora_assets.tracker.progress import tracker_progress
 from lora_assets.tracker.shortcuts import page_key
@@ -41,13 +40,17 @@ def add_routes(app: FastAPI, site: Site) -> None:
         name = request.path_params["tracker"]
 
         def shown() -> tuple[Response, Sources | None, int]:
-            begun_ns = time.time_ns()
+            begun = Begun.now(site.reviews.book)
             view = site.view(name)
+            can_be_kept = is_judged(view)
             page = tracker_page(site.cells, view, request.query_params, site.dagster_url)
             progress = tracker_progress(site.cells, view, labels)
             names = tile_names(view, labels)
             text = site.text(request, "tracker.html", page=page, progress=progress, names=names)
-            return site.answer(request, text), tracker_page_sources(site.cells, view, progress), begun_ns
+            # The fault that the page tells, not that of now: a log that was busy is read again by the next request.
+            can_be_kept = can_be_kept and not page.verdict_fault
+            sources = tracker_page_sources(site.cells, view, progress, begun) if can_be_kept else None
+            return site.answer(request, text), sources, begun.wall_ns
 
         return site.together.call((request.url.path, request.url.query, labels.code), shown)
 

@@ -40,7 +40,7 @@ def read_from_memory(path: str, most: int) -> bytes | None:
     if not _NOWAIT:
         return None
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
     try:
@@ -62,7 +62,8 @@ class Shortcuts:
         self.app = app
         self._site = site
         # On a share even to open a file may take long, and all connections would wait for it.
-        self._reads = share_type(site.data / "store") is None
+        store = site.data / "store"
+        self._reads = not any(map(share_type, (store, store / "thumbs", store / "frame_thumbs")))
         self._path = lru_cache(_PATHS_KEPT)(lambda kind, name: str(site.cells.store.picture(kind, name, ".webp")))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

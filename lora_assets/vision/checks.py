@@ -43,7 +43,7 @@ from lora_assets.vision.picture_flaws import (
 
 # Also of the measures in body_checks, picture_flaws, lettering, lost_parts, outline_pieces and piece_evidence, and of
 # the second try in extract_again.
-CODE_VERSION = "6"
+CODE_VERSION = "7"
 
 # One mild finding makes a good crop medium, two make it low; a grave one makes it low by itself (the rules of
 # benchmarks.tier_rules): 0.7 x 1 >= 0.5 > 0.7 x 0.7 and 0.45 x 1.

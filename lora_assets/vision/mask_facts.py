@@ -25,7 +25,7 @@ from lora_assets.vision.outline_pieces import (
 from lora_assets.vision.piece_evidence import GROUND
 
 # Also of outline_pieces and piece_evidence.
-CODE_VERSION = "4"
+CODE_VERSION = "5"
 
 _PAD_SHARE = 0.13
 _RING_SHARE = 0.08

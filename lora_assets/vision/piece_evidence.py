@@ -1,8 +1,8 @@
 """How likely a piece along a mask's outline is what it seems: ground left in the mask, or a part of the figure lost.
 
-Logistic regressions of a few signs of a piece, as plain numbers. They were fitted on drawn scenes whose truth is known
-by `python -m lora_assets.benchmarks.tier_pieces`, which prints them and how well they are calibrated. How pieces are
-found and what their signs are does not belong here (outline_pieces).
+Logistic regressions of a few signs of a piece, as plain numbers: those that
+`python -m lora_assets.benchmarks.tier_pieces` prints, which fits them on drawn scenes whose truth is known and tells
+how well they are calibrated. How pieces are found and what their signs are does not belong here (outline_pieces).
 """
 
 from __future__ import annotations
@@ -30,5 +30,5 @@ class Evidence:
         return 1.0 / (1.0 + np.exp(-told))
 
 
-LOST = Evidence((0.2463, 1.938, -0.2426, 1.154, 2.079, 2.955, -3.212, -1.576), 4.715)
-GROUND = Evidence((0.1599, 0.4095, 7.027, -0.539, 0.6168, -0.2037, 7.734), -2.113)
+LOST = Evidence((0.3263, 2.106, -0.2474, 0.9475, 2.262, 3.245, -2.688, -1.527), 4.786)
+GROUND = Evidence((0.2088, 0.3428, 4.821, 0.1621, 0.6869, -0.1839, 7.464), -1.955)

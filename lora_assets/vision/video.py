@@ -39,6 +39,8 @@ _CUT_WIDTH, _CUT_HEIGHT = 256, 144
 _CUT_DELAY = 2
 """Drawings behind the newest one at which the detector tells a cut (its `window_width`)."""
 _SHORTEST_SHOT_S = 0.4
+_JOINT_S = 1.0
+"""A frame that is earlier than the one before by more than this begins another part of a joined file."""
 _SHARP_WIDTH = 640
 _HD_HEIGHT = 720
 _RGB, _UNSPECIFIED = 0, 2
@@ -114,7 +116,8 @@ class _Chooser:
         """Take the next drawing of the shot; what a stretch that ended gives."""
         if self._began is None:
             self._began = drawing.seconds
-        stretch = int((drawing.seconds - self._began) / self.stretch_s) if self.stretch_s else 0
+        passed = drawing.seconds - self._began + 1e-6  # times that were summed up lie a little before whole stretches
+        stretch = int(passed / self.stretch_s) if self.stretch_s else 0
         ended = None
         if stretch != self._stretch:
             ended, self._best, self._stretch = self._best, None, stretch
@@ -135,7 +138,9 @@ class _Seen:
     damaged: int = 0
     kept: int = 0
     last_s: float = 0.0
+    shift_s: float = 0.0
     size: tuple[int, int] = (0, 0)
+    turns: int = 0
     waiting: list[_Drawing] = field(default_factory=list)
     scalers: dict[tuple[int, int, str], VideoReformatter] = field(default_factory=dict)
 
@@ -175,7 +180,12 @@ def to_rgb(frame: VideoFrame, size: tuple[int, int]) -> RgbImage:
     # Full chroma interpolation and exact rounding: lines of one pixel in red would else be blurred twice.
     way = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
     pixels = frame.reformat(*size, "rgb24", src_colorspace=matrix, interpolation=way, threads=1).to_ndarray()
-    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90) % 4), np.uint8)
+    return np.ascontiguousarray(np.rot90(pixels, _turns(frame)), np.uint8)
+
+
+def _turns(frame: VideoFrame) -> int:
+    """How many quarter turns to the left make a frame upright."""
+    return round(frame.rotation / 90) % 4
 
 
 def _decoded(container: InputContainer, stream: VideoStream, seen: _Seen) -> Iterator[VideoFrame]:
@@ -235,13 +245,13 @@ def _read(
             yield from given(chooser.take(drawing), chooser.shot)
 
     for frame in _decoded(container, stream, seen):
-        seconds = frame.time if frame.time is not None else float(seen.frames / rate)
+        seconds = _seconds_of(frame, float(1 / rate), seen)
         if not seen.frames:
-            seen.size = shown_size(stream, frame)
+            seen.size, seen.turns = shown_size(stream, frame), _turns(frame)
             _check_size(seen.size, limits)
         if _is_new_drawing(frame, seconds, seen):
             told = detector.process_frame(
-                FrameTimecode(max(0.0, seconds), rate), seen.small(frame, _CUT_WIDTH, _CUT_HEIGHT, "bgr24")
+                FrameTimecode(seconds, rate), seen.small(frame, _CUT_WIDTH, _CUT_HEIGHT, "bgr24")
             )
             # Frames are counted from 0 by the detector; ours keep the time that it was given.
             yield from decided([cut.seconds for cut in told], _CUT_DELAY)
@@ -251,10 +261,28 @@ def _read(
         raise ImageRefused("a video without a frame that can be decoded: it is damaged; copy it again")
     yield from decided([], 0)
     yield from given(chooser.cut(), chooser.shot - 1)
+    width, height = seen.size if seen.turns % 2 == 0 else seen.size[::-1]
     yield VideoFacts(
-        *seen.size, float(rate), round(seen.last_s, 3), seen.frames, seen.drawings, chooser.shot, seen.kept,
+        width, height, float(rate), round(seen.last_s, 3), seen.frames, seen.drawings, chooser.shot, seen.kept,
         seen.interlaced, seen.damaged, stream.codec_context.name, _bars(seen),
     )  # fmt: skip
+
+
+def _seconds_of(frame: VideoFrame, step_s: float, seen: _Seen) -> float:
+    """The time of the next frame, from 0 on and later than that of the one before.
+
+    Files that were joined begin anew or below 0, and some frames have no time of their own, or that of another.
+    """
+    if not seen.frames:
+        seen.shift_s = max(0.0, -(frame.time or 0.0))
+        return (frame.time or 0.0) + seen.shift_s
+    following = seen.last_s + step_s
+    seconds = frame.time + seen.shift_s if frame.time is not None else following
+    if seconds > seen.last_s:
+        return seconds
+    if seconds < seen.last_s - _JOINT_S:
+        seen.shift_s += following - seconds
+    return following
 
 
 def _check_size(size: tuple[int, int], limits: ReadSettings) -> None:
@@ -283,8 +311,8 @@ def _is_new_drawing(frame: VideoFrame, seconds: float, seen: _Seen) -> bool:
 
 def _bars(seen: _Seen) -> tuple[int, int, int, int]:
     assert seen.brightest is not None
-    found: Bars = find_bars(np.repeat(seen.brightest[:, :, None], 3, axis=2))
-    scale = seen.size[0] / seen.brightest.shape[1]
+    found: Bars = find_bars(np.repeat(np.rot90(seen.brightest, seen.turns)[:, :, None], 3, axis=2))
+    scale = seen.size[0] / _SHARP_WIDTH
     return (
         round(found.left * scale), round(found.top * scale), round(found.right * scale), round(found.bottom * scale)
     )  # fmt: skip

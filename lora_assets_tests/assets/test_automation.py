@@ -179,6 +179,17 @@ def test_a_listing_that_failed_is_asked_for_again_and_not_while_it_goes_on(drop_
     assert not [request for _ in range(5) for request in tick(input_folders, 3600.0).run_requests]
 
 
+def test_a_wrong_setting_of_videos_stops_no_watch(data, drop_frames, tick, run_job):
+    drop_frames(count=1)
+    (data / "input" / "film" / "a.mkv").write_bytes(b"\x1aE\xdf\xa3" + bytes(200))
+    assert [request for _ in range(4) for request in tick(input_folders).run_requests]
+    assert run_job("main_line_frames", "film", dataset="film").success
+    (data / "settings.toml").write_text("[video]\nspeed = 4\n")
+    drop_frames("later", count=1)
+    asked = [request for _ in range(4) for request in tick(input_folders).run_requests]
+    assert [request.partition_key for request in asked] == ["later"]
+
+
 def test_a_live_tracker_that_cannot_be_read_stops_no_other(data, drop_frames, tick, run_job):
     drop_frames(count=1)
     write_tracker(data, TrackerSpec("T1", ("film",)))

@@ -6,11 +6,13 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from lora_assets.main_line import videos
 from lora_assets.main_line.frames import update_raw_frames
-from lora_assets.main_line.videos import holds_videos, update_video_frames, waiting_videos
+from lora_assets.main_line.videos import holds_videos, refused_videos, update_video_frames, waiting_videos
 from lora_assets.specs import DatasetSpec, SpecError, list_datasets, of_videos
 from lora_assets.store import Store
 from lora_assets_tests.drawn_video import shot, write_video
@@ -125,3 +127,62 @@ def test_a_folder_without_videos_gives_nothing(store: Store):
 def test_the_dataset_of_videos_is_known_before_its_frames(store: Store):
     spec = of_videos(store.data, _dataset(store))
     assert spec.folder.is_dir() and list_datasets(store.data)[spec.slug] == spec
+
+
+def _draw_frames(store: Store) -> None:
+    """Put a picture of its own into the place of each pretended frame."""
+    for number, path in enumerate(sorted((store.data / "video_frames").rglob("*.png"))):
+        noise = np.random.default_rng((number, path.stat().st_ino)).integers(0, 255, (128, 128, 3), np.uint8)
+        cv2.imwrite(str(path), noise)
+
+
+def test_frames_of_a_video_that_was_replaced_are_not_held(store: Store):
+    (store.data / "settings.toml").write_text("[video]\nrate = 4\n")
+    (_dataset(store).folder / "a.mkv").write_bytes(_CONTENT)
+    for content, deleted in ((_CONTENT, 0), (_CONTENT + b"more", 8)):
+        (_dataset(store).folder / "a.mkv").write_bytes(content)
+        _update(store, program=PRETENDED)
+        _draw_frames(store)
+        (of_video,) = (spec for spec in list_datasets(store.data).values() if spec.videos_of)
+        listed = update_raw_frames(store, of_video)
+        assert (listed.frames, listed.absent, listed.deleted) == (8, 0, deleted)
+
+
+def test_a_video_that_grows_while_it_is_decoded_leaves_no_frames(store: Store, monkeypatch):
+    file = _dataset(store).folder / "a.mkv"
+    file.write_bytes(_CONTENT)
+    decode = videos._decode
+
+    def and_grow(*given):
+        reason = decode(*given)
+        file.write_bytes(_CONTENT + b"more")
+        return reason
+
+    monkeypatch.setattr(videos, "_decode", and_grow)
+    update = _update(store, program=PRETENDED)
+    assert "changed while it was read" in update.refused["a.mkv"] and not _frames(store)
+    monkeypatch.undo()
+    assert _update(store, program=PRETENDED).frames == len(_frames(store)) == 2
+
+
+def test_a_listing_that_came_while_another_process_decoded_is_taken(store: Store, monkeypatch):
+    folder = _dataset(store).folder
+    (folder / "a.mkv").write_bytes(_CONTENT)
+    sweep = videos.sweep_folder
+
+    def and_list(*given, **named):
+        (folder / "b.mkv").write_bytes(_CONTENT + b"b")
+        update_raw_frames(store, _dataset(store))
+        return sweep(*given, **named)
+
+    monkeypatch.setattr(videos, "sweep_folder", and_list)
+    assert _update(store, program=PRETENDED).frames == 4
+
+
+def test_frames_within_a_thousandth_of_a_second_are_all_kept(store: Store, monkeypatch):
+    (_dataset(store).folder / "a.mkv").write_bytes(_CONTENT)
+    (_dataset(store).folder / "REFUSED.mkv").write_bytes(_CONTENT + b"r")
+    monkeypatch.setattr(videos, "_time_words", lambda seconds: "00-00-00.000")
+    assert _update(store, program=PRETENDED).frames == 2
+    assert [path.split("/")[-1] for path in _frames(store)] == ["00-00-00.000-12.png", "00-00-00.000.png"]
+    assert refused_videos(store, _dataset(store).slug) == {"REFUSED.mkv": "holds sound and no video"}

@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.responses import Response
 
@@ -19,11 +21,14 @@ from lora_assets.specs import TrackerSpec, dataset_slug, read_tracker, set_seale
 from lora_assets.store import Store, atomic_write_bytes
 from lora_assets.tables import ScoredCrop
 from lora_assets.tracker import cells as cells_module
-from lora_assets.tracker import kept_pages, page_sources, shortcuts
+from lora_assets.tracker import kept_pages, page_sources, routes_pages, shortcuts
 from lora_assets.tracker.app import create_app
 from lora_assets.tracker.cells import STAGES
 from lora_assets.tracker.kept_pages import KeptPages, Sources
+from lora_assets.tracker.language import Labels
+from lora_assets.tracker.marking import TrackerMarks
 from lora_assets.tracker.page_sources import with_folders
+from lora_assets.tracker.reviewed import Judged, Once, ReviewedView, Reviews
 from lora_assets.tracker.site import Site
 from lora_assets.tracker.summary import build_dashboard, dashboard_path
 from lora_assets.under_way import telling
@@ -113,12 +118,25 @@ def test_what_is_in_no_file_is_asked_and_places_count_by_what_they_are(tmp_path:
 
 
 def test_memory_is_bounded_and_the_least_used_goes(tmp_path: Path):
-    kept, sources = KeptPages(most_bytes=80), Sources((str(tmp_path),))
+    kept, sources = KeptPages(most_bytes=80_000), Sources((str(tmp_path),))
     for name in "abc":
-        assert kept.keep(name, Response(b"." * 30), sources, later())
+        assert kept.keep(name, Response(b"." * 30_000), sources, later())
         found(kept, "a")
     assert [found(kept, name) is not None for name in "abc"] == [True, False, True]
     assert not kept.keep("d", Response(b"." * (kept_pages._LARGEST + 1)), sources, later())
+
+
+@pytest.mark.parametrize("what", ["cookies", "sources"])
+def test_memory_beside_the_text_counts_too(tmp_path: Path, what: str):
+    kept = KeptPages(most_bytes=100_000)
+    paths = (str(tmp_path),) * (40 if what == "sources" else 1)
+    for number in range(50):
+        key = (f"/{number}", (b"cookie", b"c" * (20_000 if what == "cookies" else 1)))
+        assert kept.keep(key, Response(b"a small page"), Sources(paths), later())
+    assert len(kept) <= 5
+    for key in tuple(kept._kept):
+        kept._drop(key)
+    assert kept._bytes == 0
 
 
 def test_one_look_serves_those_who_came_before_it_and_nobody_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -247,6 +265,115 @@ def test_nothing_is_kept_on_a_share(own: Path, client_of: Callable[[Path], Clien
     assert len(site_of(client).kept) == 0
 
 
+@pytest.mark.parametrize("folder", ["input", "video_frames", ""])
+@pytest.mark.usefixtures("settled")
+def test_nothing_is_kept_where_a_folder_of_the_project_leads_to_a_share(
+    own: Path, client_of: Callable[[Path], Client], monkeypatch: pytest.MonkeyPatch, folder: str
+):
+    (own / "video_frames").mkdir()
+    link = own / folder / "linked"
+    monkeypatch.setattr(page_sources, "share_type", lambda path: "nfs" if path == link else None)
+    client = client_of(own)
+    assert client.get(PAGE).status_code == 200
+    assert len(site_of(client).kept) == 1
+    link.symlink_to(own.parent)
+    assert client.get(PAGE).status_code == 200
+    assert len(site_of(client).kept) == 0
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_tracker_of_every_folder_shows_the_frames_of_a_video_at_once(own: Path, client_of: Callable[[Path], Client]):
+    write_tracker(own, TrackerSpec("EVERY"))
+    (own / "video_frames" / "first").mkdir(parents=True)
+    client = client_of(own)
+    client.get("/tracker/EVERY")
+    assert len(site_of(client).kept) == 1
+    (own / "video_frames" / "second").mkdir()
+    assert "second.video" in client.get("/tracker/EVERY?show=settings").text
+    assert client.get("/tracker/EVERY").text == client_of(own).get("/tracker/EVERY").text
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_page_is_not_kept_that_was_drawn_before_the_judge_spoke(
+    own: Path, client_of: Callable[[Path], Client], monkeypatch: pytest.MonkeyPatch
+):
+    said = Judged({}, np.full(99, 0.5), np.zeros(99), np.zeros(99, np.int8))
+    monkeypatch.setattr(Reviews, "_judge_of", lambda *_: (True, ""))
+    monkeypatch.setattr(Reviews, "_judged", lambda *_: said)
+    monkeypatch.setattr(Once, "begin", lambda once: None)
+    name = routes_pages.tile_names
+
+    def words_come_while_the_page_is_drawn(view: ReviewedView, labels: Labels) -> dict[str, dict[str, str]]:
+        assert view.judge.value() is said
+        return name(view, labels)
+
+    monkeypatch.setattr(routes_pages, "tile_names", words_come_while_the_page_is_drawn)
+    client = client_of(own)
+    client.get(PAGE)
+    assert len(site_of(client).kept) == 0
+    client.get(PAGE)
+    assert len(site_of(client).kept) == 1
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_verdict_that_readers_see_after_its_file_was_written_ends_a_page(
+    own: Path, client_of: Callable[[Path], Client], monkeypatch: pytest.MonkeyPatch
+):
+    """SQLite writes the row, waits for the disk, and only then shows it: the file says nothing new any more."""
+    client = client_of(own)
+    client.get(PAGE)  # opens the log
+    monkeypatch.setattr(kept_pages, "_mark", lambda path: (0, 0, 0, 0, 0))
+    before = client.get(PAGE).text
+    assert len(site_of(client).kept) == 1
+    crop = client.get(f"/api{PAGE}/crops").json()["crop"][0]
+    told = {"request_id": "slow-disk-1", "marks": [{"crop": crop, "value": "bad"}]}
+    assert client.post(f"/api{PAGE}/verdicts", told).status_code == 200
+    after = client.get(PAGE).text
+    assert "verdict-bad" in after
+    assert after != before
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_page_that_tells_a_fault_of_the_verdicts_is_not_kept(
+    own: Path, client_of: Callable[[Path], Client], monkeypatch: pytest.MonkeyPatch
+):
+    name, faults = routes_pages.tile_names, ["the log is busy"]
+
+    def another_request_reads_the_log(view: ReviewedView, labels: Labels) -> dict[str, dict[str, str]]:
+        view.marks.fault = ""
+        return name(view, labels)
+
+    monkeypatch.setattr(routes_pages, "tile_names", another_request_reads_the_log)
+    monkeypatch.setattr(TrackerMarks, "try_follow", lambda marks: setattr(marks, "fault", faults[0]))
+    client = client_of(own)
+    assert faults[0] in client.get(PAGE).text
+    assert len(site_of(client).kept) == 0
+    faults[0] = ""
+    client.get(PAGE)
+    assert len(site_of(client).kept) == 1
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_page_is_not_kept_that_was_drawn_while_the_clock_was_set_back(
+    own: Path, client_of: Callable[[Path], Client], monkeypatch: pytest.MonkeyPatch
+):
+    shift, name = [0], routes_pages.tile_names
+
+    def set_back(view: ReviewedView, labels: Labels) -> dict[str, dict[str, str]]:
+        shift[0] += 3 * 10**9
+        return name(view, labels)
+
+    now = time.time_ns
+    monkeypatch.setattr(page_sources, "time", SimpleNamespace(time_ns=lambda: now() - shift[0], monotonic_ns=now))
+    client = client_of(own)
+    monkeypatch.setattr(routes_pages, "tile_names", set_back)
+    client.get(PAGE)
+    assert len(site_of(client).kept) == 0
+    monkeypatch.setattr(routes_pages, "tile_names", name)
+    client.get(PAGE)
+    assert len(site_of(client).kept) == 1
+
+
 _watching: list[set[str]] = []
 
 
@@ -318,6 +445,11 @@ def test_a_thumbnail_is_the_same_by_shortcut_and_by_route(
     path.unlink()
     path.symlink_to(own / "trackers" / f"{TRACKER}.toml")
     assert client.get(pictures[0]).status_code == 404
+
+
+def test_a_shortcut_waits_for_no_pipe(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    assert shortcuts.read_from_memory(str(tmp_path / "pipe"), 99) is None
 
 
 @pytest.mark.parametrize("url", ["thumb/{}.webp", "thumb/%2e%2e{}.webp", "cutout/{}.webp"])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lora_assets.vision import video
 from lora_assets.vision.images import ImageRefused, ReadSettings
 from lora_assets.vision.video import VideoFacts, VideoFrameFound, read_video
 from lora_assets.vision.video_settings import VideoSettings
@@ -124,3 +127,43 @@ def test_what_gives_no_frames_is_refused_with_the_reason(film, tmp_path: Path, m
 def test_a_rate_that_is_none_is_refused(rate):
     with pytest.raises(ValueError, match="from 0 to 60"):
         VideoSettings(rate)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda number: number % 60 / 24,  # joined from files
+        lambda number: number / 24 - 5,
+        lambda number: 0.0,
+        lambda number: None,
+        lambda number: number // 6 / 4,
+    ],
+)
+def test_times_that_begin_anew_lie_below_zero_or_are_absent_cost_no_shot(film, monkeypatch, told: Callable):
+    decoded = video._decoded
+
+    def with_times(*given):
+        for number, frame in enumerate(decoded(*given)):
+            seconds = told(number)
+            frame.pts, frame.time_base = None if seconds is None else round(seconds * 1000), Fraction(1, 1000)
+            yield frame
+
+    monkeypatch.setattr(video, "_decoded", with_times)
+    found, facts = _read(film[0])
+    assert (facts.shots, [one.shot for one in found]) == (3, [0, 0, 1, 1, 2, 2])
+    assert all(one.seconds == pytest.approx(one.index / 24, abs=0.21) for one in found)
+
+
+def test_a_turned_video_is_told_as_it_is_shown(tmp_path: Path):
+    frame = shot(0, 1, 1)[0].copy()
+    frame[:20] = 0
+    path = write_video(tmp_path / "turned.mp4", [frame] * 3)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"tkhd") + 4 + 40
+    content[place : place + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 180 << 16, 0, 1 << 30)
+    path.write_bytes(content)
+    (found,), facts = _read(path)
+    assert (facts.width, facts.height) == (180, 320) and found.pixels.shape == (320, 180, 3)
+    assert np.abs(found.pixels.astype(int) - np.rot90(frame, -1)).mean() < 2
+    left, top, right, bottom = facts.bars
+    assert (left, top, bottom) == (0, 0, 0) and abs(right - 20) <= 1
