@@ -279,7 +279,7 @@ def password(
         path = set_password(project.data, chosen)
     except PasswordError as error:
         raise SpecError(str(error)) from error
-    typer.echo(f"kept as an argon2 hash in {path.relative_to(project.root)}")
+    typer.echo(f"kept as an argon2 hash in {path.relative_to(project.root)}; servers that run take it when restarted")
     if generate:
         typer.echo(f"password: {chosen}")
 

@@ -229,7 +229,7 @@ def _write_frames(
                     name = f"{_time_words(told['frame']['seconds'])}.png"
                     if (part / name).exists():  # two frames within a thousandth of a second
                         name = f"{name.removesuffix('.png')}-{told['frame']['index']}.png"
-                    atomic_write_bytes(part / name, told["png"], durable=False)
+                    atomic_write_bytes(part / name, told["png"])
                     frames.append({"file": name, **told["frame"]})
                 elif "done" in told:
                     listen(Progress(title, min(told["done"], max(told["total"] - 1, 0)), told["total"]))

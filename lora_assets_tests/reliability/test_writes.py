@@ -65,6 +65,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("finetuning/history.py", "open"): LOG,
     ("finetuning/checkpoints.py", "replace"): IN_PLACE,
     ("exports/place.py", "rename"): "puts whole folders in place",
+    ("main_line/videos.py", "os.rename"): "puts a folder of frames in place, each written and synced before",
     ("exports/manifest.py", "write_text"): WHOLE_FOLDER,
     ("exports/records.py", "write_bytes"): "a scratch folder that is gone afterwards",
     ("exports/writing/target.py", "copyfile"): WHOLE_FOLDER,
