@@ -79,9 +79,9 @@ def test_a_full_disk_at_a_checkpoint_is_told_and_the_last_good_one_goes_on(cours
 
     def full(handle: int) -> None:
         # Threads that other tests left may write elsewhere meanwhile.
-        if str(tmp_path / "full") in os.readlink(f"/proc/self/fd/{handle}"):
-            written.append(handle)
-        if len(written) > 6:  # history, first checkpoint and best weights, each a file and its folder
+        own = str(tmp_path / "full") in os.readlink(f"/proc/self/fd/{handle}")
+        written.extend([handle] * own)
+        if own and len(written) > 6:  # history, first checkpoint and best weights, each a file and its folder
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         sync(handle)
 
