@@ -184,7 +184,9 @@ def test_presets_are_compared_and_adopted_in_a_browser(own_lab: Path):
         page.click("[data-adopt=fine]")
         page.fill("[data-adopt-form] input", "NOTHING-1")
         page.click("[data-adopt-form] button")
-        page.wait_for_function("document.querySelector('[data-adopt-fault]').textContent.includes('exists already')")
+        page.wait_for_function(
+            "() => document.querySelector('[data-adopt-fault]').textContent.includes('exists already')"
+        )
         page.fill("[data-adopt-form] input", "")
         page.click("[data-adopt-form] button")
         page.wait_for_selector(".messages .message")

@@ -9,6 +9,7 @@ import { word } from "./words.js";
 const GROUNDS = ["checker", "white", "black"];
 const PAGES_AHEAD = 3;
 const PAGES_KEPT = 12;
+const PICTURES_KEPT = 60;
 const FRESH_MS = 120_000;
 const LOOKS_FOR_UNMARKED = 200;
 const ADVANCE_KEY = "lora_assets.advance";
@@ -26,7 +27,8 @@ const cropId = () => crop().dataset.crop;
 
 class Pages {
   #known = new Map();
-  #pictures = new Set();
+  // The elements themselves: a browser forgets the picture of an element that nothing holds.
+  #pictures = new Map();
 
   /** The page at an address as a document; fetched once and kept for a while. */
   get(url) {
@@ -65,10 +67,11 @@ class Pages {
 
   #picture(url) {
     if (!url || this.#pictures.has(url)) return;
-    this.#pictures.add(url);
     const picture = new Image();
+    this.#pictures.set(url, picture);
     picture.src = url;
     picture.decode().catch(() => this.#pictures.delete(url));
+    for (const old of [...this.#pictures.keys()].slice(0, -PICTURES_KEPT)) this.#pictures.delete(old);
   }
 }
 
