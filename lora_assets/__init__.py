@@ -52,9 +52,13 @@ Where to change what:
     how a file is written, leftovers swept      atomic.py
     how results are found again                 store.py
     when a file is taken in, or waits           main_line/frames.py, vision/sniff.py
-    which frames of a video are kept            vision/video.py, main_line/videos.py
+    which frames of a video are kept            vision/video.py, vision/video_choice.py, main_line/videos.py
+    what counts as a video, combed frames       vision/video_formats.py, vision/video_fields.py
+    a share of a folder's pictures              main_line/sampling.py
+    tables as pandas DataFrames                 notebook.py
     which files count as deleted                main_line/deleted.py, folder_marks.py
     runs that died with their process           run_recovery.py, run_launcher.py
+    how far work is, told while it runs         progress.py
     how far a stage is, as state on disk        under_way.py
     what a tracker's file may say               specs.py
     how a picture is decoded, what is refused   vision/images.py
@@ -69,6 +73,7 @@ Where to change what:
     SAM 2, tuned models by their names          vision/sam2.py, models/tuned.py
     assets, checks, sensors, schedules, jobs    assets/, definitions.py
     helper processes: deadline, death, end      vision/line_process.py, vision/parent_watch.py
+    masks as plain run lengths                  run_lengths.py
     masks by clicks: models, process, page      vision/prompted.py, vision/click_*.py, tracker/clicking.py
     masks made by hand: kept, put into a run    verdicts/corrections.py, main_line/corrections.py
     verdicts: kept, matched to crops            verdicts/

@@ -1,19 +1,68 @@
-"""Where the two servers listen: one place for ports and addresses."""
+"""Where the two servers listen, as they tell it themselves while they run: one place for ports and addresses."""
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lora_assets.process_identity import is_alive, this_process
+from lora_assets.store import StoreError, atomic_write_json
 
 LOOPBACK = "127.0.0.1"
 PAGES_PORT = 8088
 DAGSTER_PORT = 3000
+PAGES, DAGSTER = "pages", "dagster"
+_USUAL = {PAGES: f"http://{LOOPBACK}:{PAGES_PORT}", DAGSTER: f"http://{LOOPBACK}:{DAGSTER_PORT}"}
+_VARIABLES = {PAGES: "LORA_ASSETS_PAGES_URL", DAGSTER: "LORA_ASSETS_DAGSTER_URL"}
 
 
-def pages_url() -> str:
-    """Address of the tracker pages as a browser reaches them; LORA_ASSETS_PAGES_URL overrides (behind a proxy)."""
-    return os.environ.get("LORA_ASSETS_PAGES_URL", f"http://{LOOPBACK}:{PAGES_PORT}").rstrip("/")
+def pages_url(data: Path) -> str:
+    """Address of the tracker pages as a browser reaches them: LORA_ASSETS_PAGES_URL (behind a proxy), else that of the
+    server that runs for this data folder, else the usual one."""
+    return _url(data, PAGES)
 
 
-def dagster_url() -> str:
-    """Address of the Dagster UI as a browser reaches it; LORA_ASSETS_DAGSTER_URL overrides."""
-    return os.environ.get("LORA_ASSETS_DAGSTER_URL", f"http://{LOOPBACK}:{DAGSTER_PORT}").rstrip("/")
+def dagster_url(data: Path) -> str:
+    """Address of the Dagster UI, as `pages_url`; LORA_ASSETS_DAGSTER_URL overrides."""
+    return _url(data, DAGSTER)
+
+
+def _url(data: Path, server: str) -> str:
+    return (os.environ.get(_VARIABLES[server]) or running_url(data, server) or _USUAL[server]).rstrip("/")
+
+
+def running_url(data: Path, server: str) -> str | None:
+    """Address of a server (PAGES or DAGSTER) of this data folder while its process lives; None when none is known."""
+    try:
+        told = json.loads(_record(data, server).read_bytes())
+        return str(told["url"]) if is_alive(str(told["process"])) else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+@contextmanager
+def listening(data: Path, server: str, url: str) -> Iterator[None]:
+    """While the body runs, the address of this server is known to all processes; of several servers that of the first.
+
+    A killed process leaves its record, which then counts no more. Where nothing can be written (a full disk), the
+    address is not known, and the server runs all the same.
+    """
+    path = _record(data, server)
+    ours = running_url(data, server) is None
+    if ours:
+        try:
+            atomic_write_json(path, {"url": url, "process": this_process()})
+        except StoreError:
+            ours = False
+    try:
+        yield
+    finally:
+        if ours:
+            path.unlink(missing_ok=True)
+
+
+def _record(data: Path, server: str) -> Path:
+    return data / "servers" / f"{server}.json"

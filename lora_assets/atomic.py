@@ -169,17 +169,22 @@ def _is_left(path: Path) -> bool:
     except OSError:
         return False  # just put in its place by another process, or not ours to judge
     try:
-        if path.name.startswith(_LOCKED):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
+        let_go = _is_let_go(handle) if path.name.startswith(_LOCKED) else None
+        age = time.time() - os.fstat(handle).st_mtime
+    finally:
+        os.close(handle)
+    return age > _STALE_TEMPORARY_S if let_go is None else let_go
+
+
+def _is_let_go(handle: int) -> bool | None:
+    """Whether no process holds the lock of an open file or folder; None where the system tells nothing of locks."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
-        pass
-    finally:
-        age = time.time() - os.fstat(handle).st_mtime
-        os.close(handle)
-    return age > _STALE_TEMPORARY_S
+        return None
+    return True
 
 
 def _is_folder_left(path: Path) -> bool:
@@ -191,15 +196,11 @@ def _is_folder_left(path: Path) -> bool:
     except OSError:
         return False
     try:
-        if path.name.startswith(_LOCKED_FOLDERS):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass
+        let_go = _is_let_go(handle) if path.name.startswith(_LOCKED_FOLDERS) else None
     finally:
         os.close(handle)
+    if let_go is not None:
+        return let_go
     try:
         youngest = max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
     except OSError:

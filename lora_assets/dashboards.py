@@ -11,11 +11,12 @@ from typing import Any
 from lora_assets.addresses import pages_url
 from lora_assets.input_folders import FolderGone, scan_folder
 from lora_assets.main_line.integrity import no_veto_in_high
-from lora_assets.main_line.videos import waiting_videos
+from lora_assets.main_line.sampling import is_of_sample
+from lora_assets.main_line.videos import gives_nothing, waiting_videos
 from lora_assets.planning import dashboard_inputs, inputs_path, plan_tracker, tracker_datasets
 from lora_assets.specs import LIVE, DatasetSpec, TrackerSpec, list_datasets, read_tracker, set_sealed
 from lora_assets.store import Store, atomic_write_bytes
-from lora_assets.tracker.summary import Dashboard, build_dashboard
+from lora_assets.tracker.summary import Dashboard, build_dashboard, read_dashboard
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +55,18 @@ def dashboard_numbers(made: Dashboard) -> dict[str, float]:
 
 def _is_whole(store: Store, tracker: str, dataset: DatasetSpec) -> bool:
     """True when the dataset is listed as its folder is now, file by file, no video waits to become frames of it, and
-    its crops pass their check."""
+    its crops pass their check; or when it would be the frames of videos that were all refused."""
+    if dataset.videos_of and gives_nothing(store, dataset):
+        return True
     frames = store.frames_of(dataset.slug)
     if frames is None or not frames.facts.get("files") or frames.facts.get("unsettled"):
+        return False
+    if not is_of_sample(store.data, dataset, frames.facts):
         return False
     if dataset.videos_of and waiting_videos(store, dataset.videos_of):
         return False
     try:
-        if scan_folder(dataset.folder).fingerprint != frames.facts.get("fingerprint"):
+        if scan_folder(dataset.folder, dataset.only).fingerprint != frames.facts.get("fingerprint"):
             return False
     except FolderGone:
         return False
@@ -87,7 +92,20 @@ def make_dashboard(store: Store, tracker: str) -> MadeDashboard:
     sealed = tracker != LIVE and is_complete(store, spec)
     if sealed:
         set_sealed(store.data, tracker, True)
+    return _told(store, made, tracker, inputs, sealed)
+
+
+def kept_dashboard(store: Store, tracker: str) -> MadeDashboard | None:
+    """The dashboard of a sealed tracker as it was made; None when there is none. Nothing is written."""
+    made = read_dashboard(store.data, tracker)
+    path = inputs_path(store, tracker)
+    if made is None or not path.exists():
+        return None
+    return _told(store, made, tracker, path.read_text(encoding="utf-8"), True)
+
+
+def _told(store: Store, made: Dashboard, tracker: str, inputs: str, sealed: bool) -> MadeDashboard:
     problems = [{"picture": str(problem)} for problem in made.problems]
     return MadeDashboard(
-        made.version, inputs, dashboard_numbers(made), problems, f"{pages_url()}/tracker/{tracker}", sealed
+        made.version, inputs, dashboard_numbers(made), problems, f"{pages_url(store.data)}/tracker/{tracker}", sealed
     )

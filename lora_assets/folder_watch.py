@@ -164,7 +164,7 @@ def look_at_folders(
             break
         watched = replace(state.get(spec.slug, Watched()), scanned_at=now)
         try:
-            scan = scan_folder(spec.folder)
+            scan = scan_folder(spec.folder, spec.only)
         except FolderGone:
             new_state[spec.slug] = replace(watched, gone=True)
             gone.append(spec.slug)

@@ -39,6 +39,9 @@ _BESIDE_FRAMES = frozenset(
 )
 
 
+LEFT_OUT = ".lora-assets-left-out"
+"""A subfolder that holds a file of this name is no part of the dataset around it."""
+
 # Tables hold signed 64-bit numbers; some file systems give inodes and times beyond them.
 _LARGEST = (1 << 63) - 1
 
@@ -95,7 +98,7 @@ def _unreadable(path: str, kind: str, error: OSError) -> FileStat:
     return FileStat(_shown(path), 0, 0, 0, 0, f"the {kind} cannot be read ({error.strerror}): give read rights")
 
 
-def _file(entry: os.DirEntry[str], path: str) -> FileStat | None:
+def _file(entry: os.DirEntry[str] | Path, path: str) -> FileStat | None:
     """The facts of one file; None when it went away while the folder was listed."""
     try:
         told = entry.stat(follow_symlinks=False)
@@ -151,6 +154,8 @@ def _walk(root: str, inside: str, device: int, seen: _Seen) -> Iterator[FileStat
             seen.unreadable.append(inside)
             yield _unreadable(inside, "folder", error)
         return
+    if inside and any(entry.name == LEFT_OUT for entry in listed):
+        return
     for entry in listed:
         if entry.name.startswith("."):
             continue
@@ -163,13 +168,17 @@ def _walk(root: str, inside: str, device: int, seen: _Seen) -> Iterator[FileStat
                 yield file
 
 
-def scan_folder(folder: Path) -> FolderScan:
-    """List a folder and its subfolders. Hidden files and files that lie beside frames by custom are left out.
+def scan_folder(folder: Path, only: str = "") -> FolderScan:
+    """List a folder and its subfolders, or `only` the file of that name in it. Hidden files, files that lie beside
+    frames by custom, and subfolders with a file LEFT_OUT are left out.
 
-    A subfolder that cannot be read is one file with a problem. Raises FolderGone when the folder itself is not there or
-    cannot be read.
+    A subfolder that cannot be read is one file with a problem. Raises FolderGone when the folder itself, or the only
+    file, is not there or cannot be read.
     """
     seen = _Seen([], {})
+    if only:
+        files = _only(folder, only)
+        return FolderScan(files, _fingerprint(files))
     try:
         files = tuple(_walk(str(folder), "", _device_of(folder), seen))
         folder.stat()  # a folder that went away while it was listed is gone, and not one with fewer files
@@ -182,12 +191,23 @@ def scan_folder(folder: Path) -> FolderScan:
             f"the folder {folder} cannot be read ({error.strerror}): give read rights or mend it, and run again; "
             "results are kept"
         ) from error
+    return FolderScan(files, _fingerprint(files), tuple(seen.unreadable), seen.mounts)
+
+
+def _fingerprint(files: tuple[FileStat, ...]) -> str:
     print_of = hashlib.sha256()
     for file in files:
         # The change time alone tells bytes that were replaced in place under the same size and modification time.
         told = f"{file.path}\0{file.size}\0{file.mtime_ns}\0{file.ctime_ns}\0{file.inode}\n"
         print_of.update(told.encode())
-    return FolderScan(files, print_of.hexdigest()[:16], tuple(seen.unreadable), seen.mounts)
+    return print_of.hexdigest()[:16]
+
+
+def _only(folder: Path, name: str) -> tuple[FileStat, ...]:
+    file = _file(folder / name, name)
+    if file is None:
+        raise FolderGone(f"the file {folder / name} is gone: bring it back and run again; results are kept")
+    return (file,)
 
 
 def is_unchanged(folder: Path, file: FileStat) -> bool:

@@ -11,12 +11,14 @@ import dagster as dg
 
 from lora_assets.main_line.cells import Cell
 from lora_assets.main_line.corrections import usable_recipes
-from lora_assets.main_line.progress import Listener
+from lora_assets.models.registry import ModelError
 from lora_assets.process_identity import this_process
+from lora_assets.progress import Listener
 from lora_assets.recipes import TrackerRecipes, tracker_recipes
 from lora_assets.run_launcher import PROCESS_TAG
 from lora_assets.specs import DatasetSpec, SpecError, list_datasets, read_tracker
 from lora_assets.store import Store
+from lora_assets.verdicts.record import VerdictError
 from lora_assets.vision.detect import Detector, load_detector
 from lora_assets.vision.device import worker_count
 from lora_assets.vision.segment import Segmenter, load_segmenter
@@ -85,10 +87,18 @@ class DataFolder(dg.ConfigurableResource):
         return tracker_recipes(read_tracker(self.root, tracker), self.root)
 
     def cell(self, key: dg.MultiPartitionKey, run_id: str, listen: Listener) -> Cell | None:
-        """The cell of a partition key; None when the tracker is sealed or does not name the dataset."""
+        """The cell of a partition key; None when the tracker does not name the dataset, or is sealed and its folder,
+        weights or settings are gone or cannot be read any more: its results stay, and nothing can be said of them.
+        """
         dataset, tracker = key.keys_by_dimension["dataset"], key.keys_by_dimension["tracker"]
         spec = read_tracker(self.root, tracker)
-        if spec.sealed or not spec.covers(dataset):
+        if not spec.covers(dataset):
             return None
-        recipes, _ = usable_recipes(tracker_recipes(spec, self.root), self.store, dataset, tracker)
-        return Cell(self.store, self.dataset(dataset), tracker, recipes, run_id, worker_count(), listen)
+        try:
+            found = self.dataset(dataset)
+            recipes, _ = usable_recipes(tracker_recipes(spec, self.root), self.store, dataset, tracker)
+        except (SpecError, ModelError, VerdictError):
+            if spec.sealed:
+                return None
+            raise
+        return Cell(self.store, found, tracker, recipes, run_id, worker_count(), listen, spec.sealed)

@@ -42,12 +42,19 @@ class SpecError(ValueError):
 @dataclass(frozen=True, slots=True)
 class DatasetSpec:
     """A folder of frames: `slug` is its key everywhere, `name` what people see, `folder` where the originals lie.
-    `videos_of` is the slug of the dataset whose videos these frames are of; empty for a person's own folder."""
+    `videos_of` is the slug of the dataset whose videos these frames are of; empty for a person's own folder. `only` is
+    the one file of the folder that is the dataset; empty for all of them."""
 
     slug: str
     name: str
     folder: Path
     videos_of: str = ""
+    only: str = ""
+
+    @property
+    def place(self) -> Path:
+        """What a person named: the folder, or the one file."""
+        return self.folder / self.only
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +121,18 @@ def _registered(data: Path) -> tuple[dict[str, DatasetSpec], list[str]]:
         except SpecError as error:
             problems.append(str(error))
             continue
-        folder = told.get("folder")
+        folder, only = told.get("folder"), told.get("file", "")
         if not _SLUG.fullmatch(path.stem):
             problems.append(f"{path}: a dataset's file is named with letters, digits, '.', '_' and '-': rename it")
         elif not isinstance(folder, str) or not Path(folder).is_absolute() or "\0" in folder:
             problems.append(
                 f'{path}: needs an entry folder = "/path/to/frames" with an absolute path: mend or delete it'
             )
+        elif not isinstance(only, str) or "\0" in only or (only and Path(only).name != only):
+            problems.append(f'{path}: the entry file = "NAME" names one file of that folder: mend or delete it')
         else:
-            found[path.stem] = DatasetSpec(path.stem, str(told.get("name") or Path(folder).name), Path(folder))
+            name = str(told.get("name") or only or Path(folder).name)
+            found[path.stem] = DatasetSpec(path.stem, name, Path(folder), only=only)
     return found, problems
 
 
@@ -154,7 +164,7 @@ def list_datasets(data: Path) -> dict[str, DatasetSpec]:
     for folder in _input_folders(data):
         slug = dataset_slug(folder.name)
         if slug in found:
-            if found[slug].folder.resolve() == folder.resolve():
+            if found[slug].place.resolve() == folder.resolve():
                 continue
             slug = f"{slug}-{_mark(str(folder.resolve()))}"
         found[slug] = DatasetSpec(slug, folder.name, folder)
@@ -173,26 +183,41 @@ def dataset_problems(data: Path) -> list[str]:
     return _registered(data)[1]
 
 
-def register_dataset(data: Path, folder: Path) -> DatasetSpec:
-    """The dataset of any folder, read in place. A folder outside `data/input/` is remembered in `data/datasets/`.
+def dataset_at(data: Path, place: Path) -> DatasetSpec:
+    """The dataset of a folder or of one file, as it is known or as `register_dataset` would write it down.
 
-    Raises SpecError when it is not a folder.
+    Raises SpecError when there is no such folder or file.
     """
-    folder = folder.expanduser().resolve()
-    if not folder.is_dir():
-        raise SpecError(f"{folder} is not a folder: name an existing folder of pictures")
+    place = place.expanduser().resolve()
+    if not place.is_dir() and not place.is_file():
+        raise SpecError(f"{place} is not there: name an existing folder of pictures, a picture or a video")
     known = list_datasets(data)
     for spec in known.values():
-        if spec.folder.resolve() == folder:
+        if spec.place.resolve() == place:
             return spec
-    slug = dataset_slug(folder.name or "root")
+    slug = dataset_slug(place.name or "root")
     if slug in known:
-        slug = f"{slug}-{_mark(str(folder))}"
+        slug = f"{slug}-{_mark(str(place))}"
+    if place.is_dir():
+        return DatasetSpec(slug, place.name, place)
+    return DatasetSpec(slug, place.name, place.parent, only=place.name)
+
+
+def register_dataset(data: Path, place: Path) -> DatasetSpec:
+    """The dataset of any folder or one file, read in place; outside `data/input/` it is remembered in `data/datasets/`.
+
+    Raises SpecError when there is no such folder or file.
+    """
+    spec = dataset_at(data, place)
+    if spec.slug in list_datasets(data):
+        return spec
     document = tomlkit.document()
-    document.add("name", tomlkit.item(folder.name))
-    document.add("folder", tomlkit.item(str(folder)))
-    atomic_write_bytes(_registered_path(data, slug), tomlkit.dumps(document).encode())
-    return DatasetSpec(slug, folder.name, folder)
+    document.add("name", tomlkit.item(spec.name))
+    document.add("folder", tomlkit.item(str(spec.folder)))
+    if spec.only:
+        document.add("file", tomlkit.item(spec.only))
+    atomic_write_bytes(_registered_path(data, spec.slug), tomlkit.dumps(document).encode())
+    return spec
 
 
 # --- trackers --------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 State on disk, not events: whoever looks, at any time, reads what is so. A file says how many frames of all are answered
 and how fast; a lock, which the system releases when a process ends in whatever way, says whether somebody is still at
 it. So a killed stage reads as stopped and no clock is asked. Durations are measured by the writer's monotonic clock;
-times of day are only shown. What belongs elsewhere: listeners for a terminal (main_line.progress, cli.console), what
+times of day are only shown. What belongs elsewhere: listeners for a terminal (progress, cli.console), what
 pages say of it (tracker.progress).
 """
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, settings
 
 from lora_assets.benchmarks.inputs import draw_frames
+from lora_assets.judge import report as judge_report
+from lora_assets.judge.learning import learning_curve
 from lora_assets.main_line.reading import kept_readers
+from lora_assets.models import digests, opening
 
 _ROOT = Path(__file__).resolve().parents[1]
 TEST_MODELS = Path(os.environ.get("LORA_ASSETS_TEST_MODELS", _ROOT.parent / "shared" / "models"))
@@ -55,6 +61,39 @@ def back_in_the_project() -> Iterator[None]:
 def _readers_are_kept() -> Iterator[None]:
     """Reading processes serve many tests: each takes half a second to start."""
     with kept_readers():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _disks_are_not_waited_for() -> Iterator[None]:
+    """Files of tests need not survive a power cut. That they would is held by the kits that trace whole processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_never_changes_is_read_once() -> Iterator[None]:
+    """What thousands of tests would read again: the shipped weights, hashed for each data folder and looked through for
+    parts in other files at every opening, and Dagster's hundred files of migrations, for each database."""
+    shipped = opening.STARTER_FOLDER.absolute()
+
+    def once(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
+        known = functools.cache(read)
+        return lambda path: (known if path.parent == shipped else read)(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(opening, "refuse_external_data", once(opening.refuse_external_data))
+        patch.setattr(digests, "file_sha256", once(digests.file_sha256))
+        patch.setattr(ScriptDirectory, "from_config", staticmethod(functools.cache(ScriptDirectory.from_config)))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _judges_have_a_short_curve() -> Iterator[None]:
+    """The learning curve takes more than half of a judge's time: one point of it here, all in judge/test_report."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judge_report, "learning_curve", functools.partial(learning_curve, shares=(0.5,)))
         yield
 
 

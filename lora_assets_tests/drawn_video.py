@@ -38,12 +38,14 @@ def write_video(
     pixels: str = "yuv444p",
     matrix: int | None = None,
     shape: Fraction | None = None,
+    container_format: str | None = None,
+    first: int = 0,
 ) -> Path:
-    """Write frames as a video of 24 frames a second; `matrix` as FFmpeg counts them (1: BT.709, 5: BT.601), `shape` the
-    width of a pixel over its height."""
+    """Write frames as a video of 24 frames a second that begins `first` frames late; `matrix` as FFmpeg counts them (1:
+    BT.709, 5: BT.601), `shape` the width of a pixel over its height, `container_format` FFmpeg's name of it."""
     import av
 
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", format=container_format) as container:
         stream = container.add_stream(codec, rate=RATE)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pixels
@@ -57,10 +59,29 @@ def write_video(
             frame = av.VideoFrame.from_ndarray(pixel, format="rgb24").reformat(
                 format=pixels, dst_colorspace=matrix or 5, threads=1
             )
-            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            frame.pts, frame.time_base = first + number, Fraction(1, RATE)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+def woven(moments: Sequence[RgbImage], *, top_first: bool = True) -> list[RgbImage]:
+    """Interlaced frames: the lines of each two moments in turn, the earlier ones in the upper field or the lower."""
+    frames = []
+    for earlier, later in zip(moments[::2], moments[1::2], strict=True):
+        frame = later.copy()
+        frame[0 if top_first else 1 :: 2] = earlier[0 if top_first else 1 :: 2]
+        frames.append(frame)
+    return frames
+
+
+def telecined(frames: Sequence[RgbImage]) -> list[RgbImage]:
+    """Five frames for each four, of which two are woven (2:3 pulldown, as on NTSC discs of films)."""
+    told: list[RgbImage] = []
+    for start in range(0, len(frames) - 3, 4):
+        a, b, c, d = frames[start : start + 4]
+        told += [a, b, *woven([b, c, c, d]), d]
+    return told
 
 
 def write_sound(path: Path) -> Path:

@@ -85,3 +85,16 @@ def test_bench_without_a_command_measures_everything(monkeypatch, capsys):
     asked.clear()
     get_command(bench_app).main(["noop", "--frames", "7"], standalone_mode=False)
     assert asked == {"upkeep.measure_noop": (7,)}
+
+
+def test_a_video_is_measured_against_plain_decoding_of_itself(tmp_path):
+    from lora_assets.benchmarks.videos import measure_videos, write_drawn_film
+    from lora_assets.vision.video_settings import VideoSettings
+
+    path = tmp_path / "film.mkv"
+    frames = write_drawn_film(path, shots=1, loops=1, size=(320, 180))
+    told = measure_videos(1, 1, 1, (320, 180), VideoSettings(), path)
+    assert told[0].startswith(f"film.mkv: {frames} frames, ") and "1.00 times plain decoding" in told[1]
+    assert [line.split("  ")[0] for line in told[2:]] == [
+        "decoding, RGB of every frame", "choosing frames", "listing, choosing, writing"
+    ]  # fmt: skip

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from lora_assets import input_folders
-from lora_assets.input_folders import FileStat, FolderGone, is_settled, scan_folder
+from lora_assets.input_folders import LEFT_OUT, FileStat, FolderGone, is_settled, scan_folder
 from lora_assets.tables import RawFrame, from_table, to_table
 
 
@@ -161,3 +161,24 @@ def test_a_folder_that_goes_away_while_it_is_listed_is_gone(tmp_path, monkeypatc
     monkeypatch.setattr(input_folders.os, "scandir", scandir)
     with pytest.raises(FolderGone, match="is gone"):
         scan_folder(folder)
+
+
+def test_only_one_file_of_a_folder_is_listed_and_its_neighbours_change_nothing(tmp_path):
+    for name in ("a.txt", "b.png"):
+        (tmp_path / name).write_bytes(b"x")
+    before = scan_folder(tmp_path, "a.txt")
+    assert [file.path for file in before.files] == ["a.txt"], "what a person named is taken whatever its name"
+    (tmp_path / "c.png").write_bytes(b"x")
+    assert scan_folder(tmp_path, "a.txt") == before
+    (tmp_path / "a.txt").unlink()
+    with pytest.raises(FolderGone, match=r"the file .*a\.txt is gone"):
+        scan_folder(tmp_path, "a.txt")
+
+
+def test_a_subfolder_that_says_so_is_left_out(tmp_path):
+    for name in ("in/a.png", "out/b.png", "out/deep/c.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "out" / LEFT_OUT).touch()
+    (tmp_path / LEFT_OUT).touch()
+    assert [file.path for file in scan_folder(tmp_path).files] == ["in/a.png"], "the dataset's own folder is never"

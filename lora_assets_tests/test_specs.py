@@ -124,10 +124,23 @@ def test_folders_become_datasets(data, tmp_path):
     assert register_dataset(data, data / "input" / "plain").slug == "plain"
 
 
-def test_a_file_is_no_dataset(data, tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(SpecError, match="not a folder"):
-        register_dataset(data, tmp_path / "file")
+def test_one_file_is_a_dataset_of_its_own(data, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "第1話.mkv").write_text("")
+    first, second = (register_dataset(data, tmp_path / folder / "第1話.mkv") for folder in ("a", "b"))
+    assert (first.name, first.folder, first.only) == ("第1話.mkv", tmp_path / "a", "第1話.mkv")
+    assert second.slug.startswith(first.slug) and second.slug != first.slug
+    assert register_dataset(data, first.place) == first == list_datasets(data)[first.slug]
+    assert register_dataset(data, first.folder).slug == "a", "the folder around it is another dataset"
+    with pytest.raises(SpecError, match="is not there"):
+        register_dataset(data, tmp_path / "c.mkv")
+
+
+def test_a_registration_names_a_file_of_its_folder(data, tmp_path):
+    (data / "datasets").mkdir(exist_ok=True)
+    (data / "datasets" / "x.toml").write_text(f'folder = "{tmp_path}"\nfile = "../secret.png"\n')
+    assert not list_datasets(data) and "names one file" in dataset_problems(data)[0]
 
 
 def test_two_folders_of_one_name_are_two_datasets_in_either_order(data, tmp_path):

@@ -8,8 +8,9 @@ import pytest
 from lora_assets.benchmarks import tier_heads, tier_lettering, tier_pieces, tier_regression
 from lora_assets.benchmarks.tier_rules import LabelledCrop
 from lora_assets.benchmarks.tiers import drawn_crops
+from lora_assets.vision import faint_words, outlined_lines
 from lora_assets.vision.body_checks import CUT_HEAD, cut_probability
-from lora_assets.vision.lettering import FAINT_WORD
+from lora_assets.vision.lettering import FAINT_WORD, OUTLINED_LINE
 from lora_assets.vision.piece_evidence import GROUND, GROUND_SIGNS, LOST, LOST_SIGNS, Evidence
 
 
@@ -50,7 +51,9 @@ def test_what_is_learned_of_pieces_is_calibrated_on_other_scenes():
     assert "holds these numbers" in tier_pieces.learned_lines("LOST", learned, held)[1]
 
 
-@pytest.mark.parametrize("evidence", [LOST, GROUND, Evidence(CUT_HEAD[:2], CUT_HEAD[2]), Evidence(*FAINT_WORD)])
+@pytest.mark.parametrize(
+    "evidence", [LOST, GROUND, Evidence(CUT_HEAD[:2], CUT_HEAD[2]), Evidence(*FAINT_WORD), Evidence(*OUTLINED_LINE)]
+)
 def test_the_modules_hold_numbers_as_the_scripts_print_them(evidence: Evidence):
     line = tier_regression.evidence_line("X", evidence)
     assert eval(line.removeprefix("X = "), {"Evidence": Evidence}) == evidence
@@ -86,21 +89,27 @@ def test_heads_are_cut_at_known_shares_and_told_by_the_edge_and_the_box():
     assert cut_probability(0.9, 0.85) > 0.5 > cut_probability(0.9, 1.3) and cut_probability(0.3, 1.1) < 0.01
 
 
-def test_words_are_drawn_with_and_without_and_their_evidence_is_fitted():
-    found = list(tier_lettering.words(41, 2))
-    assert {written for _, written, _ in found} == {True, False}
-    assert all(signs is None or len(signs) == len(FAINT_WORD[0]) for _, _, signs in found)
+def test_lettering_is_drawn_with_and_without_and_its_evidence_is_fitted():
+    found = list(tier_lettering.candidates(41, 2))
+    for kind, signs in (("line", outlined_lines.SIGNS), ("word", faint_words.SIGNS)):
+        some = [each for name, each in found if name == kind]
+        assert {each.written for each in some} == {True, False}
+        assert all(each.signs is None or len(each.signs) == len(signs) for each in some)
     rng = np.random.default_rng(7)
-    made = [(seed, bool(seed % 2), rng.normal(3.0 * (seed % 2), 1.0, 7)) for seed in range(120)] + [(1, True, None)]
-    lines = tier_lettering.fit_lines(made, FAINT_WORD)
+    made = [
+        tier_lettering.Candidate(seed, bool(seed % 2), rng.normal(3.0 * (seed % 2), 1.0, 12)) for seed in range(120)
+    ]
+    made.append(tier_lettering.Candidate(1, True, None))
+    lines = tier_lettering.fit_lines("FAINT_WORD", made, FAINT_WORD, 0.1, faint_words.SIGNS)
     assert lines[0].startswith("FAINT_WORD = ((") and "holds others" in lines[1]
+    assert all(sign in line for sign, line in zip(faint_words.SIGNS, lines[2:], strict=False))
     weights, constant = eval(lines[0].removeprefix("FAINT_WORD = "))
-    assert "holds these numbers" in tier_lettering.fit_lines(made, (weights, constant))[1]
-    called = [int(line.split("): ")[1].split()[0]) for line in lines[3:]]
-    assert called == sorted(called) and all("of 61 with a word" in line for line in lines[3:])
+    assert "holds these numbers" in tier_lettering.fit_lines("FAINT_WORD", made, (weights, constant), 0.1)[1]
+    called = [int(line.split("): ")[1].split()[0]) for line in lines[3 + len(faint_words.SIGNS) :]]
+    assert called == sorted(called) and all("of 61 with lettering" in line for line in lines[-len(called) :])
 
 
 def test_the_rarer_words_are_the_more_the_constant_is_lowered():
-    made: list[tier_lettering.Word] = [(seed, seed % 4 == 0, None) for seed in range(100)]
+    made = [tier_lettering.Candidate(seed, seed % 4 == 0, None) for seed in range(100)]
     assert tier_lettering.lowered(made, 0.25) == pytest.approx(0.0)
     assert tier_lettering.lowered(made, 0.05) == pytest.approx(np.log(19 / 3))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Sequence
 
@@ -11,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from lora_assets.annotations.records import SPLITS, AnnotatedImage, AnnotatedSet, Annotation
+from lora_assets.vision.crops import picture_markdown
 from lora_assets.vision.images import ImageRefused, decode_image, read_file
 from lora_assets.vision.masks import BoolMask
 
@@ -91,6 +91,6 @@ def set_markdown(found: AnnotatedSet, problems: int) -> str:
             for split in SPLITS
         ]
         lines.append(f"| {category.name} | {COLOURS[place % len(COLOURS)][0]} | {counts[0]} | {counts[1]} |")
-    picture = base64.b64encode(jpeg_bytes(sheet(found))).decode()
+    picture = picture_markdown("annotated pages", jpeg_bytes(sheet(found)))
     told = f"{problems} problems are named in the table annotation_problems.\n\n" if problems else ""
-    return told + "\n".join(lines) + f"\n\n![annotated pages](data:image/jpeg;base64,{picture})"
+    return told + "\n".join(lines) + f"\n\n{picture}"

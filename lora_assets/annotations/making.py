@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,9 @@ from lora_assets.annotations.drawing import set_markdown
 from lora_assets.annotations.places import annotations_of, check_name
 from lora_assets.annotations.reading import CODE_VERSION, forbids_training, read_annotated_set
 from lora_assets.annotations.records import SPLITS, AnnotatedSet, Problem
+from lora_assets.progress import Listener, Progress
 from lora_assets.store import PublishedTable, Store, digest
 from lora_assets.tables import AnnotatedThing, AnnotationProblem, to_table
-
-Told = Callable[[str, int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +49,16 @@ class MadeAnnotations:
         return [str(problem) for problem in forbids_training(self.problems)]
 
 
-def make_annotations(store: Store, segmenter: str, told: Told, run_id: str = "") -> MadeAnnotations:
+def make_annotations(store: Store, segmenter: str, listen: Listener, run_id: str = "") -> MadeAnnotations:
     """Read and check the set that a segmenter's settings file names, and publish what was found.
 
     Raises AnnotationError when the file names no set, or nothing in it can be used.
     """
     began = time.perf_counter()
     folder = annotations_of(store.data, check_name(segmenter, "the segmenter"))
-    found, problems = read_annotated_set(folder, told=lambda done, total: told("check pages", done, total, "pages"))
+    found, problems = read_annotated_set(
+        folder, told=lambda done, total: listen(Progress("check pages", done, total, "pages"))
+    )
     version = digest("coco_annotations", CODE_VERSION, found.digest, [[p.kind, str(p)] for p in problems])
     facts: dict[str, Any] = {
         "run_id": run_id,

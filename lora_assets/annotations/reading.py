@@ -36,6 +36,7 @@ from lora_assets.annotations.records import (
 )
 from lora_assets.annotations.splits import PageToSplit, split_of_folder, split_pages, title_of, told_split
 from lora_assets.store import digest
+from lora_assets.vision.boxes import box_iou
 from lora_assets.vision.coco_masks import MaskFormError, mask_of_segmentation
 from lora_assets.vision.images import ImageRefused, decode_image, read_file
 from lora_assets.vision.masks import BoolMask, encode_mask, mask_bounds
@@ -268,11 +269,12 @@ def _mask_from_file(named: object, image: AnnotatedImage, root: Path) -> BoolMas
 
 def _check_box(box: Xywh, own: Xywh, mask: BoolMask, image: AnnotatedImage, where: str, tell: _Teller) -> bool:
     x, y, width, height = box
-    as_corners = (x, y, width - x, height - y)
     fits = (
         min(x, y) >= -MOST_STRAY and x + width <= image.width + MOST_STRAY and y + height <= image.height + MOST_STRAY
     )
-    if width > x and height > y and _box_iou(as_corners, own) > 0.8 and _box_iou(box, own) < 0.6:
+    readings = np.array([(x, y, width, height), (x, y, x + width, y + height)])
+    as_corners, as_sides = box_iou(readings, np.array([(own[0], own[1], own[0] + own[2], own[1] + own[3])]))[:, 0]
+    if width > x and height > y and as_corners > 0.8 and as_sides < 0.6:
         tell("bbox_corners", where, f"its bbox {list(box)} holds two corners x1, y1, x2, y2",
              "write bbox as [x, y, width, height]")  # fmt: skip
         return False
@@ -288,13 +290,6 @@ def _check_box(box: Xywh, own: Xywh, mask: BoolMask, image: AnnotatedImage, wher
              "correct bbox or mask; leave bbox out to have it taken from the mask")  # fmt: skip
         return False
     return True
-
-
-def _box_iou(a: Xywh, b: Xywh) -> float:
-    across = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    down = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    shared = max(0.0, across) * max(0.0, down)
-    return shared / (a[2] * a[3] + b[2] * b[3] - shared)
 
 
 def _as_set(root: Path, entries: Entries, pages: Sequence[_Page]) -> AnnotatedSet:

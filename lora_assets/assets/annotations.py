@@ -10,7 +10,6 @@ from lora_assets.annotations.places import known_segmenters
 from lora_assets.annotations.reading import CODE_VERSION, OF_SPLITS
 from lora_assets.assets.main_line import OWNERS
 from lora_assets.assets.metadata import LogListener, column_schema
-from lora_assets.main_line.progress import Progress
 from lora_assets.resources import DataFolder, segmenters
 from lora_assets.tables import AnnotatedThing
 
@@ -29,11 +28,10 @@ _SHOWN = 100
     "opened and checked, train and val come from the file or whole titles. Broken annotations are left out by name.",
 )
 def coco_annotations(context: dg.AssetExecutionContext, data_folder: DataFolder) -> dg.MaterializeResult:
-    listen = LogListener(context.log)
     made = make_annotations(
         data_folder.store,
         context.partition_key,
-        lambda step, done, total, unit: listen(Progress(step, done, total, unit)),
+        LogListener(context.log),
         context.run.run_id,
     )
     for problem in made.problems[:_SHOWN]:

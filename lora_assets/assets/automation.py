@@ -24,6 +24,7 @@ from lora_assets.judge.renewal import (
     read_review_settings,
     renewal_state,
 )
+from lora_assets.main_line.sampling import is_of_sample
 from lora_assets.main_line.videos import waiting_videos
 from lora_assets.planning import CellDue, DashboardDue, plan_all
 from lora_assets.resources import DataFolder, datasets, trackers
@@ -87,7 +88,8 @@ def _listing(context: dg.SensorEvaluationContext, data_folder: DataFolder, slug:
     waiting = int(facts.get("unsettled", 0))
     try:
         waiting += len(waiting_videos(data_folder.store, slug))
-    except SpecError as error:  # a wrong setting of videos must not stop the watch over all folders
+        waiting += frames is not None and not is_of_sample(data_folder.root, data_folder.dataset(slug), facts)
+    except SpecError as error:  # a wrong setting of videos or samples must not stop the watch over all folders
         context.log.warning(f"dataset {slug}: {error}")
     return Listing(str(facts.get("fingerprint", "")), waiting, running, died)
 

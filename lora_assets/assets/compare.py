@@ -26,7 +26,7 @@ def not_worse_than_baseline(context: dg.AssetCheckExecutionContext, data_folder:
     if found.baseline:
         metadata["changes"] = dg.MetadataValue.md(found.causes)
         metadata["baseline"] = dg.MetadataValue.text(found.baseline)
-        metadata["page"] = dg.MetadataValue.url(f"{pages_url()}/compare/{found.baseline}/{tracker}")
+        metadata["page"] = dg.MetadataValue.url(f"{pages_url(data_folder.root)}/compare/{found.baseline}/{tracker}")
     return dg.AssetCheckResult(
         passed=not found.warns,
         severity=dg.AssetCheckSeverity.ERROR if found.blocks else dg.AssetCheckSeverity.WARN,

@@ -14,7 +14,7 @@ from lora_assets.assets.metadata import column_schema
 from lora_assets.assets.quality import image_quality
 from lora_assets.curation import groups, making
 from lora_assets.curation.checking import Finding, dataset_ready, no_veto_chosen, parts_share_nothing
-from lora_assets.curation.drawing import as_markdown, characters_sheet, dataset_markdown, groups_sheet
+from lora_assets.curation.drawing import characters_sheet, dataset_markdown, groups_sheet
 from lora_assets.curation.groups import make_groups
 from lora_assets.curation.making import make_curated
 from lora_assets.curation.settings import CurateSettings
@@ -25,6 +25,7 @@ from lora_assets.resources import DataFolder, trackers
 from lora_assets.specs import read_tracker, section_settings
 from lora_assets.store import Store
 from lora_assets.tables import CharacterCrop, CropGroup, CuratedCrop
+from lora_assets.vision.crops import picture_markdown
 
 GROUP = "curation"
 
@@ -49,7 +50,9 @@ def crop_groups(context: dg.AssetExecutionContext, data_folder: DataFolder) -> d
             **made.numbers,
             "dagster/row_count": made.table.rows,
             "table": dg.MetadataValue.path(str(made.table.path)),
-            "preview": dg.MetadataValue.md(as_markdown("largest groups", groups_sheet(data_folder.store, made.rows))),
+            "preview": dg.MetadataValue.md(
+                picture_markdown("largest groups", groups_sheet(data_folder.store, made.rows))
+            ),
         },
     )
 
@@ -81,7 +84,7 @@ def characters(context: dg.AssetExecutionContext, data_folder: DataFolder) -> dg
             "dagster/row_count": made.table.rows,
             "notes": dg.MetadataValue.json(list(made.notes)),
             "table": dg.MetadataValue.path(str(made.table.path)),
-            "preview": dg.MetadataValue.md(as_markdown("characters", sheet)),
+            "preview": dg.MetadataValue.md(picture_markdown("characters", sheet)),
         },
     )
 

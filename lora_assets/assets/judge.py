@@ -7,7 +7,6 @@ A judge changes no result, so that of a sealed tracker may be made too. No `from
 import dagster as dg
 
 from lora_assets.assets.main_line import OWNERS, scored_crops
-from lora_assets.judge.drawing import as_markdown
 from lora_assets.judge.learning import JudgeSettings
 from lora_assets.judge.making import MadeJudge, make_judge
 from lora_assets.judge.report import CODE_VERSION
@@ -15,6 +14,7 @@ from lora_assets.resources import DataFolder, trackers
 from lora_assets.specs import read_tracker
 from lora_assets.verdicts import open_log
 from lora_assets.verdicts.log import keep_backup
+from lora_assets.vision.crops import picture_markdown
 
 GROUP = "review"
 
@@ -62,7 +62,7 @@ def judge(context: dg.AssetExecutionContext, config: JudgeConfig, data_folder: D
             "learned": dg.MetadataValue.md(_learned(made)),
             "model": dg.MetadataValue.path(str(made.path)),
             "unmatched_verdicts": dg.MetadataValue.json(made.unmatched()),
-            "preview": dg.MetadataValue.md(as_markdown(made.picture.read_bytes())),
+            "preview": dg.MetadataValue.md(picture_markdown("report of the judge", made.picture.read_bytes())),
         },
     )
 

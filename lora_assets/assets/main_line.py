@@ -1,16 +1,17 @@
 """raw_frames -> detections -> masks -> scored_crops -> tracker_dashboard. Each asset is a signature and a call.
 
-Cells that the tracker does not name, or of a sealed tracker, yield nothing: a backfill from the UI can then not redo
-old trackers, and good cells stay green. No `from __future__ import annotations` here (dagster#26837).
+A backfill from the UI cannot redo old trackers: a sealed cell whose frames, settings, weights and code are still those
+it was made with is told once more as it is. Any other sealed one, and cells that the tracker does not name, yield
+nothing, and good cells stay green. No `from __future__ import annotations` here (dagster#26837).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 
 from lora_assets.assets.metadata import LogListener, column_schema, stage_metadata
-from lora_assets.dashboards import make_dashboard
-from lora_assets.main_line.cells import Cell, update_detections, update_masks, update_scored_crops
+from lora_assets.dashboards import kept_dashboard, make_dashboard
+from lora_assets.main_line.cells import Cell, sealed_stage, update_detections, update_masks, update_scored_crops
 from lora_assets.main_line.frames import update_raw_frames
 from lora_assets.main_line.preview import crops_preview, found_preview, frames_preview, tracker_preview
 from lora_assets.main_line.stages import StageUpdate
@@ -18,7 +19,8 @@ from lora_assets.main_line.videos import CODE_VERSION as VIDEO_VERSION
 from lora_assets.main_line.videos import update_video_frames
 from lora_assets.recipes import CODE_VERSIONS
 from lora_assets.resources import DataFolder, ModelOpener, cells, datasets, trackers
-from lora_assets.specs import read_tracker, video_frames_folder
+from lora_assets.specs import of_videos, read_tracker, video_frames_folder
+from lora_assets.store import PublishedTable, Store
 from lora_assets.tables import Detection, Mask, RawFrame, ScoredCrop
 from lora_assets.vision.device import worker_count
 
@@ -97,6 +99,9 @@ def video_frames(context: dg.AssetExecutionContext, data_folder: DataFolder) -> 
     update = update_video_frames(data_folder.store, dataset, listen=LogListener(context.log))
     if update is None:
         return
+    if not update.frames:
+        # Nothing would list a folder without files: a tracker that waits for these frames must be told of none.
+        update_raw_frames(data_folder.store, of_videos(data_folder.root, dataset), run_id=context.run.run_id)
     for path, reason in update.refused.items():
         context.log.warning(f"{path}: {reason}")
     yield dg.MaterializeResult(
@@ -104,6 +109,7 @@ def video_frames(context: dg.AssetExecutionContext, data_folder: DataFolder) -> 
             "videos": float(update.videos),
             "decoded": float(update.decoded),
             "frames": float(update.frames),
+            "older_choices_kept": float(update.of_older),
             "refused": dg.MetadataValue.json(update.refused),
             "seconds": float(update.seconds),
             "folder": dg.MetadataValue.path(str(video_frames_folder(data_folder.root, dataset.slug))),
@@ -111,19 +117,33 @@ def video_frames(context: dg.AssetExecutionContext, data_folder: DataFolder) -> 
     )
 
 
-def _cell(context: dg.AssetExecutionContext, data_folder: DataFolder) -> Cell | None:
+def _stage(
+    context: dg.AssetExecutionContext,
+    data_folder: DataFolder,
+    stage: str,
+    update: Callable[[Cell], StageUpdate],
+    preview: Callable[[Store, PublishedTable], str],
+) -> Iterator[dg.MaterializeResult]:
     key = context.partition_key
     if not isinstance(key, dg.MultiPartitionKey):
         raise dg.Failure(f"partition {key} is not a dataset|tracker cell", allow_retries=False)
     cell = data_folder.cell(key, context.run.run_id, LogListener(context.log))
     if cell is None:
-        context.log.info(f"{key}: the tracker is sealed or does not name this dataset; nothing is done")
-    return cell
-
-
-def _result(update: StageUpdate, preview: str) -> dg.MaterializeResult:
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(update.table.version), metadata=stage_metadata(update, preview)
+        context.log.info(
+            f"{key}: the tracker does not name this dataset, or is sealed and its folder, weights or settings are "
+            "gone; nothing is done"
+        )
+        return
+    made = sealed_stage(cell, stage) if cell.sealed else update(cell)
+    if made is None:
+        context.log.info(
+            f"{key}: the tracker is sealed, and its frames, settings, weights or code are others than those it was "
+            "made with; nothing is done. Make a new tracker to see what they give"
+        )
+        return
+    yield dg.MaterializeResult(
+        data_version=dg.DataVersion(made.table.version),
+        metadata=stage_metadata(made, preview(cell.store, made.table)),
     )
 
 
@@ -143,10 +163,10 @@ def _result(update: StageUpdate, preview: str) -> dg.MaterializeResult:
 def detections(
     context: dg.AssetExecutionContext, data_folder: DataFolder, models: ModelOpener
 ) -> Iterator[dg.MaterializeResult]:
-    if (cell := _cell(context, data_folder)) is None:
-        return
-    update = update_detections(cell, lambda: models.detectors(cell.recipes))
-    yield _result(update, found_preview(cell.store, update.table))
+    def update(cell: Cell) -> StageUpdate:
+        return update_detections(cell, lambda: models.detectors(cell.recipes))
+
+    yield from _stage(context, data_folder, "detections", update, found_preview)
 
 
 @dg.asset(
@@ -165,10 +185,10 @@ def detections(
 def masks(
     context: dg.AssetExecutionContext, data_folder: DataFolder, models: ModelOpener
 ) -> Iterator[dg.MaterializeResult]:
-    if (cell := _cell(context, data_folder)) is None:
-        return
-    update = update_masks(cell, lambda: models.segmenter(cell.recipes))
-    yield _result(update, found_preview(cell.store, update.table))
+    def update(cell: Cell) -> StageUpdate:
+        return update_masks(cell, lambda: models.segmenter(cell.recipes))
+
+    yield from _stage(context, data_folder, "masks", update, found_preview)
 
 
 @dg.asset(
@@ -187,10 +207,10 @@ def masks(
 def scored_crops(
     context: dg.AssetExecutionContext, data_folder: DataFolder, models: ModelOpener
 ) -> Iterator[dg.MaterializeResult]:
-    if (cell := _cell(context, data_folder)) is None:
-        return
-    update = update_scored_crops(cell, lambda: models.segmenter(cell.recipes))
-    yield _result(update, crops_preview(cell.store, update.table))
+    def update(cell: Cell) -> StageUpdate:
+        return update_scored_crops(cell, lambda: models.segmenter(cell.recipes))
+
+    yield from _stage(context, data_folder, "scored_crops", update, crops_preview)
 
 
 @dg.asset(
@@ -205,10 +225,11 @@ def scored_crops(
     "named tracker that is complete is sealed. Plots of this asset show quality over trackers.",
 )
 def tracker_dashboard(context: dg.AssetExecutionContext, data_folder: DataFolder) -> Iterator[dg.MaterializeResult]:
-    if read_tracker(data_folder.root, context.partition_key).sealed:
-        context.log.info(f"tracker {context.partition_key} is sealed; its page stays as it is")
+    sealed = read_tracker(data_folder.root, context.partition_key).sealed
+    made = (kept_dashboard if sealed else make_dashboard)(data_folder.store, context.partition_key)
+    if made is None:
+        context.log.info(f"tracker {context.partition_key} is sealed and was never shown; nothing is done")
         return
-    made = make_dashboard(data_folder.store, context.partition_key)
     yield dg.MaterializeResult(
         data_version=dg.DataVersion(made.version),
         metadata={

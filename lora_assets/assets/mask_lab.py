@@ -10,10 +10,8 @@ import dagster as dg
 
 from lora_assets.assets.main_line import MODEL_POOL, OWNERS, masks
 from lora_assets.assets.metadata import LogListener, column_schema
-from lora_assets.main_line.progress import Progress
 from lora_assets.mask_lab import layers as layering
 from lora_assets.mask_lab import sweeping
-from lora_assets.mask_lab.frames import Told
 from lora_assets.mask_lab.layers import layers_numbers, layers_preview, make_layers
 from lora_assets.mask_lab.making import make_sweep
 from lora_assets.resources import DataFolder, trackers
@@ -26,11 +24,6 @@ class SweepConfig(dg.Config):
     """How a sweep is started: `allow_large` also starts one of more than 200 presets."""
 
     allow_large: bool = False
-
-
-def _told(context: dg.AssetExecutionContext) -> Told:
-    listen = LogListener(context.log)
-    return lambda step, done, total, unit: listen(Progress(step, done, total, unit))
 
 
 def _metadata(facts: dict[str, Any]) -> dict[str, Any]:
@@ -57,7 +50,11 @@ def refinement_sweep(
     context: dg.AssetExecutionContext, config: SweepConfig, data_folder: DataFolder
 ) -> dg.MaterializeResult:
     made = make_sweep(
-        data_folder.root, context.partition_key, _told(context), context.run.run_id, allow_large=config.allow_large
+        data_folder.root,
+        context.partition_key,
+        LogListener(context.log),
+        context.run.run_id,
+        allow_large=config.allow_large,
     )
     return dg.MaterializeResult(
         data_version=dg.DataVersion(made.masks.version),
@@ -88,7 +85,7 @@ def refinement_sweep(
     "Layers that are there already are not made again.",
 )
 def layers(context: dg.AssetExecutionContext, data_folder: DataFolder) -> dg.MaterializeResult:
-    made = make_layers(data_folder.root, context.partition_key, _told(context), context.run.run_id)
+    made = make_layers(data_folder.root, context.partition_key, LogListener(context.log), context.run.run_id)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(made.table.version),
         metadata={

@@ -5,8 +5,8 @@ from typing import Any
 
 import dagster as dg
 
-from lora_assets.main_line.progress import Progress, tell
 from lora_assets.main_line.stages import StageUpdate
+from lora_assets.progress import Progress, tell
 from lora_assets.tables import columns
 
 _LOG_SECONDS = 10.0

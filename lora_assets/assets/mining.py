@@ -10,7 +10,6 @@ import dagster as dg
 
 from lora_assets.assets.main_line import MODEL_POOL, OWNERS, detections
 from lora_assets.assets.metadata import LogListener, column_schema
-from lora_assets.main_line.progress import Progress
 from lora_assets.mining.drawing import map_markdown, map_path, objects_markdown, sheet_markdown
 from lora_assets.mining.making import (
     MadeTable,
@@ -20,16 +19,10 @@ from lora_assets.mining.making import (
     make_tracker_rare,
 )
 from lora_assets.mining.pipeline import CODE_VERSIONS
-from lora_assets.mining.sources import Told
 from lora_assets.resources import DataFolder, trackers
 from lora_assets.tables.mining import MapPoint, MinedObject, ObjectCaption, RareObject
 
 GROUP = "mining"
-
-
-def _told(context: dg.AssetExecutionContext) -> Told:
-    listen = LogListener(context.log)
-    return lambda step, done, total, unit: listen(Progress(step, done, total, unit))
 
 
 def _result(context: dg.AssetExecutionContext, made: MadeTable, preview: str, **more: Any) -> dg.MaterializeResult:
@@ -64,7 +57,9 @@ def _result(context: dg.AssetExecutionContext, made: MadeTable, preview: str, **
     "description, and the table says so. A vector is computed once.",
 )
 def embeddings(context: dg.AssetExecutionContext, data_folder: DataFolder) -> dg.MaterializeResult:
-    made = make_tracker_embeddings(data_folder.root, context.partition_key, _told(context), context.run.run_id)
+    made = make_tracker_embeddings(
+        data_folder.root, context.partition_key, LogListener(context.log), context.run.run_id
+    )
     return _result(
         context,
         made,
@@ -103,7 +98,7 @@ def rare_objects(context: dg.AssetExecutionContext, data_folder: DataFolder) -> 
     "[mining] names; the class name, and why, for all others. Without a named service no picture leaves the machine.",
 )
 def captions(context: dg.AssetExecutionContext, data_folder: DataFolder) -> dg.MaterializeResult:
-    made = make_tracker_captions(data_folder.root, context.partition_key, _told(context), context.run.run_id)
+    made = make_tracker_captions(data_folder.root, context.partition_key, LogListener(context.log), context.run.run_id)
     spoken = [f"- {row.caption}" for row in made.rows() if row.source == "service"][:24]
     preview = "\n".join(spoken) or "no caption of a service"
     service, model = made.facts["service"] or "none", made.facts["model"] or "none"

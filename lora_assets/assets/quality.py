@@ -8,7 +8,6 @@ import dagster as dg
 
 from lora_assets.assets.main_line import OWNERS, scored_crops
 from lora_assets.assets.metadata import LogListener, column_schema
-from lora_assets.main_line.progress import Progress
 from lora_assets.quality.ensemble import CODE_VERSION
 from lora_assets.quality.making import make_quality, scored_crops_of
 from lora_assets.quality.sheet import sheet_markdown
@@ -33,11 +32,10 @@ GROUP = "curation"
     "tracker, and how much the signals disagree. A signal that is absent is said to be, never made up.",
 )
 def image_quality(context: dg.AssetExecutionContext, data_folder: DataFolder) -> dg.MaterializeResult:
-    listen = LogListener(context.log)
     made = make_quality(
         data_folder.root,
         context.partition_key,
-        told=lambda title, done, total: listen(Progress(title, done, total, "crops")),
+        listen=LogListener(context.log),
         run_id=context.run.run_id,
     )
     for metric, reason in made.facts["absent"].items():

@@ -10,18 +10,12 @@ import dagster as dg
 from lora_assets.assets.annotations import GROUP, coco_annotations
 from lora_assets.assets.main_line import MODEL_POOL, OWNERS
 from lora_assets.assets.metadata import LogListener, column_schema
-from lora_assets.finetuning.drawing import as_markdown
-from lora_assets.finetuning.making import REPORT_VERSION, Told, make_report, surely_better, tune_segmenter
+from lora_assets.finetuning.making import REPORT_VERSION, make_report, surely_better, tune_segmenter
 from lora_assets.finetuning.preflight import CODE_VERSION
-from lora_assets.main_line.progress import Progress
 from lora_assets.models.tuned import BETTER
 from lora_assets.resources import DataFolder, segmenters
 from lora_assets.tables.segmenters import CategoryFigure, TuningStep
-
-
-def _told(context: dg.AssetExecutionContext) -> Told:
-    listen = LogListener(context.log)
-    return lambda step, done, total, unit: listen(Progress(step, done, total, unit))
+from lora_assets.vision.crops import picture_markdown
 
 
 @dg.asset(
@@ -40,7 +34,11 @@ def _told(context: dg.AssetExecutionContext) -> Told:
 )
 def finetuned_segmenter(context: dg.AssetExecutionContext, data_folder: DataFolder) -> dg.MaterializeResult:
     made = tune_segmenter(
-        data_folder.root, context.partition_key, _told(context), run_id=context.run.run_id, say=context.log.info
+        data_folder.root,
+        context.partition_key,
+        LogListener(context.log),
+        run_id=context.run.run_id,
+        say=context.log.info,
     )
     card = made.card
     return dg.MaterializeResult(
@@ -54,7 +52,7 @@ def finetuned_segmenter(context: dg.AssetExecutionContext, data_folder: DataFold
             "lineage": dg.MetadataValue.json(dict(card.lineage)),
             "settings": dg.MetadataValue.json(dict(card.settings)),
             "table": dg.MetadataValue.path(str(made.table.path)),
-            "preview": dg.MetadataValue.md(as_markdown(made.picture.read_bytes(), "course of the training")),
+            "preview": dg.MetadataValue.md(picture_markdown("course of the training", made.picture.read_bytes())),
         },
     )
 
@@ -73,7 +71,7 @@ def finetuned_segmenter(context: dg.AssetExecutionContext, data_folder: DataFold
     "tune that is worse than its base is marked so and cannot be named by a tracker.",
 )
 def segmenter_report(context: dg.AssetExecutionContext, data_folder: DataFolder) -> dg.MaterializeResult:
-    made = make_report(data_folder.root, context.partition_key, _told(context), run_id=context.run.run_id)
+    made = make_report(data_folder.root, context.partition_key, LogListener(context.log), run_id=context.run.run_id)
     context.log.info(f"{made.card.verdict}: {made.card.reason}")
     return dg.MaterializeResult(
         data_version=dg.DataVersion(made.table.version),
@@ -85,7 +83,9 @@ def segmenter_report(context: dg.AssetExecutionContext, data_folder: DataFolder)
             "reason": made.card.reason,
             "offered": made.card.verdict == BETTER,
             "table": dg.MetadataValue.path(str(made.table.path)),
-            "preview": dg.MetadataValue.md(as_markdown(made.picture.read_bytes(), "report of the tuned segmenter")),
+            "preview": dg.MetadataValue.md(
+                picture_markdown("report of the tuned segmenter", made.picture.read_bytes())
+            ),
         },
     )
 

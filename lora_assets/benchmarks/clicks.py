@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from lora_assets.scenes import SceneFrame
 from lora_assets.tracker.clicking import Clicker
-from lora_assets.vision.masks import BoolMask, mask_bounds
+from lora_assets.vision.masks import BoolMask, mask_bounds, mask_iou
 from lora_assets.vision.prompted import Embedding, Prompted, open_prompted
 
 MOST_CLICKS = 5
@@ -40,12 +40,6 @@ def largest_error(found: BoolMask, truth: BoolMask) -> tuple[tuple[float, float]
         y, x = np.unravel_index(int(np.argmax(away)), away.shape)
         best = max(best, (float(away[y, x]), (float(x) + 0.5, float(y) + 0.5), label))
     return best[1], best[2]
-
-
-def mask_iou(found: BoolMask, truth: BoolMask) -> float:
-    """IoU of two masks; 1 when both are empty."""
-    union = int(np.count_nonzero(found | truth))
-    return int(np.count_nonzero(found & truth)) / union if union else 1.0
 
 
 def clicked_ious(

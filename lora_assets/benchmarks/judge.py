@@ -21,7 +21,7 @@ from lora_assets.judge.learning import JudgeSettings
 from lora_assets.judge.report import learn
 from lora_assets.scenes import CharacterTruth, draw_scene
 from lora_assets.tables import Detection, Mask, ScoredCrop
-from lora_assets.vision.masks import encode_mask
+from lora_assets.vision.masks import encode_mask, mask_iou
 from lora_assets.vision.score import score_frame
 
 SIZE = (480, 270)
@@ -80,7 +80,7 @@ def _rows(truth: CharacterTruth, mask: np.ndarray, name: str, rng: np.random.Gen
     ys, xs = np.nonzero(mask)
     x, y, right, bottom = int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
     window = np.ascontiguousarray(mask[y:bottom, x:right])
-    same = float((mask & truth.mask).sum()) / max(1, int((mask | truth.mask).sum()))
+    same = mask_iou(mask, truth.mask)
     sure = [float(np.clip(rng.normal(centre + 0.2 * same, 0.08), 0.05, 0.99)) for centre in (0.6, 0.72, 0.75)]
     jitter = rng.normal(0.0, 0.01, 4) * [right - x, bottom - y, right - x, bottom - y]
     x1, y1, x2, y2 = (float(side) for side in np.array(truth.box) + jitter)
@@ -119,7 +119,7 @@ def _reviewed(
 ) -> ReviewedCrop:
     head = truth.head_box
     facts = {"mask.predicted_iou": row.predicted_iou, "mask.stability": row.stability, "mask.coverage": row.coverage}
-    same = float((mask & truth.mask).sum()) / max(1, int((mask | truth.mask).sum()))
+    same = mask_iou(mask, truth.mask)
     return ReviewedCrop(
         {**dataclasses.asdict(crop), **facts},
         seed,

@@ -18,9 +18,10 @@ import numpy as np
 from lora_assets.finetuning.page_detector import PageDetector, open_page_detector
 from lora_assets.finetuning.page_segmenting import PageMask, box_mask, segment_page
 from lora_assets.scenes.comic import COMIC_CATEGORIES, PANEL, ComicPage, draw_comic_page
-from lora_assets.training.scores import FoundBoxes, mask_iou, score_boxes
+from lora_assets.training.scores import FoundBoxes, score_boxes
 from lora_assets.vision.boxes import FloatArray
 from lora_assets.vision.images import decode_image, read_file
+from lora_assets.vision.masks import mask_iou
 from lora_assets.vision.prompted import Prompted, open_prompted
 
 FIRST_SEED = 1_900_000_000

@@ -56,5 +56,5 @@ def run_once(
         cell = Cell(store, dataset, TRACKER, tracker_recipes(spec, data), workers=worker_count())
         update_detections(cell, open_detectors)
         update_masks(cell, open_segmenter)
-        update_scored_crops(cell)
+        update_scored_crops(cell, open_segmenter)
     return Seconds(listed - began, planned - listed, time.perf_counter() - planned)

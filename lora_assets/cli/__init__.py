@@ -5,6 +5,7 @@ project.py     where the project lies
 console.py     tables and progress on a terminal, plain lines in a pipe
 runs.py        bringing a tracker up to date through Dagster, in this process
 folders.py     the folder that a command names; folders against what is listed of them
+sources.py     the dataset or folder that a command works on without a tracker
 settings.py    settings as they are given on a command line
 run.py         run, demo
 status.py      status

@@ -12,7 +12,7 @@ import typer
 
 from lora_assets.cli.console import print_table, shown_progress
 from lora_assets.cli.project import enter_project, find_project
-from lora_assets.main_line.progress import Progress
+from lora_assets.progress import Progress
 from lora_assets.specs import SpecError
 
 if TYPE_CHECKING:

@@ -49,6 +49,21 @@ def memory(
 
 
 @bench_app.command()
+def videos(
+    file: Annotated[Path | None, typer.Argument(help="A video of yours; else one is drawn.")] = None,
+    shots: Annotated[int, typer.Option(help="Drawn shots.", min=1, max=100)] = 8,
+    loops: Annotated[int, typer.Option(help="How often the drawn film is shown.", min=1)] = 10,
+    repeats: Annotated[int, typer.Option(help="How often each contestant runs, in turn.", min=1)] = 3,
+    rate: Annotated[float, typer.Option(help="Frames that are kept of each second of a shot.")] = 1.0,
+) -> None:
+    """Measure how many frames of a video are read in a second, as a ratio to plain decoding of the same file."""
+    from lora_assets.benchmarks.videos import measure_videos
+    from lora_assets.vision.video_settings import VideoSettings
+
+    _print(measure_videos(shots, loops, repeats, (1280, 720), VideoSettings(rate), file))
+
+
+@bench_app.command()
 def pipeline(
     frames: Annotated[int, typer.Option(help="Drawn frames.")] = 48,
     repeats: Annotated[int, typer.Option(help="How often each contestant runs, in turn.")] = 3,
@@ -207,7 +222,9 @@ def mask_lab(
 
 @bench_app.command("page-detection")
 def page_detection(
-    detector: Annotated[str, typer.Argument(help="The page detector (train-page-detector NAME).")],
+    detector: Annotated[
+        str, typer.Argument(help="The page detector: the packaged one, or your own (train-page-detector NAME).")
+    ] = "starter-pages",
     model: Annotated[str, typer.Option(help="The segmenter that makes the masks.")] = "starter-sam",
     pages: Annotated[int, typer.Option(help="Drawn pages of unseen layouts.", min=1)] = 40,
     real: Annotated[Path | None, typer.Option(help="A real page, with --truth.")] = None,

@@ -49,7 +49,8 @@ def compare(
     ] = None,
 ) -> None:
     """Compare two trackers: which crops became better, worse, new or gone, and why."""
-    store = Store(enter_project().data)
+    data = enter_project().data
+    store = Store(data)
     for tracker in (before, after):
         tracker_with_crops(store, tracker)
     found = compare_trackers(store, before, after)
@@ -62,6 +63,7 @@ def compare(
         typer.echo(json.dumps(comparison_json(found, wanted, limit), ensure_ascii=False, indent=1))
     else:
         _tell(found, wanted, _CROPS_SHOWN if limit is None else limit)
+        typer.echo(f"side by side: {pages_url(data)}/compare/{found.before}/{found.after}")
     if fail_on_worse is not None and found.worse_share > fail_on_worse:
         typer.echo(f"lora-assets: {found.worse_share:.2%} of the crops are worse, allowed is {fail_on_worse:.2%}",
                    err=True)  # fmt: skip
@@ -86,7 +88,6 @@ def _tell(found: Comparison, wanted: Selection, limit: int) -> None:
     if rows:
         names = ["crop", "change", "tier", "score", "first stage", "by", "cause", "flags"]
         print_table(names, rows, f"{len(rows)} of {len(chosen)} crops, what changed most first")
-    typer.echo(f"side by side: {pages_url()}/compare/{found.before}/{found.after}")
 
 
 def _crop_row(crop: CropChange) -> list[object]:

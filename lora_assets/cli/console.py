@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from lora_assets.main_line.progress import Listener, Progress
+from lora_assets.progress import Listener, Progress, nobody
 
 _LINE_SECONDS = 10.0
 _ENDLESS = 1_000_000
@@ -64,8 +64,11 @@ class _Bars:
 
 
 @contextmanager
-def shown_progress() -> Iterator[Listener]:
-    """A listener that shows progress as the output allows."""
+def shown_progress(*, quiet: bool = False) -> Iterator[Listener]:
+    """A listener that shows progress as the output allows; `quiet` shows none, where another program reads."""
+    if quiet:
+        yield nobody
+        return
     if not is_terminal():
         yield _PlainLines()
         return

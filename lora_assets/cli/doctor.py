@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 from argon2 import PasswordHasher
@@ -19,7 +20,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from lora_assets.addresses import DAGSTER_PORT, LOOPBACK, PAGES_PORT
+from lora_assets.addresses import DAGSTER, DAGSTER_PORT, LOOPBACK, PAGES, PAGES_PORT, running_url
 from lora_assets.cli.app import EXIT_BAD_INPUT
 from lora_assets.cli.console import print_table
 from lora_assets.cli.project import Project, find_project
@@ -209,14 +210,19 @@ def privacy_finding(data: Path) -> Finding:
     return Finding("privacy", BAD if mode & 0o022 else WARNING, seen, f"chmod 700 {data}")
 
 
-def port_finding(name: str, port: int) -> Finding:
-    """Is a server's port free, or answered by somebody?"""
-    with socket.socket() as probe:
+def port_finding(name: str, port: int, running: str | None = None) -> Finding:
+    """Does this project's server (`running`: its address) answer; without one, is its usual port free?"""
+    told = urlsplit(running or f"http://{LOOPBACK}:{port}")
+    with socket.socket(socket.AF_INET6 if ":" in (told.hostname or "") else socket.AF_INET) as probe:
         probe.settimeout(1.0)
-        if probe.connect_ex((LOOPBACK, port)) == 0:
-            return Finding(
-                name, WARNING, f"port {port} is taken", "fine while `lora-assets up` runs; else end that program"
-            )
+        answers = probe.connect_ex((told.hostname or LOOPBACK, told.port or port)) == 0
+    if running and answers:
+        return Finding(name, GOOD, f"this project's server answers on {running}")
+    if running:
+        return Finding(name, WARNING, f"this project's server does not answer on {running}", "wait: it may be starting")
+    if answers:
+        way_out = "end the program that holds it, or choose another: lora-assets up --help"
+        return Finding(name, WARNING, f"port {port} is taken", way_out)
     return Finding(name, GOOD, f"port {port} is free")
 
 
@@ -290,8 +296,8 @@ def examine(project: Project) -> list[Finding]:
         ("SQLite", sqlite_finding),
         ("disk", lambda: disk_findings(data)),
         ("privacy", lambda: privacy_finding(data)),
-        ("Dagster UI", lambda: port_finding("Dagster UI", DAGSTER_PORT)),
-        ("pages", lambda: port_finding("pages", PAGES_PORT)),
+        ("Dagster UI", lambda: port_finding("Dagster UI", DAGSTER_PORT, running_url(data, DAGSTER))),
+        ("pages", lambda: port_finding("pages", PAGES_PORT, running_url(data, PAGES))),
         ("password", lambda: password_finding(data)),
         ("GPU", device_finding),
         ("fonts", font_finding),

@@ -76,7 +76,8 @@ def _tell_next(store: Store, tracker: str, made: MadeJudge, count: int) -> None:
     names = list(said)
     order = least_sure_order(list(said.values()))[:count]
     rows = [[names[i], said[names[i]].p_good, said[names[i]].abstained or "", said[names[i]].tier] for i in order]
-    none = f"nothing to look at next: the judge knows nothing yet. Mark some crops on {pages_url()}/tracker/{tracker}"
+    page = f"{pages_url(store.data)}/tracker/{tracker}"
+    none = f"nothing to look at next: the judge knows nothing yet. Mark some crops on {page}"
     print_table(["crop", "P(good)", "abstains", "tier"], rows, "look at these next", if_none=none)
 
 

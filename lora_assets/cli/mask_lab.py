@@ -14,27 +14,25 @@ from tomlkit.exceptions import TOMLKitError
 
 from lora_assets.addresses import pages_url
 from lora_assets.cli.console import print_table, shown_progress
-from lora_assets.cli.folders import check_has_pictures, expanded, given_folder
+from lora_assets.cli.folders import expanded
 from lora_assets.cli.project import enter_project
-from lora_assets.cli.settings import given_settings
+from lora_assets.cli.settings import given_settings, weights_from_here
+from lora_assets.cli.sources import folder_from_here, named_dataset
 from lora_assets.exports.place import check_place, replaced_whole
 from lora_assets.main_line.frames import update_raw_frames
-from lora_assets.main_line.progress import Progress
 from lora_assets.mask_lab.adopting import adopt_preset
 from lora_assets.mask_lab.file_names import LAYERS_INDEX, REPORT
 from lora_assets.mask_lab.folders import report_of, write_sweep
-from lora_assets.mask_lab.frames import LabSource, Told, known_frames, unheard
+from lora_assets.mask_lab.frames import LabSource, known_frames
 from lora_assets.mask_lab.layers import make_layers
 from lora_assets.mask_lab.making import FOLDER_SWEEPS, MadeSweep, make_sweep, sweep_folder
 from lora_assets.mask_lab.settings import MaskLabSettings
 from lora_assets.mask_lab.sweeping import Sweep
+from lora_assets.progress import Listener
 from lora_assets.specs import (
-    DatasetSpec,
     SpecError,
     TrackerSpec,
-    list_datasets,
     read_tracker,
-    register_dataset,
     section_settings,
 )
 from lora_assets.store import Store
@@ -91,19 +89,17 @@ def sweep(
             param_hint=told,
         )
     place = expanded(out).absolute() if out is not None else None
-    path = expanded(Path(source)) if source else None
-    folder = given_folder(path) if path is not None and path.is_dir() else None
+    folder = folder_from_here(source)
     data = enter_project().data
-    with shown_progress() as listen:
-        hear: Told = unheard if as_json else lambda step, done, total, unit: listen(Progress(step, done, total, unit))
+    with shown_progress(quiet=as_json) as listen:
         if tracker:
-            made = make_sweep(data, tracker, hear, allow_large=yes)
+            made = make_sweep(data, tracker, listen, allow_large=yes)
         else:
             settings = section_settings(MaskLabSettings, TrackerSpec("sweep", settings={"mask_lab": given}), "mask_lab")
             settings = replace(settings, allow_large=True) if yes else settings
-            made = _sweep_folder(Store(data), source, folder, settings, place, hear)
+            made = _sweep_folder(Store(data), source, folder, settings, place, listen)
     if isinstance(made, MadeSweep):
-        _tell_made(made, tracker, bool(read_tracker(data, tracker).sealed), as_json)
+        _tell_made(made, data, tracker, as_json)
     else:
         _tell_swept(*made, as_json)
 
@@ -126,8 +122,8 @@ def _given(
     if grid:
         given["grid"] = dict(_axis(text) for text in grid)
         given.setdefault("presets", [])
-    told = {"grid_base": grid_base, "sample": sample, "seed": seed, "second_opinion": _from_here(second_opinion)}
-    told |= {"segmenter": _from_here(segmenter), "truth": str(expanded(truth).absolute()) if truth else ""}
+    told = {"grid_base": grid_base, "sample": sample, "seed": seed, "second_opinion": weights_from_here(second_opinion)}
+    told |= {"segmenter": weights_from_here(segmenter), "truth": str(expanded(truth).absolute()) if truth else ""}
     return given | {name: value for name, value in told.items() if value not in ("", None)}
 
 
@@ -141,23 +137,17 @@ def _axis(text: str) -> tuple[str, list[Any]]:
         return name.strip(), [value.strip() for value in values.split(",")]
 
 
-def _from_here(name: str) -> str:
-    """The absolute path of a weights file, or the name as it is."""
-    path = expanded(Path(name))
-    return str(path.absolute()) if name and path.is_file() else name
-
-
 def _sweep_folder(
-    store: Store, source: str, folder: Path | None, settings: MaskLabSettings, place: Path | None, told: Told
+    store: Store, source: str, folder: Path | None, settings: MaskLabSettings, place: Path | None, listen: Listener
 ) -> tuple[Sweep, Path]:
-    dataset = _dataset(store.data, source, folder)
+    dataset = named_dataset(store.data, source, folder)
     place = place or store.data / FOLDER_SWEEPS / dataset.slug
     check_place(place, _known_files(place))
     listed = update_raw_frames(store, dataset, workers=worker_count()).table
     frames = LabSource(dataset.slug, dataset.name, dataset.folder, known_frames(listed), None, listed.version)
-    swept = sweep_folder(store, frames, settings, told)
+    swept = sweep_folder(store, frames, settings, listen)
     with store.lock(f"mask-lab-folder-{place.name}"), replaced_whole(place) as fresh:
-        write_sweep(fresh, swept, told, {"dataset": dataset.slug, "folder": str(dataset.folder)})
+        write_sweep(fresh, swept, listen, {"dataset": dataset.slug, "folder": str(dataset.folder)})
         names = sorted(str(path.relative_to(fresh)) for path in fresh.rglob("*") if path.is_file())
         (fresh / "files.json").write_text(json.dumps([*names, "files.json"], indent=0) + "\n", encoding="utf-8")
     return swept, place
@@ -171,25 +161,15 @@ def _known_files(place: Path) -> set[str] | None:
         return None
 
 
-def _dataset(data: Path, source: str, folder: Path | None) -> DatasetSpec:
-    known = list_datasets(data)
-    by_name = {spec.name: spec for spec in known.values()}
-    if source in known or source in by_name:
-        return known.get(source) or by_name[source]
-    if folder is None:
-        raise SpecError(f"{source} is neither a dataset nor a folder. Known datasets: {', '.join(known) or 'none'}")
-    check_has_pictures(folder)
-    return register_dataset(data, folder)
-
-
-def _tell_made(made: MadeSweep, tracker: str, is_sealed: bool, as_json: bool) -> None:
+def _tell_made(made: MadeSweep, data: Path, tracker: str, as_json: bool) -> None:
     if as_json:
         typer.echo((made.folder / REPORT).read_text(encoding="utf-8").rstrip())
         return
     _tell_results(made.results(), made.facts["best"], made.facts["said"])
     typer.echo(f"{'already made' if made.reused else 'result'}: {made.folder}")
-    new_name = " --as NEW-ID" if is_sealed else ""
-    typer.echo(f"page: {pages_url()}/tracker/{tracker}/lab   adopt one: lora-assets adopt {tracker} PRESET{new_name}")
+    new_name = " --as NEW-ID" if read_tracker(data, tracker).sealed else ""
+    page = f"{pages_url(data)}/tracker/{tracker}/lab"
+    typer.echo(f"page: {page}   adopt one: lora-assets adopt {tracker} PRESET{new_name}")
 
 
 def _tell_swept(swept: Sweep, place: Path, as_json: bool) -> None:
@@ -251,9 +231,8 @@ def layers(
 ) -> None:
     """Take a tracker's frames apart: characters as RGBA, and the background with them painted out."""
     data = enter_project().data
-    with shown_progress() as listen:
-        told: Told = unheard if as_json else lambda step, done, total, unit: listen(Progress(step, done, total, unit))
-        made = make_layers(data, tracker, told)
+    with shown_progress(quiet=as_json) as listen:
+        made = make_layers(data, tracker, listen)
     rows = made.rows()
     if as_json:
         found = [

@@ -10,20 +10,20 @@ from typing import Annotated, Any
 import typer
 
 from lora_assets.cli.console import print_table, shown_progress
-from lora_assets.cli.folders import check_has_pictures, expanded, given_folder
+from lora_assets.cli.folders import expanded
 from lora_assets.cli.project import enter_project
 from lora_assets.cli.settings import given_settings
+from lora_assets.cli.sources import folder_from_here, named_dataset
 from lora_assets.exports.place import check_place, replaced_whole
 from lora_assets.main_line.frames import update_raw_frames
-from lora_assets.main_line.progress import Progress
 from lora_assets.mining.drawing import oddest_first
 from lora_assets.mining.folders import known_files, write_folders
 from lora_assets.mining.making import make_tracker_mining, mining_settings, read_mined
 from lora_assets.mining.pipeline import Mined
 from lora_assets.mining.pipeline import mine as mine_frames
 from lora_assets.mining.settings import MiningSettings
-from lora_assets.mining.sources import FrameSource, Told, frame_names, unheard
-from lora_assets.specs import DatasetSpec, SpecError, TrackerSpec, list_datasets, register_dataset, section_settings
+from lora_assets.mining.sources import FrameSource, frame_names
+from lora_assets.specs import DatasetSpec, SpecError, TrackerSpec, section_settings
 from lora_assets.store import Store
 from lora_assets.vision.device import worker_count
 
@@ -79,30 +79,31 @@ def mine(
             f"the settings of a tracker stand in its file, section [mining]: {', '.join(given)}", param_hint="--tracker"
         )
     place = expanded(out).absolute() if out is not None else None
-    folder, earlier_folders = _folder_from_here(source), [_folder_from_here(name) for name in earlier or []]
+    folder, earlier_folders = folder_from_here(source), [folder_from_here(name) for name in earlier or []]
     data = enter_project().data
     store = Store(data)
-    with shown_progress() as listen:
-        told: Told = unheard if as_json else lambda step, done, total, unit: listen(Progress(step, done, total, unit))
+    with shown_progress(quiet=as_json) as listen:
         if tracker:
             mining_settings(data, tracker)
             place = place or data / "mining" / tracker
             check_place(place, known_files(place))
-            make_tracker_mining(data, tracker, told)
+            make_tracker_mining(data, tracker, listen)
             mined = read_mined(data, tracker)
         else:
             settings = section_settings(MiningSettings, TrackerSpec("mine", settings={"mining": given}), "mining")
             settings = settings if settings.yolo_model else replace(settings, yolo_model=DEFAULT_DETECTOR)
-            dataset = _dataset(data, source, folder)
-            before = [_dataset(data, name, place) for name, place in zip(earlier or [], earlier_folders, strict=True)]
+            dataset = named_dataset(data, source, folder)
+            before = [
+                named_dataset(data, name, place) for name, place in zip(earlier or [], earlier_folders, strict=True)
+            ]
             if dataset.slug in {each.slug for each in before}:
                 raise SpecError(f"{source} is among the earlier datasets: name another one with --earlier")
             place = place or data / "mining" / dataset.slug
             check_place(place, known_files(place))
             sources = [_frames(store, each) for each in (*before, dataset)]
-            mined = mine_frames(store, sources, settings, told, only=dataset.slug, dataset=dataset.slug)
+            mined = mine_frames(store, sources, settings, listen, only=dataset.slug, dataset=dataset.slug)
         with store.lock(f"mined-folder-{place.name}"), replaced_whole(place) as fresh:
-            counts = write_folders(fresh, store, mined, told)
+            counts = write_folders(fresh, store, mined, listen)
     _tell(mined, counts, place, as_json)
 
 
@@ -129,23 +130,6 @@ def _given(
             path = expanded(Path(value))
             given[name] = str(path.absolute()) if path.exists() else value
     return given
-
-
-def _folder_from_here(source: str) -> Path | None:
-    """The folder that the person means from where they stand, before the project's folder becomes the current one."""
-    path = expanded(Path(source)) if source else None
-    return given_folder(path) if path is not None and path.is_dir() else None
-
-
-def _dataset(data: Path, source: str, folder: Path | None) -> DatasetSpec:
-    known = list_datasets(data)
-    by_name = {spec.name: spec for spec in known.values()}
-    if source in known or source in by_name:
-        return known.get(source) or by_name[source]
-    if folder is None:
-        raise SpecError(f"{source} is neither a dataset nor a folder. Known datasets: {', '.join(known) or 'none'}")
-    check_has_pictures(folder)
-    return register_dataset(data, folder)
 
 
 def _frames(store: Store, dataset: DatasetSpec) -> FrameSource:

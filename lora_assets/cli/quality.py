@@ -11,7 +11,6 @@ import typer
 from lora_assets.cli.console import print_table, shown_progress
 from lora_assets.cli.project import enter_project
 from lora_assets.cli.status import tracker_with_crops
-from lora_assets.main_line.progress import Progress
 from lora_assets.quality.engines import NO_CHARACTERS, plan_engines
 from lora_assets.quality.making import characters_table, make_quality, quality_settings, read_quality
 from lora_assets.quality.metrics import METRICS
@@ -49,11 +48,8 @@ def quality(
 
 
 def _make(data: Path, tracker: str, *, quiet: bool) -> None:
-    if quiet:
-        make_quality(data, tracker)
-        return
-    with shown_progress() as listen:
-        make_quality(data, tracker, told=lambda title, done, total: listen(Progress(title, done, total, "crops")))
+    with shown_progress(quiet=quiet) as listen:
+        make_quality(data, tracker, listen=listen)
 
 
 def _metrics(data: Path, tracker: str) -> list[dict[str, Any]]:

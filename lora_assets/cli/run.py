@@ -9,22 +9,23 @@ from typing import Annotated, Any
 
 import typer
 
-from lora_assets.addresses import dagster_url, pages_url
+from lora_assets.addresses import PAGES, dagster_url, pages_url, running_url
 from lora_assets.cli.app import EXIT_INTERRUPTED, EXIT_RUN_FAILED, EXIT_SEALED
 from lora_assets.cli.console import print_table, shown_progress
-from lora_assets.cli.folders import check_has_pictures, given_folder
+from lora_assets.cli.folders import check_has_pictures, given_input
 from lora_assets.cli.project import Project, enter_project
 from lora_assets.cli.runs import Outcome, RunFailed, bring_up_to_date
 from lora_assets.cli.settings import given_settings
 from lora_assets.cli.status import tracker_counts
-from lora_assets.main_line.progress import heard_by
-from lora_assets.main_line.videos import holds_videos, refused_videos
+from lora_assets.main_line.videos import holds_videos, is_video, refused_videos
+from lora_assets.progress import heard_by
 from lora_assets.recipes import tracker_recipes, tracker_settings
 from lora_assets.specs import (
     LIVE,
+    DatasetSpec,
     SpecError,
     TrackerSpec,
-    dataset_slug,
+    dataset_at,
     ensure_live,
     known_tracker_ids,
     list_datasets,
@@ -92,8 +93,9 @@ def _print_summary(project: Project, tracker: str, outcome: Outcome) -> None:
     _print_videos(project, tracker)
     done = "everything was up to date" if not outcome.runs else f"{outcome.runs} Dagster runs"
     typer.echo(f"{done}, {outcome.seconds:.1f} s")
-    typer.echo(f"page:    {pages_url()}/tracker/{tracker}   (start the servers with: make up)")
-    typer.echo(f"Dagster: {dagster_url()}/assets/tracker_dashboard?partition={tracker}")
+    start = "" if running_url(project.data, PAGES) else "   (start the servers with: make up)"
+    typer.echo(f"page:    {pages_url(project.data)}/tracker/{tracker}{start}")
+    typer.echo(f"Dagster: {dagster_url(project.data)}/assets/tracker_dashboard?partition={tracker}")
 
 
 def _print_videos(project: Project, tracker: str) -> None:
@@ -116,7 +118,10 @@ def run(
     tracker: Annotated[str, typer.Option(help="ID of the tracker: letters, digits, '-' and '_'.")],
     input_folder: Annotated[
         Path | None,
-        typer.Option("--input", help="Folder of frames, anywhere, only read; not needed once the tracker exists."),
+        typer.Option(
+            "--input",
+            help="Folder of frames, or one video or picture; anywhere, only read. Not needed once the tracker exists.",
+        ),
     ] = None,
     detector: Annotated[
         list[str] | None, typer.Option(help="Detector weights, by name or as a file. May be given several times.")
@@ -128,51 +133,54 @@ def run(
     ] = None,
     note: Annotated[str, typer.Option(help="What this tracker is meant to show.")] = "",
 ) -> None:
-    """Make the crops of one folder under a tracker, in this process, and print what came out.
+    """Make the crops of one folder, video or picture under a tracker, in this process, and print what came out.
 
     The tracker is made when it does not exist yet. Run it again after adding frames, a sealed one after reopening it:
     only new frames are computed. Without --input a tracker that exists is brought up to date, all its folders.
     """
-    folder = given_folder(input_folder) if input_folder is not None else None
+    place = given_input(input_folder) if input_folder is not None else None
     settings = given_settings(detector or [], segmenter, preset, set_ or [])
     project = enter_project()
     if tracker_path(project.data, tracker).exists() or tracker == LIVE:
         spec = ensure_live(project.data) if tracker == LIVE else read_tracker(project.data, tracker)
-        _check_same(spec, _slug_of(project, folder) if folder is not None else None, settings)
+        _check_same(spec, dataset_at(project.data, place) if place is not None else None, settings, project)
         if note and note != spec.note:
             typer.echo(f"tracker {tracker} exists: its note is kept as it was ({spec.note or 'none'})", err=True)
-        if folder is not None:
-            register_dataset(project.data, folder)
-    elif folder is None:
+        if place is not None:
+            register_dataset(project.data, place)
+    elif place is None:
         raise SpecError(
             f"there is no tracker {tracker}: name the folder of its frames with --input. Known trackers: "
             f"{', '.join(known_tracker_ids(project.data)) or 'none'}"
         )
     else:
         # A wrong setting, absent weights or an empty folder are told before anything is written.
-        slug = _slug_of(project, folder)
+        slug = dataset_at(project.data, place).slug
         tracker_recipes(TrackerSpec(tracker, (slug,), settings=settings), project.data)
-        check_has_pictures(folder)
-        dataset = register_dataset(project.data, folder)
-        named = (dataset.slug, *([of_videos(project.data, dataset).slug] if holds_videos(folder) else []))
+        check_has_pictures(place)
+        named = _named(project, register_dataset(project.data, place))
         write_tracker(project.data, TrackerSpec(tracker, named, note=note, settings=settings))
     _finish(project, tracker)
 
 
-def _slug_of(project: Project, folder: Path) -> str:
-    """The key of a folder's dataset: as it is known, or as it will be once it is registered."""
-    known = [spec.slug for spec in list_datasets(project.data).values() if spec.folder.resolve() == folder]
-    return known[0] if known else dataset_slug(folder.name)
+def _named(project: Project, dataset: DatasetSpec) -> tuple[str, ...]:
+    """The datasets of a new tracker of a folder or file: its own, that of its videos' frames, or both."""
+    if not dataset.only:
+        videos = (of_videos(project.data, dataset).slug,) if holds_videos(dataset.folder) else ()
+        return (dataset.slug, *videos)
+    return (of_videos(project.data, dataset).slug,) if is_video(dataset.place) else (dataset.slug,)
 
 
-def _check_same(spec: TrackerSpec, dataset: str | None, settings: dict[str, dict[str, Any]]) -> None:
+def _check_same(
+    spec: TrackerSpec, dataset: DatasetSpec | None, settings: dict[str, dict[str, Any]], project: Project
+) -> None:
     """A tracker that exists must already be what the command asks for: a tracker never changes silently.
 
     Settings are compared as they work, so that a default that is given in so many words is no difference.
     """
-    if dataset is not None and not spec.covers(dataset):
+    if dataset is not None and not _covers(project, spec, dataset):
         raise SpecError(
-            f"tracker {spec.id} is of {', '.join(spec.datasets or ())}, not of {dataset}: choose another ID, or "
+            f"tracker {spec.id} is of {', '.join(spec.datasets or ())}, not of {dataset.slug}: choose another ID, or "
             f"add the dataset to its file data/trackers/{spec.id}.toml"
         )
     for section, values in settings.items():
@@ -184,6 +192,11 @@ def _check_same(spec: TrackerSpec, dataset: str | None, settings: dict[str, dict
                     f"tracker {spec.id} exists with other settings ({section}.{name} = "
                     f"{written.get(name, 'its default')}): choose another ID to compare the two"
                 )
+
+
+def _covers(project: Project, spec: TrackerSpec, dataset: DatasetSpec) -> bool:
+    videos = (each.slug for each in list_datasets(project.data).values() if each.videos_of == dataset.slug)
+    return spec.covers(dataset.slug) or any(spec.covers(slug) for slug in videos)
 
 
 def demo() -> None:

@@ -17,6 +17,7 @@ from lora_assets.cli.folders import holds_what_was_kept, is_listed
 from lora_assets.cli.project import Project
 from lora_assets.input_folders import FolderGone
 from lora_assets.main_line.corrections import waiting_in_cell
+from lora_assets.main_line.videos import refused_videos
 from lora_assets.planning import missing_datasets, plan_tracker
 from lora_assets.process_identity import this_process
 from lora_assets.specs import DatasetSpec, SpecError, TrackerSpec, list_datasets, read_tracker
@@ -205,6 +206,11 @@ def _make_all(jobs: _Jobs, store: Store, spec: TrackerSpec, datasets: list[Datas
                 if not is_listed(store, dataset):
                     _list_frames(jobs, dataset)
     if not any(int(listed.facts["files"]) for each in datasets if (listed := store.frames_of(each.slug))):
+        if refused := _refused(store, datasets):
+            raise SpecError(
+                f"tracker {spec.id} has no frame, since none of its videos gives any: {'; '.join(refused)}. Mend or "
+                "replace them and run again"
+            )
         raise SpecError(
             f"tracker {spec.id}: {_folders(datasets)} holds no file that could be a frame; it is empty: put pictures "
             "into it"
@@ -217,11 +223,17 @@ def _sources(store: Store, datasets: list[DatasetSpec]) -> list[DatasetSpec]:
     the datasets."""
     known, given = list_datasets(store.data), {each.slug for each in datasets}
     named = {each.videos_of for each in datasets if each.videos_of} - given
-    return [known[slug] for slug in sorted(named & set(known)) if known[slug].folder.is_dir()]
+    return [known[slug] for slug in sorted(named & set(known)) if known[slug].place.exists()]
+
+
+def _refused(store: Store, datasets: list[DatasetSpec]) -> list[str]:
+    """The videos that gave no frames, with the reasons."""
+    sources = {each.videos_of or each.slug for each in datasets}
+    return [f"{path}: {why}" for slug in sorted(sources) for path, why in refused_videos(store, slug).items()]
 
 
 def _folders(datasets: list[DatasetSpec]) -> str:
-    return ", ".join(str(each.folder) for each in datasets)
+    return ", ".join(str(each.place) for each in datasets)
 
 
 def _make_due(jobs: _Jobs, store: Store, spec: TrackerSpec) -> tuple[str, ...]:

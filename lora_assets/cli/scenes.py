@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from lora_assets.cli.console import shown_progress
-from lora_assets.main_line.progress import Progress
+from lora_assets.progress import Progress
 from lora_assets.specs import SpecError
 from lora_assets.store import atomic_write_bytes
 

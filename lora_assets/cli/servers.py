@@ -14,10 +14,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
-from lora_assets.addresses import DAGSTER_PORT, LOOPBACK, PAGES_PORT, dagster_url
+from lora_assets.addresses import DAGSTER, DAGSTER_PORT, LOOPBACK, PAGES, PAGES_PORT, dagster_url, listening
 from lora_assets.cli.app import EXIT_FAILED, EXIT_INTERRUPTED
 from lora_assets.cli.corrections import corrections_log
 from lora_assets.cli.project import Project, enter_project
@@ -91,7 +92,7 @@ def _check_free(port: int, what: str) -> None:
 def _servers(pages_port: int, dagster_port: int, allowed_hosts: Sequence[str] = ()) -> list[Server]:
     module = [sys.executable, "-m"]
     daemon = [*module, "dagster._daemon", "run", "-w", "workspace.yaml", "--log-level", "warning"]
-    pages = [*module, "lora_assets.cli", "serve", "--port", str(pages_port), "--dagster-port", str(dagster_port)]
+    pages = [*module, "lora_assets.cli", "serve", "--port", str(pages_port)]
     hosts = [part for name in allowed_hosts for part in ("--allow-host", name)]
     return [
         Server("dagster daemon", daemon),
@@ -222,12 +223,14 @@ def up(
         _back_up_logs(project)
         # Dagster processes that start at once on a fresh home fail at making its tables: make them first.
         _take_up(project)
+        pages, ui = (f"http://{LOOPBACK}:{port}" for port in (pages_port, dagster_port))
         told = [
-            f"tracker pages  http://{LOOPBACK}:{pages_port}/",
-            f"Dagster UI     http://{LOOPBACK}:{dagster_port}/",
+            f"tracker pages  {pages}/",
+            f"Dagster UI     {ui}/",
             "drop folders of pictures into data/input/; stop with Ctrl-C",
         ]
-        keep_running(_servers(pages_port, dagster_port, allowed_hosts), _environment(project), told)
+        with listening(project.data, PAGES, pages), listening(project.data, DAGSTER, ui):
+            keep_running(_servers(pages_port, dagster_port, allowed_hosts), _environment(project), told)
 
 
 def serve(
@@ -236,32 +239,43 @@ def serve(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Host name under which a browser reaches it (a proxy, a VPN name).")
     ] = None,
-    dagster_port: Annotated[int, typer.Option(help="Port of the Dagster UI, for its links.")] = DAGSTER_PORT,
+    dagster_port: Annotated[
+        int | None, typer.Option(help="Port of the Dagster UI, for links to it; found when `up` runs.")
+    ] = None,
 ) -> None:
     """Serve the tracker pages only."""
     from lora_assets.tracker.serve import ServeError, serve_pages
 
     project = enter_project()
     _back_up_logs(project)
-    link = dagster_url() if dagster_port == DAGSTER_PORT else f"http://{LOOPBACK}:{dagster_port}"
+    link = f"http://{LOOPBACK}:{dagster_port}" if dagster_port else dagster_url(project.data)
+    held = ExitStack()
 
     def tell(address: str) -> None:
+        held.enter_context(listening(project.data, PAGES, _as_reached_here(address)))
         typer.echo(f"tracker pages  {address}   (stop with Ctrl-C)")
         # `up` starts this command too, so that it is told once by both.
         if warning := open_to_users(read_password_hash(project.data)):
             typer.echo(warning, err=True)
 
     try:
-        serve_pages(
-            project.data,
-            host,
-            port,
-            dagster_url=link,
-            allowed_hosts=tuple(allow_host or ()),
-            ready=tell,
-        )
+        with held:
+            serve_pages(
+                project.data,
+                host,
+                port,
+                dagster_url=link,
+                allowed_hosts=tuple(allow_host or ()),
+                ready=tell,
+            )
     except (GuardError, PasswordError, ServeError) as error:
         raise SpecError(str(error)) from error
+
+
+def _as_reached_here(address: str) -> str:
+    """The address of a server for a browser on this machine: one that listens on all addresses has none of its own."""
+    told = urlsplit(address)
+    return f"http://{LOOPBACK}:{told.port}" if told.hostname in ("0.0.0.0", "::") else address
 
 
 def password(

@@ -21,9 +21,9 @@ def given_settings(
     """
     settings: dict[str, dict[str, Any]] = {}
     if detectors:
-        settings.setdefault("detect", {})["weights"] = [_weights_from_here(name) for name in detectors]
+        settings.setdefault("detect", {})["weights"] = [weights_from_here(name) for name in detectors]
     if segmenter:
-        settings.setdefault("segment", {})["weights"] = _weights_from_here(segmenter)
+        settings.setdefault("segment", {})["weights"] = weights_from_here(segmenter)
     if preset:
         settings.setdefault("refine", {})["preset"] = preset
     for text in assignments:
@@ -32,7 +32,7 @@ def given_settings(
     return settings
 
 
-def _weights_from_here(name: str) -> str:
+def weights_from_here(name: str) -> str:
     """The absolute path of a weights file or a SAM 2 folder, or the name as it is."""
     path = expanded(Path(name))
     return str(path.absolute()) if path.is_file() or (path / "config.json").is_file() else name

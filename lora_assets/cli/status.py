@@ -92,7 +92,7 @@ def _folders(store: Store, spec: TrackerSpec, known: dict[str, DatasetSpec]) -> 
         try:
             if slug in listed:
                 changed += [slug] if _is_changed(store, spec, dataset) else []
-            elif scan_folder(dataset.folder).files or spec.datasets is not None:
+            elif scan_folder(dataset.folder, dataset.only).files or spec.datasets is not None:
                 found["unlisted"].append(slug)
         except FolderGone:
             gone.append(slug)

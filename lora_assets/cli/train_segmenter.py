@@ -15,12 +15,12 @@ from lora_assets.annotations.places import segmenter_path
 from lora_assets.cli.console import print_table, shown_progress
 from lora_assets.cli.folders import expanded
 from lora_assets.cli.project import enter_project
-from lora_assets.finetuning.making import MadeReport, MadeSegmenter, Told, make_report, tune_segmenter, unheard
+from lora_assets.finetuning.making import MadeReport, MadeSegmenter, make_report, tune_segmenter
 from lora_assets.finetuning.preflight import check_before, work_folder
 from lora_assets.finetuning.random_start import random_start, write_new_sam2
 from lora_assets.finetuning.settings import SegmenterSettings, TrainingSettings, write_segmenter
-from lora_assets.main_line.progress import Progress
 from lora_assets.models.tuned import BETTER, check_tuned_name
+from lora_assets.progress import Listener
 from lora_assets.specs import SpecError
 
 
@@ -69,16 +69,15 @@ def train_segmenter(
         for words in (ready.memory.words(), *ready.notes):
             typer.echo(words)
         return
-    with shown_progress() as listen:
-        told: Told = unheard if as_json else lambda step, done, total, unit: listen(Progress(step, done, total, unit))
+    with shown_progress(quiet=as_json) as listen:
         tuned = tune_segmenter(
             data,
             name,
-            _one_name(told, f"tune {name}"),
+            _one_name(listen, f"tune {name}"),
             resume=True if resume else False if anew else None,
             say=(lambda _: None) if as_json else typer.echo,
         )
-        report = make_report(data, name, _one_name(told, f"judge {name}"))
+        report = make_report(data, name, _one_name(listen, f"judge {name}"))
     _tell(tuned, report, as_json)
 
 
@@ -140,9 +139,9 @@ def _training(assign: list[str], usual: TrainingSettings) -> TrainingSettings:
     raise SpecError(f"--set: unknown setting {', '.join(unknown)}; known: {', '.join(known)}")
 
 
-def _one_name(told: Told, name: str) -> Told:
+def _one_name(listen: Listener, name: str) -> Listener:
     """The same, under one name for all steps: a bar is known by it."""
-    return lambda _, done, total, unit: told(name, done, total, unit)
+    return lambda at: listen(replace(at, stage=name))
 
 
 def _tell(tuned: MadeSegmenter, report: MadeReport, as_json: bool) -> None:

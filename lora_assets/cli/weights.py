@@ -11,10 +11,10 @@ import typer
 from lora_assets.cli.app import EXIT_BAD_INPUT
 from lora_assets.cli.console import print_table, shown_progress
 from lora_assets.cli.project import enter_project
-from lora_assets.main_line.progress import Progress
 from lora_assets.models import add as add_weights
 from lora_assets.models import list_weights, verify
 from lora_assets.models import pull as pull_weights
+from lora_assets.progress import Progress
 
 models_app = typer.Typer(
     help="Model weights: what is known, fetch, check, add a file of your own.", no_args_is_help=True

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from lora_assets.comparing.cell_rows import CellRows, Rows
 from lora_assets.verdicts.matching import IOU_LIMIT
+from lora_assets.vision.boxes import paired_iou
 
 FloatArray = npt.NDArray[np.float64]
 # Of pairs that are looked at in one go; 15,000 crops need one go.
@@ -107,14 +108,6 @@ def code_frames(before: CellRows, after: CellRows) -> FrameCodes:
     return codes
 
 
-def _iou(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Intersection over union, row by row, (N, 4) and (N, 4) -> (N,)."""
-    low, high = np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])
-    common = np.clip(high - low, 0.0, None).prod(axis=1)
-    union = (a[:, 2:] - a[:, :2]).prod(axis=1) + (b[:, 2:] - b[:, :2]).prod(axis=1) - common
-    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
-
-
 def _pairs_of_frames(before: Rows, after: Rows) -> Iterator[tuple[Rows, Rows]]:
     """Row numbers of all pairs with one frame, some frames at a time."""
     order = np.argsort(after, kind="stable")
@@ -146,7 +139,7 @@ def overlaps_within_frames(
             code = codes_before[a][changed]
             first[changed] /= np.tile(sizes[0][code], 2)
             second[changed] /= np.tile(sizes[1][code], 2)
-        yield a, b, _iou(first, second)
+        yield a, b, paired_iou(first, second)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,7 +5,6 @@ What they show is made elsewhere (readiness, making, groups); the page draws its
 
 from __future__ import annotations
 
-import base64
 import io
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from lora_assets.curation.reasons import FUNNEL
 from lora_assets.identity.descriptions import read_picture
 from lora_assets.store import Store
 from lora_assets.tables import CharacterCrop, CropGroup, CuratedCrop
-from lora_assets.vision.crops import contact_sheet, sheet_jpeg
+from lora_assets.vision.crops import contact_sheet, picture_markdown
 
 _WIDTH, _BAR, _LEFT, _RIGHT = 760, 34, 150, 110
 _INK, _FAINT, _PAPER = (30, 34, 40), (110, 116, 125), (255, 255, 255)
@@ -99,13 +98,7 @@ def _rows_of(store: Store, told: Sequence[tuple[str, Sequence[str]]]) -> npt.NDA
     return np.concatenate(parts) if parts else contact_sheet([], _COLUMNS, _TILE)
 
 
-def as_markdown(title: str, picture: npt.NDArray[np.uint8] | bytes) -> str:
-    """A picture inside Markdown, for metadata: PNG bytes as they are, an array as a JPEG of at most 200 kB."""
-    kind, content = ("png", picture) if isinstance(picture, bytes) else ("jpeg", sheet_jpeg(picture))
-    return f"![{title}](data:image/{kind};base64,{base64.b64encode(content).decode()})"
-
-
 def dataset_markdown(store: Store, rows: Sequence[CuratedCrop], funnel: Mapping[str, int]) -> str:
     """The funnel and the sheet of chosen crops, for Dagster's metadata."""
-    sheet = as_markdown("chosen crops", chosen_sheet(store, rows)) if any(row.chosen for row in rows) else ""
-    return f"{as_markdown('funnel', draw_funnel(funnel))}\n\n{sheet or 'no crop is chosen'}"
+    sheet = picture_markdown("chosen crops", chosen_sheet(store, rows)) if any(row.chosen for row in rows) else ""
+    return f"{picture_markdown('funnel', draw_funnel(funnel))}\n\n{sheet or 'no crop is chosen'}"

@@ -5,7 +5,6 @@ The pictures and masks are those that the trainer's reader pairs, so that a wron
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
 import cv2
@@ -18,7 +17,7 @@ from lora_assets.exports.manifest import read_manifest
 from lora_assets.exports.reading import READERS
 from lora_assets.exports.reading.seen import Export, SeenPicture
 from lora_assets.exports.reading.sizes import mask_levels
-from lora_assets.vision.crops import contact_sheet, sheet_jpeg
+from lora_assets.vision.crops import contact_sheet, picture_markdown
 from lora_assets.vision.images import RgbImage
 
 _TILES, _TILE = 24, 192
@@ -63,6 +62,4 @@ def shown_picture(picture: SeenPicture, tile: int) -> npt.NDArray[np.uint8]:
 def export_preview(folder: Path) -> str:
     """The sheet as Markdown with the picture inside, for Dagster's metadata."""
     sheet = export_sheet(folder)
-    if sheet is None:
-        return "nothing to show"
-    return f"![contact sheet](data:image/jpeg;base64,{base64.b64encode(sheet_jpeg(sheet)).decode()})"
+    return "nothing to show" if sheet is None else picture_markdown("contact sheet", sheet)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import textwrap
 from collections.abc import Callable, Sequence
@@ -49,11 +48,6 @@ def _png(picture: Image.Image) -> bytes:
     content = io.BytesIO()
     picture.save(content, "PNG", optimize=True)
     return content.getvalue()
-
-
-def as_markdown(png: bytes, words: str) -> str:
-    """Markdown with the picture inside, for a place that shows no files."""
-    return f"![{words}](data:image/png;base64,{base64.b64encode(png).decode()})"
 
 
 def draw_course(name: str, lines: Sequence[dict[str, Any]], base_iou: float | None) -> bytes:

@@ -19,9 +19,8 @@ from lora_assets.finetuning.pages import read_page
 from lora_assets.finetuning.prompts import BOX, POINT, Prompts
 from lora_assets.models.tuned import BETTER, WORSE
 from lora_assets.tables.segmenters import CategoryFigure, JudgedAnnotation
-from lora_assets.training.scores import mask_iou
 from lora_assets.vision import boundary
-from lora_assets.vision.masks import BoolMask, encode_mask
+from lora_assets.vision.masks import BoolMask, encode_mask, mask_iou
 
 JUDGED_KINDS = (BOX, POINT)
 ALL = "all"

@@ -19,8 +19,7 @@ from lora_assets.finetuning.pages import EmbeddingCache, read_page, usable
 from lora_assets.finetuning.planes import counted, coverage, page_part
 from lora_assets.finetuning.prompts import BOTH, BOX, POINT, Prompts, corrections, first_prompts
 from lora_assets.finetuning.settings import FROZEN, LORA, TrainingSettings
-from lora_assets.training.scores import mask_iou
-from lora_assets.vision.masks import BoolMask
+from lora_assets.vision.masks import BoolMask, mask_iou
 
 if TYPE_CHECKING:
     import torch

@@ -38,6 +38,7 @@ from lora_assets.finetuning.settings import FROZEN, MEMORY, NONE, SegmenterSetti
 from lora_assets.models.opening import resolve_tuned
 from lora_assets.models.registry import ModelError
 from lora_assets.models.tuned import BETTER, UNJUDGED, TunedCard, read_tuned, write_card, write_tuned
+from lora_assets.progress import Listener, Progress, nobody
 from lora_assets.store import PublishedTable, Store, StoreError, atomic_write_bytes, digest
 from lora_assets.tables import to_table
 from lora_assets.tables.segmenters import CategoryFigure, JudgedAnnotation, TuningStep
@@ -48,13 +49,6 @@ REPORT_VERSION = "2"
 MOST_JUDGED = 240
 """Annotations of val that the report asks for."""
 COURSE_PICTURE, REPORT_PICTURE = "course.png", "report.png"
-
-Told = Callable[[str, int, int, str], None]
-"""Told of a step's name, how many are done, how many there are, and of what."""
-
-
-def unheard(_step: str, _done: int, _total: int, _unit: str) -> None:
-    """Nobody is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +95,7 @@ class MadeReport:
 def tune_segmenter(
     data: Path,
     name: str,
-    told: Told = unheard,
+    listen: Listener = nobody,
     *,
     resume: bool | None = None,
     run_id: str = "",
@@ -134,11 +128,11 @@ def tune_segmenter(
                 began[0] = step
                 state.begin(ready.settings.training.steps, step)
 
-            def listen(done: int, total: int, words: str) -> None:
+            def on_step(done: int, total: int, words: str) -> None:
                 state.count(done - began[0])
-                told(f"{name}: {words}{_left(state.state)}", done, total, "steps")
+                listen(Progress(f"{name}: {words}{_left(state.state)}", done, total, "steps"))
 
-            tuned = tune(tuning, resume=go_on, listen=listen, begun=begun)
+            tuned = tune(tuning, resume=go_on, listen=on_step, begun=begun)
             return _publish(data, ready, tuned, run_id)
 
 
@@ -281,7 +275,7 @@ def _course(lines: Sequence[dict[str, Any]]) -> list[TuningStep]:
     return [TuningStep(**{name: line.get(name) for name in names}) for line in lines]  # pyright: ignore[reportArgumentType]
 
 
-def make_report(data: Path, name: str, told: Told = unheard, *, run_id: str = "") -> MadeReport:
+def make_report(data: Path, name: str, listen: Listener = nobody, *, run_id: str = "") -> MadeReport:
     """Judge a tuned model against its untouched base on the same prompts, and write the verdict into its card.
 
     Raises FinetuningError when it was not tuned, or its set or base changed since.
@@ -310,7 +304,10 @@ def make_report(data: Path, name: str, told: Told = unheard, *, run_id: str = ""
         # Other prompts than those that the best step was chosen by.
         pages = spread(found, VAL, MOST_JUDGED, used.seed + 1)
         judged = judge_pages(
-            *learners, pages, used.seed + 1, lambda done, total: told(f"{name}: judged", done, total, "pages")
+            *learners,
+            pages,
+            used.seed + 1,
+            lambda done, total: listen(Progress(f"{name}: judged", done, total, "pages")),
         )
         rows = [one.row for one in judged]
         figures = category_figures(rows)

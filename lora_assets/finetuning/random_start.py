@@ -11,8 +11,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lora_assets.finetuning.settings import FULL, TrainingSettings
+
+if TYPE_CHECKING:
+    from transformers import Sam2Config
 
 WIDTH, HIDDEN, SIDE = 24, 64, 128
 """Narrowest width of the encoder, width of the decoder, usual pixels a side."""
@@ -33,7 +37,6 @@ def write_new_sam2(folder: Path, side: int = SIDE, *, width: int = WIDTH, hidden
 
     Raises ValueError when the side is no multiple of 16 from 32 on.
     """
-    from transformers import Sam2Config
     from transformers.utils import logging
 
     from lora_assets.vision.sam2 import new_sam2
@@ -41,6 +44,14 @@ def write_new_sam2(folder: Path, side: int = SIDE, *, width: int = WIDTH, hidden
     if side < 2 * _SMALLEST_CELL or side % _SMALLEST_CELL:
         raise ValueError(f"a side of {side} pixels does not fit: use a multiple of {_SMALLEST_CELL} from 32 on")
     logging.disable_progress_bar()
+    new_sam2(small_sam2_config(side, width, hidden), seed).save_pretrained(folder)
+    return folder
+
+
+def small_sam2_config(side: int, width: int, hidden: int) -> Sam2Config:
+    """The architecture of SAM 2 with small numbers (as in `write_new_sam2`)."""
+    from transformers import Sam2Config
+
     backbone = {
         "model_type": "sam2_hiera_det_model",
         "hidden_size": width,
@@ -51,7 +62,7 @@ def write_new_sam2(folder: Path, side: int = SIDE, *, width: int = WIDTH, hidden
         "global_attention_blocks": [3],
         "window_size_per_stage": [8, 4, 8, 4],
     }
-    config = Sam2Config(
+    return Sam2Config(
         vision_config={
             "backbone_config": backbone,
             "backbone_channel_list": [8 * width, 4 * width, 2 * width, width],
@@ -63,5 +74,3 @@ def write_new_sam2(folder: Path, side: int = SIDE, *, width: int = WIDTH, hidden
             "hidden_size": hidden, "mlp_dim": 4 * hidden, "num_attention_heads": 4, "iou_head_hidden_dim": hidden,
         },
     )  # fmt: skip
-    new_sam2(config, seed).save_pretrained(folder)
-    return folder

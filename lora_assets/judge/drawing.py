@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import textwrap
 from collections.abc import Sequence
@@ -183,8 +182,3 @@ def draw_report(judge: Judge, tracker: str) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
-
-
-def as_markdown(png: bytes) -> str:
-    """Markdown with the picture inside, for a place that shows no files."""
-    return f"![report of the judge](data:image/png;base64,{base64.b64encode(png).decode()})"

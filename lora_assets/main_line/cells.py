@@ -19,7 +19,6 @@ from typing import Any, Concatenate, ParamSpec
 import numpy as np
 
 from lora_assets.main_line.corrections import OverlaidShelf, as_masks_were_made, correct_rows, overlaid
-from lora_assets.main_line.progress import Listener, Progress, nobody
 from lora_assets.main_line.stages import (
     Filled,
     FrameRef,
@@ -33,6 +32,7 @@ from lora_assets.main_line.stages import (
     reused_stage,
     snapshot_frames,
 )
+from lora_assets.progress import Listener, Progress, nobody
 from lora_assets.recipes import Recipe, TrackerRecipes
 from lora_assets.specs import DatasetSpec
 from lora_assets.store import PublishedTable, Shelf, Store, StoreError, atomic_write_bytes
@@ -50,7 +50,7 @@ Arguments = ParamSpec("Arguments")
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A dataset under a tracker's recipes, and how to work on it."""
+    """A dataset under a tracker's recipes, and how to work on it. A sealed one is only told, never worked on."""
 
     store: Store
     dataset: DatasetSpec
@@ -59,6 +59,7 @@ class Cell:
     run_id: str = ""
     workers: int = 2
     listen: Listener = nobody
+    sealed: bool = False
 
     @property
     def name(self) -> str:
@@ -96,6 +97,8 @@ def _one_at_a_time(stage: str) -> Callable[[ToldUpdate[Arguments]], Update[Argum
     def of(update: ToldUpdate[Arguments]) -> Update[Arguments]:
         @wraps(update)
         def locked(cell: Cell, *args: Arguments.args, **kwargs: Arguments.kwargs) -> StageUpdate:
+            if cell.sealed:
+                raise StoreError(f"{cell.name}: the tracker is sealed, its {stage} stay what they are")
             with _telling(cell, stage) as told, cell.store.lock(f"cell-{cell.dataset.slug}"):
                 return update(cell, told, *args, **kwargs)
 
@@ -118,6 +121,21 @@ def _all_reused(table: PublishedTable, told: StageTold) -> StageUpdate:
     update = reused_stage(table)
     told.begin(update.frames, update.frames)
     return update
+
+
+def sealed_stage(cell: Cell, stage: str) -> StageUpdate | None:
+    """What a sealed cell's stage holds while its frames, settings, weights and code are what it was made with, as an
+    update that computes nothing; else None. Nothing is written.
+
+    So that a run of all partitions may say of it again what was said when it was made, and nothing that is not true.
+    """
+    listed = cell.store.frames_of(cell.dataset.slug)
+    kept = cell.store.frames_of(cell.dataset.slug, cell.tracker)
+    table = cell.store.cell_table(stage, cell.dataset.slug, cell.tracker)
+    if listed is None or kept is None or table is None or listed.version != kept.version:
+        return None
+    recipe: Recipe = getattr(cell.recipes, stage)
+    return reused_stage(table) if table.facts.get("wanted") == recipe.version_for(kept.version) else None
 
 
 def _listed_frames(cell: Cell) -> PublishedTable:

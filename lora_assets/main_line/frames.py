@@ -30,10 +30,11 @@ from lora_assets.folder_marks import (
 )
 from lora_assets.input_folders import FileStat, FolderGone, FolderScan, is_settled, is_unchanged, scan_folder
 from lora_assets.main_line.deleted import hold_many, judge_absent, note_deleted, read_deleted, restored_rows
-from lora_assets.main_line.progress import Listener, Progress, nobody
 from lora_assets.main_line.reading import Readers
+from lora_assets.main_line.sampling import sample_settings
 from lora_assets.main_line.stream import side_by_side
 from lora_assets.main_line.videos import is_own_folder, videos_among
+from lora_assets.progress import Listener, Progress, nobody
 from lora_assets.recipes import read_settings
 from lora_assets.specs import DatasetSpec
 from lora_assets.store import PublishedTable, Store, StoreError, atomic_write, atomic_write_bytes, digest
@@ -44,7 +45,7 @@ from lora_assets.vision import images
 from lora_assets.vision.images import ReadSettings
 from lora_assets.vision.sniff import is_video_reason
 
-_TOLD = ("fingerprint", "unsettled", "reader", "root", "mounts", "absent", "held", "deleted", "videos")
+_TOLD = ("fingerprint", "unsettled", "reader", "root", "mounts", "absent", "held", "deleted", "videos", "sample")
 _JOURNAL_FRAMES = 256
 _JOURNAL_SECONDS = 15.0
 _PUBLISH_ROWS = 4096
@@ -194,7 +195,7 @@ def _reader(settings: ReadSettings) -> str:
 
 
 def _scan(dataset: DatasetSpec, before: PublishedTable | None, accept: bool) -> FolderScan:
-    scan = scan_folder(dataset.folder)
+    scan = scan_folder(dataset.folder, dataset.only)
     if not scan.files and before is not None and before.facts.get("frames") and not accept:
         raise FolderGone(
             f"the folder {dataset.folder} is empty, but held {before.facts['frames']} frames: was it moved or not "
@@ -207,8 +208,8 @@ def _scan(dataset: DatasetSpec, before: PublishedTable | None, accept: bool) -> 
 def _needs_publishing(before: PublishedTable | None, computed: int, facts: dict[str, Any], version: str) -> bool:
     if computed or before is None or before.version != version:
         return True
-    # Listings of earlier versions do not tell of videos.
-    return any(before.facts.get(name, {} if name == "videos" else None) != facts[name] for name in _TOLD)
+    # Listings of earlier versions do not tell of videos and samples.
+    return any(before.facts.get(name, {} if name in ("videos", "sample") else None) != facts[name] for name in _TOLD)
 
 
 def update_raw_frames(
@@ -225,9 +226,9 @@ def update_raw_frames(
     """Bring `raw_frames` of a dataset up to date with its folder; the originals are only read.
 
     Files that changed within `settle_s` seconds, or between two looks, are left for the next run, and those that cannot
-    be used for a minute; 0 takes all as they are now. `rehash` opens every file again (the nightly check). Frames whose
-    files are gone stay listed unless the folder proves to be the one that was listed, or `accept` says that it is, or
-    it is the project's own, of frames of videos.
+    be used for a minute; 0 takes all as they are now. Section [sample] of the settings leaves pictures out (sampling).
+    `rehash` opens every file again (the nightly check). Frames whose files are gone stay listed unless the folder
+    proves to be the one that was listed, or `accept` says that it is, or it is the project's own, of frames of videos.
     Raises FolderGone when the folder is not there, or is empty although it held frames: the results are kept.
     """
     started = time.monotonic()
@@ -245,7 +246,9 @@ def update_raw_frames(
         proof = proof_of(dataset.folder)
         scan = _scan(dataset, before, accept)
         now = time.time_ns()
-        settled = [file for file in scan.files if is_settled(file, now, settle_s)]
+        sample = sample_settings(store.data, dataset)
+        files = sample.files(scan.files)
+        settled = [file for file in files if is_settled(file, now, settle_s)]
         rows = {
             f.path: replace(known[f.path], ctime_ns=f.ctime_ns)
             for f in settled
@@ -269,14 +272,15 @@ def update_raw_frames(
         ordered = [rows[path] for path in sorted(rows)]
         frames = len({row.sha256 for row in ordered if row.quarantine_reason is None})
         quarantined = sum(row.quarantine_reason is not None for row in ordered)
-        seconds, unsettled = time.monotonic() - started, len(scan.files) - len(settled) + len(waiting)
+        seconds, unsettled = time.monotonic() - started, len(files) - len(settled) + len(waiting)
         version = _rows_version(ordered)
         facts: dict[str, Any] = {
             "stage": "raw_frames", "reader": reader, "dataset": dataset.slug, "name": dataset.name,
             "folder": str(dataset.folder), "fingerprint": scan.fingerprint, "files": len(ordered), "frames": frames,
             "quarantined": quarantined, "computed": len(fresh), "reused": reused, "unsettled": unsettled,
             "absent": root.absent, "held": root.held, "deleted": root.deleted, "root": root.proof.facts,
-            "mounts": root.mounts, "videos": videos_among(ordered), "seconds": seconds, "run_id": run_id,
+            "mounts": root.mounts, "videos": videos_among(ordered), "sample": sample.facts, "seconds": seconds,
+            "run_id": run_id,
         }  # fmt: skip
         if not whole or _needs_publishing(before, len(fresh), facts, version):
             path = store.table_path("raw_frames", dataset.slug)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
 
 from lora_assets.store import PublishedTable, Store
-from lora_assets.vision.crops import contact_sheet, sheet_jpeg
+from lora_assets.vision.crops import contact_sheet, picture_markdown
 
 _TILES = 24
 
@@ -35,8 +34,7 @@ def _markdown(store: Store, kind: str, names: list[str]) -> str:
     thumbs = _thumbs(store, kind, _spread(names, _TILES))
     if not thumbs:
         return "nothing to show"
-    encoded = base64.b64encode(sheet_jpeg(contact_sheet(thumbs))).decode()
-    return f"![contact sheet](data:image/jpeg;base64,{encoded})"
+    return picture_markdown("contact sheet", contact_sheet(thumbs))
 
 
 def frames_preview(store: Store, frames: PublishedTable) -> str:

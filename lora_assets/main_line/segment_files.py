@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from lora_assets.main_line.asked_boxes import AskedBox, AskedBoxes
-from lora_assets.main_line.progress import Listener, Progress, nobody
+from lora_assets.progress import Listener, Progress, nobody
 from lora_assets.specs import SpecError
 from lora_assets.store import atomic_write_bytes, atomic_write_json, digest
 from lora_assets.vision import images

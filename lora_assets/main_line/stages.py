@@ -16,8 +16,8 @@ from typing import Any, Protocol, TypeGuard
 import cv2
 import pyarrow as pa
 
-from lora_assets.main_line.progress import Listener, Progress
 from lora_assets.main_line.stream import side_by_side
+from lora_assets.progress import Listener, Progress
 from lora_assets.recipes import Recipe
 from lora_assets.store import PublishedTable, Shelf, Store, digest
 from lora_assets.tables import RawFrame, TableError, from_table, to_table

@@ -2,8 +2,8 @@
 
 A video is decoded once for its bytes and the settings, in a process of its own, and its frames appear together when all
 are written. What became of each video, also why one was refused, stands in `videos.json` beside their folders. The
-videos are only read. What belongs elsewhere: choosing frames (vision.video), listing the pictures (frames), whose
-dataset they are (specs).
+videos are only read. What belongs elsewhere: choosing frames (vision.video), the process that decodes (video_reader),
+listing the pictures (frames), whose dataset they are (specs).
 """
 
 from __future__ import annotations
@@ -15,43 +15,50 @@ import secrets
 import shutil
 import time
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lora_assets.atomic import held_folder, sweep_folder, sync_folder
-from lora_assets.input_folders import scan_folder
-from lora_assets.main_line.progress import Listener, Progress, nobody
+from lora_assets.input_folders import LEFT_OUT, scan_folder
+from lora_assets.main_line.video_reader import VIDEO_CHILD, DecoderDied, VideoReader, VideoRefused
+from lora_assets.progress import Listener, Progress, nobody
 from lora_assets.recipes import read_settings
-from lora_assets.specs import DatasetSpec, SpecError, dataset_slug, video_frames_folder
+from lora_assets.specs import (
+    DatasetSpec,
+    SpecError,
+    dataset_slug,
+    known_tracker_ids,
+    of_videos,
+    video_frames_folder,
+)
 from lora_assets.store import Store, StoreError, atomic_write_bytes, atomic_write_json, digest
 from lora_assets.sums import file_sha256
 from lora_assets.tables import RawFrame
-from lora_assets.vision.line_process import LineProcess, ProcessDied
-from lora_assets.vision.sniff import is_video_reason, why_not_a_picture
+from lora_assets.vision.sniff import is_video_reason, known_format, why_not_a_picture
+from lora_assets.vision.video_formats import MARK_BYTES
 from lora_assets.vision.video_settings import VideoSettings
 
-VIDEO_CHILD = "lora_assets.vision.video_child"
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 """What chooses and writes the frames: videos are decoded again when it changes."""
 INDEX = "videos.json"
-_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".wmv"))
-_START_SECONDS = 120.0
-_SILENT_SECONDS = 120.0
-"""A decoder that says nothing for so long hangs; it tells of every 50 frames."""
+_OF_OLDER = (
+    b"Frames that a tracker was made of; others were chosen of the video since. They go with the last tracker.\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class VideosUpdate:
-    """What an update did: videos in the folder, those decoded now, all frames kept of them, and those without frames by
-    path with the reason: refused, or left for the next listing."""
+    """What an update did: videos in the folder, those decoded now, all frames kept of them, those without frames by
+    path with the reason (refused, or left for the next listing), and how many older choices of frames stay because
+    trackers were made of them."""
 
     videos: int
     decoded: int
     frames: int
     refused: dict[str, str]
     seconds: float
+    of_older: int = 0
 
 
 def video_settings(data: Path) -> VideoSettings:
@@ -65,21 +72,27 @@ def video_settings(data: Path) -> VideoSettings:
     try:
         return VideoSettings(**tomllib.loads(path.read_text(encoding="utf-8")).get("video", {}))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError, ValueError) as error:
-        raise SpecError(f"{path}, section [video]: {error}; it may hold rate") from error
+        raise SpecError(f"{path}, section [video]: {error}; it may hold rate and deinterlace") from error
 
 
 def holds_videos(folder: Path) -> bool:
-    """True when a folder that may not be listed yet holds a video, by name and first bytes. Raises FolderGone."""
-    named = (file.path for file in scan_folder(folder).files if Path(file.path).suffix.lower() in _SUFFIXES)
-    return any(_begins_like_video(folder / path) for path in named)
+    """True when a folder that may not be listed yet holds a video, by first bytes. Raises FolderGone."""
+    return any(is_video(folder / file.path) for file in scan_folder(folder).files if not file.problem)
 
 
-def _begins_like_video(path: Path) -> bool:
+def is_video(path: Path) -> bool:
+    """True for a file that begins like a video, whatever its name."""
+    return is_video_reason(why_no_picture(path))
+
+
+def why_no_picture(path: Path) -> str:
+    """Why a file cannot be a picture, by its first bytes; empty for one that begins like one."""
     try:
         with path.open("rb") as handle:
-            return is_video_reason(why_not_a_picture(handle.read(64)))
-    except OSError:
-        return False
+            begins = handle.read(MARK_BYTES)
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    return "" if known_format(begins) else why_not_a_picture(begins)
 
 
 def videos_among(rows: list[RawFrame]) -> dict[str, list[int]]:
@@ -101,6 +114,15 @@ def refused_videos(store: Store, dataset: str) -> dict[str, str]:
     index = _read_index(video_frames_folder(store.data, dataset))
     entries = {path: index[path] for path in _listed_videos(store, dataset) if isinstance(index.get(path), dict)}
     return {path: str(entry["reason"]) for path, entry in entries.items() if entry.get("reason")}
+
+
+def gives_nothing(store: Store, frames_of: DatasetSpec) -> bool:
+    """True for a dataset of frames of videos in which there are none and will be none: every video was refused, or
+    there is no video any more."""
+    listed = store.frames_of(frames_of.videos_of)
+    if listed is None or listed.facts.get("unsettled") or waiting_videos(store, frames_of.videos_of):
+        return False
+    return not scan_folder(frames_of.folder).files
 
 
 def is_own_folder(dataset: DatasetSpec) -> bool:
@@ -145,8 +167,9 @@ def update_video_frames(
 ) -> VideosUpdate | None:
     """Decode the videos of a listed dataset that wait for it; None when it holds no video.
 
-    Frames are `data/video_frames/<dataset>/<video>-<mark>/HH-MM-SS.mmm.png`. Those of a video that was replaced are
-    removed when the new ones are there; those of one that is gone stay. Raises StoreError when they cannot be written.
+    Frames are `data/video_frames/<dataset>/<video>-<mark>/HH-MM-SS.mmm.png`. Those of a video that was replaced, or of
+    which other frames are chosen now, leave the dataset when the new ones are there, and stay on disk while a tracker's
+    list of frames names them; those of a video that is gone stay. Raises StoreError when they cannot be written.
     """
     started = time.monotonic()
     if not _listed_videos(store, dataset.slug):
@@ -157,22 +180,23 @@ def update_video_frames(
         sweep_folder(folder, deep=False)
         videos = _listed_videos(store, dataset.slug)  # another process may have listed anew while this one waited
         waiting = _waiting(store.data, dataset.slug, videos)
-        reader = _VideoReader(store.data, program)
+        reader = _Reader(store.data, program)
         try:
             left = {path: _take_in(folder, dataset, path, videos[path], reader, listen) for path in waiting}
         finally:
-            reader.close()
+            reader.process.close()
         index = _read_index(folder)
+        of_older = 0
+        if all(path in index for path in videos):  # else what is there may be of one that could not be read now
+            of_older = _put_aside(store, dataset, folder, {_folder_of(entry) for entry in index.values()})
     entries = {path: index[path] for path in videos if path in index}
     refused = {path: entry["reason"] for path, entry in entries.items() if entry.get("reason")}
     refused |= {path: why for path, why in left.items() if why}
     frames = {entry["folder"]: entry["frames"] for entry in entries.values() if entry.get("folder")}
-    return VideosUpdate(len(videos), len(waiting), sum(frames.values()), refused, time.monotonic() - started)
+    return VideosUpdate(len(videos), len(waiting), sum(frames.values()), refused, time.monotonic() - started, of_older)
 
 
-def _take_in(
-    folder: Path, dataset: DatasetSpec, path: str, facts: list[int], reader: _VideoReader, listen: Listener
-) -> str:
+def _take_in(folder: Path, dataset: DatasetSpec, path: str, facts: list[int], reader: _Reader, listen: Listener) -> str:
     """Decode one video, listed with size and time as `facts`, and note what became of it; one that is changing or gone
     is left for the next listing, and why is returned."""
     size, mtime_ns = facts
@@ -196,35 +220,76 @@ def _take_in(
         return f"cannot be read: {error.strerror or error}; it is tried again at the next listing"
     if place.is_dir():
         entry |= {"folder": place.name, "frames": sum(1 for _ in place.glob("*.png"))}
-    index = _read_index(folder)
-    before, index[path] = index.get(path, {}), entry
-    atomic_write_json(folder / INDEX, index)
-    old = before.get("folder") if isinstance(before, dict) else None
-    if old and not any(other.get("folder") == old for other in index.values()):
-        shutil.rmtree(folder / Path(old).name, ignore_errors=True)
+    atomic_write_json(folder / INDEX, {**_read_index(folder), path: entry})
     return ""
 
 
-def _decode(reader: _VideoReader, file: Path, place: Path, title: str, about: dict[str, Any], listen: Listener) -> str:
+def _folder_of(entry: Any) -> str:
+    return str(entry.get("folder", "")) if isinstance(entry, dict) else ""
+
+
+def _put_aside(store: Store, dataset: DatasetSpec, folder: Path, chosen: set[str]) -> int:
+    """Leave the choices of frames that are no longer wanted out of the dataset, and remove those that no tracker's list
+    of frames names; returns how many stay."""
+    older = [place.parent for place in folder.glob("*/video.json") if place.parent.name not in chosen]
+    for name in chosen - {""}:
+        (folder / name / LEFT_OUT).unlink(missing_ok=True)  # the settings are as they were before
+    if not older:
+        return 0
+    named = _named_by_trackers(store, of_videos(store.data, dataset).slug)
+    for place in older:
+        if named is None or place.name in named:
+            if not (place / LEFT_OUT).exists():
+                atomic_write_bytes(place / LEFT_OUT, _OF_OLDER)
+        else:
+            shutil.rmtree(place, ignore_errors=True)
+    return sum(place.is_dir() for place in older)
+
+
+def _named_by_trackers(store: Store, dataset: str) -> set[str] | None:
+    """The first folders in the paths of all frames of a dataset (a slug) that trackers keep a list of; None when a list
+    cannot be read."""
+    found: set[str] = set()
+    for tracker in known_tracker_ids(store.data):
+        try:
+            kept = store.frames_of(dataset, tracker)
+            paths = kept.read(["path"]).column("path").to_pylist() if kept is not None else ()
+        except StoreError:
+            return None
+        found.update(str(path).split("/")[0] for path in paths)
+    return found
+
+
+class _Reader:
+    """The reading process with the settings of a data folder."""
+
+    def __init__(self, data: Path, program: str) -> None:
+        settings, limits = video_settings(data), read_settings(data)
+        self.recipe = _recipe(data)
+        self.settings = dataclasses.asdict(settings)
+        self.process = VideoReader(settings, limits, program)
+
+
+def _decode(reader: _Reader, file: Path, place: Path, title: str, about: dict[str, Any], listen: Listener) -> str:
     """Write a video's frames to `place`, all or none; returns the reason where there are none."""
     try:
         try:
             _write_frames(reader, file, place, title, about, listen)
-        except _DecoderDied:  # the kill may have come from outside
+        except DecoderDied:  # the kill may have come from outside
             _write_frames(reader, file, place, title, about, listen)
-    except _Refused as refused:
+    except VideoRefused as refused:
         return str(refused)
     return ""
 
 
 def _write_frames(
-    reader: _VideoReader, file: Path, place: Path, title: str, about: dict[str, Any], listen: Listener
+    reader: _Reader, file: Path, place: Path, title: str, about: dict[str, Any], listen: Listener
 ) -> None:
     frames: list[dict[str, Any]] = []
     facts: dict[str, Any] = {}
     try:
         with held_folder(place.with_name(f".tmp-held-{secrets.token_hex(8)}")) as part:
-            for told in reader.read(file):
+            for told in reader.process.read(file):
                 if "frame" in told:
                     name = f"{_time_words(told['frame']['seconds'])}.png"
                     if (part / name).exists():  # two frames within a thousandth of a second
@@ -248,64 +313,3 @@ def _time_words(seconds: float) -> str:
     thousandths = round(max(0.0, seconds) * 1000)
     minutes, rest = divmod(thousandths, 60_000)
     return f"{minutes // 60:02}-{minutes % 60:02}-{rest // 1000:02}.{rest % 1000:03}"
-
-
-class _Refused(ValueError):
-    """A video that gives no frames; the text is the reason."""
-
-
-class _DecoderDied(_Refused):
-    """The decoder died of a video, or was killed from outside."""
-
-
-class _VideoReader:
-    """The process that decodes, started when the first video is read and again after it died."""
-
-    def __init__(self, data: Path, program: str) -> None:
-        self.recipe = _recipe(data)
-        self.settings = dataclasses.asdict(video_settings(data))
-        self._given = {"video": self.settings, "read": dataclasses.asdict(read_settings(data))}
-        self._program = program
-        self._process: LineProcess | None = None
-
-    def read(self, file: Path) -> Iterator[dict[str, Any]]:
-        """The answers of the process for one video, `png` as bytes. Raises _Refused, also for a video that crashes or
-        hangs the decoder, and StoreError when no process can be started."""
-        process = self._running()
-        try:
-            process.send({"path": str(file)})
-            while True:
-                told = process.line(time.monotonic() + _SILENT_SECONDS)
-                if "reason" in told:
-                    raise _Refused(str(told["reason"]))
-                if "png" in told:
-                    told["png"] = process.content(int(told["png"]), time.monotonic() + _SILENT_SECONDS)
-                yield told
-                if "facts" in told:
-                    return
-        except ProcessDied as died:
-            self.close()
-            if died.hung:
-                raise _Refused(f"hangs the decoder: silent for {_SILENT_SECONDS:g} seconds; convert it anew") from died
-            raise _DecoderDied(f"the decoder {died} reading it, twice; convert it with another program") from died
-        except GeneratorExit:
-            self.close()  # nobody reads what it still says
-            raise
-
-    def _running(self) -> LineProcess:
-        if self._process is None:
-            try:
-                self._process = LineProcess(self._program, self._given)
-                self._process.line(time.monotonic() + _START_SECONDS)
-            except (OSError, ProcessDied) as error:
-                self.close()
-                raise StoreError(
-                    f"no process could be started to read videos ({error}); free memory, then run again"
-                ) from error
-        return self._process
-
-    def close(self) -> None:
-        """End the process, whatever it is doing."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.close()

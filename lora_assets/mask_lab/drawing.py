@@ -5,7 +5,6 @@ What belongs elsewhere: where the files lie (folders), the page (tracker).
 
 from __future__ import annotations
 
-import base64
 import io
 import warnings
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from PIL import Image
 from lora_assets.mask_lab.sweeping import JudgedMask, clipped
 from lora_assets.tables import Mask
 from lora_assets.tables.mask_lab import PresetResult
-from lora_assets.vision.crops import contact_sheet, sheet_jpeg
+from lora_assets.vision.crops import contact_sheet, picture_markdown, sheet_jpeg
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.masks import BoolMask, Window, mask_pixels, place_pixels, window_pixels
 from lora_assets.vision.plot_fonts import font_families
@@ -254,6 +253,4 @@ def plot_markdown(png: bytes, overlays: Sequence[RgbImage]) -> str:
         parts = [("quality against time", sheet_jpeg(np.asarray(picture.convert("RGB")), 120_000))]
     if overlays:
         parts.append(("overlays", sheet_jpeg(contact_sheet(list(overlays), 4, 240), 120_000)))
-    return "\n\n".join(
-        f"![{name}](data:image/jpeg;base64,{base64.b64encode(content).decode()})" for name, content in parts
-    )
+    return "\n\n".join(picture_markdown(name, content) for name, content in parts)

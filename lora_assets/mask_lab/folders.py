@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from lora_assets.mask_lab.drawing import close_window, edge_window, edge_zoom, frame_mask, overlay, plot
 from lora_assets.mask_lab.file_names import PICTURES, REPORT, image_folder, plot_name
-from lora_assets.mask_lab.frames import Told, unheard
 from lora_assets.mask_lab.sweeping import CODE_VERSION, JudgedMask, Sweep, refined_row, sample_facts
+from lora_assets.progress import Listener, Progress, nobody
 from lora_assets.quality.pictures import PictureLost
 from lora_assets.tables import Mask
 from lora_assets.vision.crops import cut_crop
@@ -30,7 +30,7 @@ from lora_assets.vision.refine_presets import Preset
 _JPEG_QUALITY = 88
 
 
-def write_sweep(folder: Path, sweep: Sweep, told: Told = unheard, more: dict[str, Any] | None = None) -> int:
+def write_sweep(folder: Path, sweep: Sweep, listen: Listener = nobody, more: dict[str, Any] | None = None) -> int:
     """Write all files of a sweep into `folder`, which is there, and return the number of files.
 
     Pictures are of the presets that `has_pictures` names. A frame that is gone gives masks only, which the report says.
@@ -38,9 +38,9 @@ def write_sweep(folder: Path, sweep: Sweep, told: Told = unheard, more: dict[str
     chosen = [sweep.preset(result.preset) for result in sweep.results if result.has_pictures]
     count = 0
     for done, judged in enumerate(sweep.sample):
-        told("pictures", done, len(sweep.sample), "masks")
+        listen(Progress("pictures", done, len(sweep.sample), "masks"))
         count += _write_image(folder / image_folder(judged.sampled.number), judged, chosen, sweep)
-    told("pictures", len(sweep.sample), len(sweep.sample), "masks")
+    listen(Progress("pictures", len(sweep.sample), len(sweep.sample), "masks"))
     for language in LANGUAGES:
         (folder / plot_name(language)).write_bytes(plot(sweep.results, language))
     report = json.dumps({**report_of(sweep), **(more or {})}, indent=1, ensure_ascii=False)

@@ -5,7 +5,7 @@ A network looks at a frame once; its mask stays on a shelf. What belongs elsewhe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 
 from lora_assets.models import ModelError, OpenWeights, resolve
 from lora_assets.models.registry import SALIENCY_ONNX
+from lora_assets.progress import Listener, Progress, nobody
 from lora_assets.quality.pictures import PictureLost, read_original
 from lora_assets.specs import TrackerSpec, list_datasets
 from lora_assets.store import PublishedTable, Shelf, Store, atomic_write_json, digest
@@ -23,16 +24,9 @@ from lora_assets.vision.device import device
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.masks import encode_mask
 
-Told = Callable[[str, int, int, str], None]
-"""Hears the name of a step, how many of how many are done, and of what."""
-
 DEFAULT_NETWORKS = ("isnet-anime", "u2net", "u2netp")
 """The networks that a folder without a tracker is looked at with, the first one that is there."""
 _PART = 16
-
-
-def unheard(_step: str, _done: int, _total: int, _unit: str) -> None:
-    """The listener that does not listen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +135,7 @@ def default_network(data: Path) -> OpenWeights:
 
 
 def whole_frame_source(
-    store: Store, source: LabSource, frames: Sequence[str], weights: OpenWeights, told: Told = unheard
+    store: Store, source: LabSource, frames: Sequence[str], weights: OpenWeights, listen: Listener = nobody
 ) -> tuple[LabSource, list[str]]:
     """The source with masks of whole frames by a network, for `frames`; and, in words, which frames could not be read.
 
@@ -158,7 +152,7 @@ def whole_frame_source(
     if missing:
         ask = segment.load_segmenter(weights, segment.SegmentSettings(weights=weights.name, margin=0.0))
         step = f"{source.name}: masks of {weights.name}"
-        told(step, 0, len(missing), "frames")
+        listen(Progress(step, 0, len(missing)))
         for start in range(0, len(missing), _PART):
             rows: dict[str, Mask] = {}
             for sha256 in missing[start : start + _PART]:
@@ -168,7 +162,7 @@ def whole_frame_source(
                     lost.append(f"{source.name}: {error}")
             if rows:
                 shelf.append(to_table(list(rows.values()), Mask), list(rows))
-            told(step, min(start + _PART, len(missing)), len(missing), "frames")
+            listen(Progress(step, min(start + _PART, len(missing)), len(missing)))
     made = LabSource(
         source.dataset, source.name, source.folder, {sha256: source.frames[sha256] for sha256 in frames}, shelf,
         digest(source.version, recipe, sorted(frames)), whole=True,

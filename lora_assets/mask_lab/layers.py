@@ -6,7 +6,6 @@ made again. What belongs elsewhere: painting itself (vision.inpaint).
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
@@ -24,18 +23,19 @@ import numpy.typing as npt
 
 from lora_assets.mask_lab.file_names import BACKGROUND, CHARACTER, LAYERS_INDEX
 from lora_assets.mask_lab.file_names import LAYERS_TABLE as TABLE
-from lora_assets.mask_lab.frames import LabFrame, Told, known_frames, unheard
+from lora_assets.mask_lab.frames import LabFrame, known_frames
 from lora_assets.mask_lab.settings import LAMA, TELEA, LayerSettings
 from lora_assets.mask_lab.sweeping import one_thread
 from lora_assets.models import ModelError, resolve
 from lora_assets.models.registry import LAMA_ONNX
+from lora_assets.progress import Listener, Progress, nobody
 from lora_assets.quality.pictures import PictureLost, read_original
 from lora_assets.specs import TrackerSpec, list_datasets, read_tracker, section_settings
 from lora_assets.store import PublishedTable, Store, StoreError, atomic_write_bytes, atomic_write_json, digest
 from lora_assets.tables import Mask, from_table, to_table
 from lora_assets.tables.mask_lab import LayeredFrame
 from lora_assets.vision import crops, inpaint
-from lora_assets.vision.crops import contact_sheet, crop_window, cut_crop, encode_png, sheet_jpeg
+from lora_assets.vision.crops import contact_sheet, crop_window, cut_crop, encode_png, picture_markdown
 from lora_assets.vision.device import worker_count
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.inpaint import Painter, grown, load_lama, paint_navier_stokes, paint_telea
@@ -112,7 +112,7 @@ def take_apart(image: RgbImage, rows: Sequence[Mask], paint: Painter, grow: int)
     return Layers(character, paint(image, hole), float(hole.mean()))
 
 
-def make_layers(data: Path, tracker: str, told: Told = unheard, run_id: str = "") -> MadeLayers:
+def make_layers(data: Path, tracker: str, listen: Listener = nobody, run_id: str = "") -> MadeLayers:
     """The layers of a tracker's frames, and their table. Raises SpecError, ModelError, StoreError."""
     store, spec = Store(data), read_tracker(data, tracker)
     settings = section_settings(LayerSettings, spec, "layers")
@@ -129,7 +129,7 @@ def make_layers(data: Path, tracker: str, told: Told = unheard, run_id: str = ""
             made = MadeLayers(there, place, True, 0)
             _write_index(place, data, cells, made.rows())
             return made
-        found, computed = _made(data, tracker, cells, settings, paint, digest(code, painter, settings.grow), told)
+        found, computed = _made(data, tracker, cells, settings, paint, digest(code, painter, settings.grow), listen)
         lost = [row.frame_sha256 for row in found if row.reason]
         facts = {**_facts(found, cells, settings, computed), "tracker": tracker, "run_id": run_id}
         # What is lost now may be back at the next run: the version tells that it is not whole.
@@ -177,7 +177,7 @@ def _made(
     settings: LayerSettings,
     paint: Painter,
     recipe: str,
-    told: Told,
+    listen: Listener,
 ) -> tuple[list[LayeredFrame], int]:
     found: list[LayeredFrame] = []
     computed = 0
@@ -192,13 +192,13 @@ def _made(
             return _layered(data, tracker, cell, sha256, rows[sha256], settings, paint, recipe)
 
         step = f"{cell.name}: layers"
-        told(step, 0, len(chosen), "frames")
+        listen(Progress(step, 0, len(chosen)))
         # Each call takes one core: a frame has some megapixels in several copies, so that no more than that go at once.
         with one_thread(), ThreadPoolExecutor(worker_count(), thread_name_prefix="layers") as pool:
             for done, (row, made) in enumerate(pool.map(one, chosen), start=1):
                 found.append(row)
                 computed += made
-                told(step, done, len(chosen), "frames")
+                listen(Progress(step, done, len(chosen)))
     return found, computed
 
 
@@ -332,5 +332,4 @@ def layers_preview(data: Path, made: MadeLayers) -> str:
                 pairs.append(np.asarray(cv2.cvtColor(pixels, code), np.uint8))
     if not pairs:
         return "no frame with a character"
-    content = base64.b64encode(sheet_jpeg(contact_sheet(pairs, 4, 240))).decode()
-    return f"![layers](data:image/jpeg;base64,{content})"
+    return picture_markdown("layers", contact_sheet(pairs, 4, 240))

@@ -24,11 +24,9 @@ from lora_assets.mask_lab.file_names import PICTURES, RESULTS_TABLE, SWEEP_TABLE
 from lora_assets.mask_lab.folders import write_sweep
 from lora_assets.mask_lab.frames import (
     LabSource,
-    Told,
     default_network,
     open_network,
     tracker_sources,
-    unheard,
     whole_frame_source,
 )
 from lora_assets.mask_lab.grid import planned_presets
@@ -37,6 +35,7 @@ from lora_assets.mask_lab.settings import MaskLabSettings
 from lora_assets.mask_lab.sweeping import CODE_VERSION, Sweep, judge_sample, sample_facts, sources_said, sweep
 from lora_assets.mask_lab.truth import open_truth
 from lora_assets.models import OpenWeights
+from lora_assets.progress import Listener, nobody
 from lora_assets.specs import TrackerSpec, read_tracker, section_settings
 from lora_assets.store import PublishedTable, Store, StoreError, digest
 from lora_assets.tables import from_table, to_table
@@ -111,7 +110,7 @@ def read_sweep(store: Store, tracker: str) -> MadeSweep | None:
 
 
 def make_sweep(
-    data: Path, tracker: str, told: Told = unheard, run_id: str = "", *, allow_large: bool = False
+    data: Path, tracker: str, listen: Listener = nobody, run_id: str = "", *, allow_large: bool = False
 ) -> MadeSweep:
     """The sweep of a tracker as tables and folder. `allow_large` stands for the setting of that name.
 
@@ -129,10 +128,10 @@ def make_sweep(
         made = read_sweep(store, tracker)
         if made is not None and made.masks.version == wanted:
             return made
-        done = sweep_sources(store, sources, settings, network, spare_neighbours=spare, told=told)
+        done = sweep_sources(store, sources, settings, network, spare_neighbours=spare, listen=listen)
         fresh = data / FOLDER / tracker / f"{wanted}-{secrets.token_hex(3)}"
         fresh.mkdir(parents=True)
-        files = write_sweep(fresh, done, told, {"tracker": tracker})
+        files = write_sweep(fresh, done, listen, {"tracker": tracker})
         # What is lost now may be back at the next run: the version tells that it is not whole.
         version = digest(wanted, "passing", done.lost) if done.lost else wanted
         facts = {**_facts(done, files), "tracker": tracker, "run_id": run_id, "folder": str(fresh.relative_to(data))}
@@ -159,7 +158,7 @@ def sweep_sources(
     network: OpenWeights | None = None,
     *,
     spare_neighbours: bool = True,
-    told: Told = unheard,
+    listen: Listener = nobody,
 ) -> Sweep:
     """A sweep over masks before refinement, or over whole-frame masks of a network. Raises StoreError where there is no
     mask at all, SweepRefused, ModelError."""
@@ -169,7 +168,7 @@ def sweep_sources(
         looked = []
         for source in sources:
             pool = pool_of(list(source.frames), settings, _POOL_TIMES * settings.sample)
-            made, unread = whole_frame_source(store, source, pool, network, told)
+            made, unread = whole_frame_source(store, source, pool, network, listen)
             looked.append(made)
             lost += unread
         sources = looked
@@ -182,19 +181,19 @@ def sweep_sources(
             f"there is no mask to sweep{why}: make masks first (materialize masks, or lora-assets run), or name a "
             "segmenter of whole frames (segmenter in [mask_lab])"
         )
-    judged, unjudged = judge_sample(sample, settings, store.data, told)
+    judged, unjudged = judge_sample(sample, settings, store.data, listen)
     done = sweep(
-        judged, settings, spare_neighbours=spare_neighbours, masks_known=known, said=[*said, *unjudged], told=told
+        judged, settings, spare_neighbours=spare_neighbours, masks_known=known, said=[*said, *unjudged], listen=listen
     )
     done.lost.extend(lost)
     return done
 
 
-def sweep_folder(store: Store, source: LabSource, settings: MaskLabSettings, told: Told = unheard) -> Sweep:
+def sweep_folder(store: Store, source: LabSource, settings: MaskLabSettings, listen: Listener = nobody) -> Sweep:
     """The reference experiment on a folder: whole frames, a salient-object network, presets. Raises as
     `sweep_sources`, and ModelError, with the ways out, when no network is there."""
     network = open_network(settings.segmenter, store.data) if settings.segmenter else default_network(store.data)
-    return sweep_sources(store, [source], replace(settings, segmenter=network.name), network, told=told)
+    return sweep_sources(store, [source], replace(settings, segmenter=network.name), network, listen=listen)
 
 
 def _version(

@@ -18,12 +18,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lora_assets.mask_lab.frames import LabSource, Told, open_network, unheard
+from lora_assets.mask_lab.frames import LabSource, open_network
 from lora_assets.mask_lab.grid import count_presets, is_large, planned_presets, refusal
 from lora_assets.mask_lab.measures import Agreement, agreement
 from lora_assets.mask_lab.sample import RANDOM, SMALLEST, SampledMask
 from lora_assets.mask_lab.settings import MaskLabSettings
 from lora_assets.mask_lab.truth import open_truth, truth_of_row
+from lora_assets.progress import Listener, Progress, nobody
 from lora_assets.quality.pictures import PictureLost
 from lora_assets.tables import Mask
 from lora_assets.tables.mask_lab import PresetResult, SweptMask
@@ -95,7 +96,7 @@ def one_thread() -> Iterator[None]:
 
 
 def judge_sample(
-    sample: Sequence[SampledMask], settings: MaskLabSettings, data: Path, told: Told = unheard
+    sample: Sequence[SampledMask], settings: MaskLabSettings, data: Path, listen: Listener = nobody
 ) -> tuple[list[JudgedMask], list[str]]:
     """Each sampled mask with its truth or second opinion; and, in words, which have none.
 
@@ -107,7 +108,7 @@ def judge_sample(
     judged: list[JudgedMask] = []
     said: list[str] = []
     for done, sampled in enumerate(sample):
-        told("truth and second opinions", done, len(sample), "masks")
+        listen(Progress("truth and second opinions", done, len(sample), "masks"))
         truth = truths[sampled.source.dataset]
         frame = sampled.frame
         masks, apart = truth.masks_of(frame.names, frame.width, frame.height) if truth else ([], False)
@@ -122,7 +123,7 @@ def judge_sample(
             judged.append(JudgedMask(sampled))
         else:
             judged.append(_asked(sampled, settings.second_opinion, opinion, said))
-    told("truth and second opinions", len(sample), len(sample), "masks")
+    listen(Progress("truth and second opinions", len(sample), len(sample), "masks"))
     if not any(each.judge for each in judged):
         said.append("no mask has a truth or a second opinion: presets are told by coverage and time only")
     return judged, said
@@ -184,7 +185,7 @@ def sweep(
     spare_neighbours: bool = True,
     masks_known: int = 0,
     said: Sequence[str] = (),
-    told: Told = unheard,
+    listen: Listener = nobody,
 ) -> Sweep:
     """Every preset of the settings on every mask of the sample.
 
@@ -197,9 +198,9 @@ def sweep(
         if is_large(settings) and not settings.allow_large:
             raise refusal(count_presets(settings), len(sample), estimate_seconds(sample, presets, settings))
         for done, each in enumerate(sample):
-            told("presets", done, len(sample), "masks")
+            listen(Progress("presets", done, len(sample), "masks"))
             rows += _swept(each, presets, settings, spare_neighbours)
-        told("presets", len(sample), len(sample), "masks")
+        listen(Progress("presets", len(sample), len(sample), "masks"))
     results = compare_presets(presets, rows, settings)
     seconds = time.perf_counter() - began
     return Sweep(

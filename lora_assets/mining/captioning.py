@@ -15,7 +15,8 @@ from lora_assets.mining.chat import CaptionClient, NoCaption
 from lora_assets.mining.embedding import cut_object
 from lora_assets.mining.objects import matched_keyword
 from lora_assets.mining.settings import CaptionService, MiningSettings
-from lora_assets.mining.sources import FrameSource, Told, unheard
+from lora_assets.mining.sources import FrameSource
+from lora_assets.progress import Listener, Progress, nobody
 from lora_assets.quality.pictures import PictureLost
 from lora_assets.store import Shelf, Store, digest
 from lora_assets.tables import to_table
@@ -51,7 +52,7 @@ def caption_objects(
     rated: Sequence[RareObject],
     service: CaptionService | str,
     settings: MiningSettings,
-    told: Told = unheard,
+    listen: Listener = nobody,
 ) -> CaptionedObjects:
     """The captions of all objects. `service` may be words: then no picture leaves, and they are every row's reason."""
     done = CaptionedObjects()
@@ -63,7 +64,7 @@ def caption_objects(
         done.reused = len(answers)
         due = _rarest_first(objects, rated, kept - set(answers))
         if due:
-            answers.update(_ask_all(shelf, sources, due, service, settings, told, done))
+            answers.update(_ask_all(shelf, sources, due, service, settings, listen, done))
     else:
         done.said = (f"no captions: {service}; every object has its class name",)
     for each in rated:
@@ -120,7 +121,7 @@ def _ask_all(
     due: Sequence[MinedObject],
     service: CaptionService,
     settings: MiningSettings,
-    told: Told,
+    listen: Listener,
     done: CaptionedObjects,
 ) -> dict[str, CaptionAnswer]:
     by_dataset = {source.dataset: source for source in sources}
@@ -146,7 +147,7 @@ def _ask_all(
             waiting.clear()
 
     step = f"captions of {service.model}"
-    told(step, 0, len(due), "objects")
+    listen(Progress(step, 0, len(due), "objects"))
     with CaptionClient(service, settings) as client:
         try:
             for number, (name, answer) in enumerate(_as_answered(due, one, client, settings), start=1):
@@ -157,7 +158,7 @@ def _ask_all(
                     waiting.append(answer)
                 if len(waiting) >= _CHUNK:
                     flush()
-                told(step, number, len(due), "objects")
+                listen(Progress(step, number, len(due), "objects"))
         finally:
             # Also when interrupted: answers are dear.
             flush()

@@ -5,7 +5,6 @@ What belongs elsewhere: the interactive page (tracker), places and clusters (lay
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 import warnings
@@ -19,7 +18,7 @@ from PIL import Image, ImageDraw
 from lora_assets.mining.embedding import object_picture
 from lora_assets.store import Store
 from lora_assets.tables.mining import MapPoint, MinedObject, RareObject
-from lora_assets.vision.crops import contact_sheet, sheet_jpeg
+from lora_assets.vision.crops import contact_sheet, picture_markdown
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.plot_fonts import font_families, picture_font
 
@@ -152,7 +151,7 @@ def sheet_markdown(store: Store, rated: Sequence[RareObject], captions: Mapping[
     ]
     if not named:
         return "nothing is kept"
-    return _markdown("kept objects", sheet_jpeg(draw_sheet(store, named)), "jpeg")
+    return picture_markdown("kept objects", draw_sheet(store, named))
 
 
 def objects_markdown(store: Store, rows: Sequence[MinedObject]) -> str:
@@ -161,19 +160,15 @@ def objects_markdown(store: Store, rows: Sequence[MinedObject]) -> str:
         return "no object"
     count = min(_TILES, len(rows))
     spread = [rows[number * len(rows) // count] for number in range(count)]
-    return _markdown(
-        "objects", sheet_jpeg(draw_sheet(store, [(r.object_id, f"{r.label}\n{r.passed_as}") for r in spread])), "jpeg"
+    return picture_markdown(
+        "objects", draw_sheet(store, [(row.object_id, f"{row.label}\n{row.passed_as}") for row in spread])
     )
 
 
 def map_markdown(png: bytes) -> str:
     """Markdown with the map inside, small enough for Dagster's metadata."""
     with Image.open(io.BytesIO(png)) as picture:
-        return _markdown("map of objects", sheet_jpeg(np.asarray(picture.convert("RGB"))), "jpeg")
-
-
-def _markdown(words: str, content: bytes, form: str) -> str:
-    return f"![{words}](data:image/{form};base64,{base64.b64encode(content).decode()})"
+        return picture_markdown("map of objects", np.asarray(picture.convert("RGB")))
 
 
 def map_path(data: Path, tracker: str, language: str) -> Path:

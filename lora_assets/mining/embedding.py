@@ -21,8 +21,9 @@ import numpy.typing as npt
 from lora_assets.mining import descriptor
 from lora_assets.mining.objects import Box, FoundObject
 from lora_assets.mining.settings import DESCRIPTOR, MiningSettings
-from lora_assets.mining.sources import FrameSource, Told, unheard
+from lora_assets.mining.sources import FrameSource
 from lora_assets.models import ModelError
+from lora_assets.progress import Listener, Progress, nobody
 from lora_assets.quality.batches import Batches
 from lora_assets.quality.pictures import PictureLost
 from lora_assets.store import Shelf, Store, atomic_write_bytes, atomic_write_json, digest
@@ -155,7 +156,7 @@ def embed_objects(
     passed: dict[str, str],
     embedder: Embedder | None,
     settings: MiningSettings,
-    told: Told = unheard,
+    listen: Listener = nobody,
 ) -> EmbeddedObjects:
     """The objects as rows with their vectors; with no embedder the rows say that vectors are skipped.
 
@@ -169,7 +170,7 @@ def embed_objects(
         if (shelf is not None and each.object_id not in known) or not object_picture(store, each.object_id).exists():
             due.setdefault(each.frame_sha256, []).append(each)
     if due:
-        _fill(store, sources, due, known, embedder, shelf, settings, told, done)
+        _fill(store, sources, due, known, embedder, shelf, settings, listen, done)
     vectors = _read(shelf, [each.object_id for each in objects]) if shelf is not None else {}
     for each in objects:
         vector, reason = vectors.get(each.object_id, (None, done.lost.get(each.object_id, SKIPPED)))
@@ -196,7 +197,7 @@ def _fill(
     embedder: Embedder | None,
     shelf: Shelf | None,
     settings: MiningSettings,
-    told: Told,
+    listen: Listener,
     done: EmbeddedObjects,
 ) -> None:
     by_dataset = {source.dataset: source for source in sources}
@@ -238,7 +239,7 @@ def _fill(
             done.computed += len(rows)
             rows.clear()
 
-    told(step, 0, total, "objects")
+    listen(Progress(step, 0, total, "objects"))
     try:
         with ThreadPoolExecutor(settings.workers, thread_name_prefix="mining") as pool:
             for start in range(0, len(frames), settings.batch_frames):
@@ -250,7 +251,7 @@ def _fill(
                         waiting.extend((name, view) for name, view in views if shelf is not None and name not in known)
                     counted += len(due[sha256])
                     describe(settings.batch)
-                told(step, counted, total, "objects")
+                listen(Progress(step, counted, total, "objects"))
         describe(1)
     finally:
         # Also when interrupted: what is done is kept.

@@ -30,7 +30,7 @@ from PIL import Image
 from lora_assets.mining.drawing import draw_map
 from lora_assets.mining.embedding import cut_object, object_picture
 from lora_assets.mining.pipeline import CODE_VERSIONS, Mined
-from lora_assets.mining.sources import Told, unheard
+from lora_assets.progress import Listener, Progress, nobody
 from lora_assets.quality.pictures import PictureLost
 from lora_assets.store import Store
 from lora_assets.tables.mining import MinedObject
@@ -41,14 +41,14 @@ MANIFEST = "manifest.json"
 _UNFIT = re.compile(r"[^\w-]+")
 
 
-def write_folders(folder: Path, store: Store, mined: Mined, told: Told = unheard) -> dict[str, int]:
+def write_folders(folder: Path, store: Store, mined: Mined, listen: Listener = nobody) -> dict[str, int]:
     """Write all files into an empty folder; returns how many pictures each folder holds.
 
     Pictures are cut from the originals; where one is gone, the small picture of the store takes its place.
     """
     for name in (CROPPED, INLIERS, OUTLIERS, TARGETS):
         (folder / name).mkdir()
-    names = _cut_all(folder / CROPPED, store, mined, told)
+    names = _cut_all(folder / CROPPED, store, mined, listen)
     kept = {each.object_id for each in mined.rare.rows if each.kept}
     targets = {each.object_id for each in mined.captions.rows if each.is_target} & kept
     for object_id, name in names.items():
@@ -84,7 +84,7 @@ def picture_name(row: MinedObject) -> str:
     return f"{label}_{row.object_id}.jpg"
 
 
-def _cut_all(folder: Path, store: Store, mined: Mined, told: Told) -> dict[str, str]:
+def _cut_all(folder: Path, store: Store, mined: Mined, listen: Listener) -> dict[str, str]:
     """Write every object's picture; returns the file names by object, without those of which there is no picture."""
     sources = {source.dataset: source for source in mined.sources}
     of_frame: dict[str, list[MinedObject]] = {}
@@ -115,11 +115,11 @@ def _cut_all(folder: Path, store: Store, mined: Mined, told: Told) -> dict[str, 
 
     found: dict[str, str] = {}
     total = len(of_frame)
-    told("pictures of objects", 0, total, "frames")
+    listen(Progress("pictures of objects", 0, total))
     with ThreadPoolExecutor(mined.settings.workers, thread_name_prefix="mining") as pool:
         for number, written in enumerate(pool.map(cut, of_frame.values()), start=1):
             found.update(written)
-            told("pictures of objects", number, total, "frames")
+            listen(Progress("pictures of objects", number, total))
     return found
 
 

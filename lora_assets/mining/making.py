@@ -29,7 +29,8 @@ from lora_assets.mining.pipeline import (
     make_rare,
 )
 from lora_assets.mining.settings import CaptionService, MiningSettings, caption_service
-from lora_assets.mining.sources import Told, own_detector, tracker_sources, unheard
+from lora_assets.mining.sources import own_detector, tracker_sources
+from lora_assets.progress import Listener, nobody
 from lora_assets.specs import read_tracker, section_settings
 from lora_assets.store import PublishedTable, Store, StoreError, atomic_write_bytes, digest
 from lora_assets.tables import from_table, to_table
@@ -76,7 +77,7 @@ def read_mining(store: Store, tracker: str, table: str) -> PublishedTable | None
     return store.published(store.table_path(table, tracker))
 
 
-def make_tracker_embeddings(data: Path, tracker: str, told: Told = unheard, run_id: str = "") -> MadeTable:
+def make_tracker_embeddings(data: Path, tracker: str, listen: Listener = nobody, run_id: str = "") -> MadeTable:
     """Objects of the tracker's frames with their vectors. Raises SpecError, ModelError, StoreError."""
     store, settings = Store(data), mining_settings(data, tracker)
     with store.lock(f"mining-{tracker}"):
@@ -91,7 +92,7 @@ def make_tracker_embeddings(data: Path, tracker: str, told: Told = unheard, run_
         wanted = digest(EMBEDDINGS, CODE_VERSIONS["embeddings"], chosen, boxes, made_by)
         if (there := _made(store, tracker, EMBEDDINGS, wanted)) is not None:
             return there
-        step, _ = make_objects(store, sources, settings, own, embedder, told)
+        step, _ = make_objects(store, sources, settings, own, embedder, listen)
         return _publish(store, tracker, EMBEDDINGS, step, wanted, run_id)
 
 
@@ -108,7 +109,7 @@ def make_tracker_rare(data: Path, tracker: str, run_id: str = "") -> MadeTable:
         return _publish(store, tracker, RARE, step, wanted, run_id)
 
 
-def make_tracker_captions(data: Path, tracker: str, told: Told = unheard, run_id: str = "") -> MadeTable:
+def make_tracker_captions(data: Path, tracker: str, listen: Listener = nobody, run_id: str = "") -> MadeTable:
     """Captions of the kept objects. Raises StoreError when there are no rare objects yet."""
     store, settings = Store(data), mining_settings(data, tracker)
     with store.lock(f"mining-{tracker}"):
@@ -123,7 +124,7 @@ def make_tracker_captions(data: Path, tracker: str, told: Told = unheard, run_id
         sources = tracker_sources(store, read_tracker(data, tracker))
         rows, rated = from_table(objects.read(), MinedObject), from_table(rare.read(), RareObject)
         _check_same(tracker, rows, rated, RARE)
-        step = make_captions(store, sources, rows, rated, settings, told)
+        step = make_captions(store, sources, rows, rated, settings, listen)
         return _publish(store, tracker, CAPTIONS, step, wanted, run_id)
 
 
@@ -153,11 +154,11 @@ def make_tracker_map(data: Path, tracker: str, run_id: str = "") -> MadeTable:
         return _publish(store, tracker, MAP, step, wanted, run_id)
 
 
-def make_tracker_mining(data: Path, tracker: str, told: Told = unheard) -> None:
+def make_tracker_mining(data: Path, tracker: str, listen: Listener = nobody) -> None:
     """All four tables, one after the other."""
-    make_tracker_embeddings(data, tracker, told)
+    make_tracker_embeddings(data, tracker, listen)
     make_tracker_rare(data, tracker)
-    make_tracker_captions(data, tracker, told)
+    make_tracker_captions(data, tracker, listen)
     make_tracker_map(data, tracker)
 
 

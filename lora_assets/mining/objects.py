@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lora_assets.mining.settings import MiningSettings
-from lora_assets.mining.sources import FrameSource, OwnDetector, Told, find_boxes, tracker_boxes, unheard
+from lora_assets.mining.sources import FrameSource, OwnDetector, find_boxes, tracker_boxes
+from lora_assets.progress import Listener, nobody
 from lora_assets.store import Store, digest
 from lora_assets.tables import Detection
 from lora_assets.vision.boxes import non_maximum_suppression
@@ -149,7 +150,7 @@ def list_objects(
     sources: Sequence[FrameSource],
     settings: MiningSettings,
     own: OwnDetector | None,
-    told: Told = unheard,
+    listen: Listener = nobody,
 ) -> ObjectList:
     """The objects of all datasets. A frame that lies in two datasets counts in the first."""
     found: dict[str, FoundObject] = {}
@@ -168,7 +169,7 @@ def list_objects(
         elif own is None:
             boxes = tracker_boxes(source, fresh)
         else:
-            boxes, lost = find_boxes(store, source, sorted(fresh), own, settings, told)
+            boxes, lost = find_boxes(store, source, sorted(fresh), own, settings, listen)
             unread += lost
             if lost:
                 said.append(

@@ -21,7 +21,8 @@ from lora_assets.mining.layout import find_clusters, lay_out, name_clusters
 from lora_assets.mining.objects import ObjectList, list_objects
 from lora_assets.mining.rarity import REASONS, rate_objects
 from lora_assets.mining.settings import CaptionService, MiningSettings, caption_service
-from lora_assets.mining.sources import FrameSource, OwnDetector, Told, own_detector, unheard
+from lora_assets.mining.sources import FrameSource, OwnDetector, own_detector
+from lora_assets.progress import Listener, nobody
 from lora_assets.store import Store
 from lora_assets.tables.mining import MapPoint, MinedObject, ObjectCaption, RareObject
 
@@ -76,13 +77,13 @@ def make_objects(
     settings: MiningSettings,
     own: OwnDetector | None,
     embedder: Embedder | None,
-    told: Told = unheard,
+    listen: Listener = nobody,
 ) -> tuple[Step[MinedObject], ObjectList]:
     """Sampling, boxes, early filter and vectors; the second is the list of all objects before the filter."""
     begun = time.monotonic()
-    listed = list_objects(store, sources, settings, own, told)
+    listed = list_objects(store, sources, settings, own, listen)
     boxed = time.monotonic()
-    made = embed_objects(store, sources, listed.kept, listed.passed, embedder, settings, told)
+    made = embed_objects(store, sources, listed.kept, listed.passed, embedder, settings, listen)
     said = list(listed.said)
     if settings.skip_early_filter:
         said.append("the early filter is skipped (skip_early_filter)")
@@ -150,12 +151,12 @@ def make_captions(
     rows: Sequence[MinedObject],
     rated: Sequence[RareObject],
     settings: MiningSettings,
-    told: Told = unheard,
+    listen: Listener = nobody,
 ) -> Step[ObjectCaption]:
     """Captions of the kept objects."""
     begun = time.monotonic()
     service = caption_service(settings)
-    made = caption_objects(store, sources, rows, rated, service, settings, told)
+    made = caption_objects(store, sources, rows, rated, service, settings, listen)
     named = isinstance(service, CaptionService)
     facts = {
         "objects": len(made.rows),
@@ -282,7 +283,7 @@ def mine(
     store: Store,
     sources: list[FrameSource],
     settings: MiningSettings,
-    told: Told = unheard,
+    listen: Listener = nobody,
     only: str = "",
     **more: Any,
 ) -> Mined:
@@ -293,12 +294,12 @@ def mine(
     """
     own = own_detector(settings, store.data)
     embedder = embedder_of(settings, store.data)
-    found, listed = make_objects(store, sources, settings, own, embedder, told)
+    found, listed = make_objects(store, sources, settings, own, embedder, listen)
     rare = make_rare(found.rows, listed.class_counts, listed.dataset_classes, settings)
     if only:
         found, rare, listed = _of_dataset(found, rare, listed, only)
         sources = [source for source in sources if source.dataset == only]
-    captions = make_captions(store, sources, found.rows, rare.rows, settings, told)
+    captions = make_captions(store, sources, found.rows, rare.rows, settings, listen)
     points = make_map(found.rows, rare.rows, captions.rows, settings)
     return Mined(sources, settings, listed, found, rare, captions, points, dict(more))
 

@@ -6,7 +6,7 @@ which boxes become objects (objects), the detectors themselves (vision).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,6 +15,7 @@ from pathlib import Path
 from lora_assets.mining.settings import MiningSettings
 from lora_assets.models import ModelError, OpenWeights, resolve
 from lora_assets.models.registry import DETECT
+from lora_assets.progress import Listener, Progress, nobody
 from lora_assets.quality.pictures import PictureLost, read_original
 from lora_assets.specs import TrackerSpec, list_datasets
 from lora_assets.store import PublishedTable, Shelf, Store, atomic_write_json, digest
@@ -26,14 +27,7 @@ from lora_assets.vision.images import CODE_VERSION as READ_VERSION
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.threads import one_thread_per_call
 
-Told = Callable[[str, int, int, str], None]
-"""Hears the name of a step, how many of how many are done, and of what."""
-
 BOX_COLUMNS = ("frame_sha256", "detection_id", "label", "confidence", "x1", "y1", "x2", "y2", "detector")
-
-
-def unheard(_step: str, _done: int, _total: int, _unit: str) -> None:
-    """The listener that does not listen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +144,7 @@ def find_boxes(
     frames: Iterable[str],
     own: OwnDetector,
     settings: MiningSettings,
-    told: Told = unheard,
+    listen: Listener = nobody,
 ) -> tuple[list[Detection], dict[str, str]]:
     """The boxes that a detector of one's own finds in the frames, and why some frames have none to give (by hash).
 
@@ -171,7 +165,7 @@ def find_boxes(
                 return str(error)
 
         step = f"{source.name}: boxes of {own.weights.name}"
-        told(step, 0, len(missing), "frames")
+        listen(Progress(step, 0, len(missing)))
         with ThreadPoolExecutor(settings.workers, thread_name_prefix="mining") as pool:
             for start in range(0, len(missing), settings.batch_frames):
                 part = missing[start : start + settings.batch_frames]
@@ -180,6 +174,6 @@ def find_boxes(
                 found = {sha256: answer for sha256, answer in answers.items() if not isinstance(answer, str)}
                 if found:
                     shelf.append(to_table([row for rows in found.values() for row in rows], Detection), list(found))
-                told(step, start + len(part), len(missing), "frames")
+                listen(Progress(step, start + len(part), len(missing)))
     boxes = [row for _, table in shelf.read(wanted) for row in from_table(table, Detection)]
     return boxes, lost

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lora_assets.progress import Listener, nobody
 from lora_assets.quality.engines import NO_CHARACTERS, Engines, MetricRecipe, plan_engines
 from lora_assets.quality.ensemble import (
     BAND_NAMES,
@@ -27,7 +28,7 @@ from lora_assets.quality.ensemble import (
     signal_weights,
 )
 from lora_assets.quality.faces import PARTS
-from lora_assets.quality.measuring import CropRef, LoadFrame, Measured, Told, fill_shelves, metric_shelf
+from lora_assets.quality.measuring import CropRef, LoadFrame, Measured, fill_shelves, metric_shelf
 from lora_assets.quality.metrics import METRIC, FloatArray
 from lora_assets.quality.pictures import PictureLost, QualityCrop, crop_of_cutout, crop_of_frame, read_original
 from lora_assets.quality.settings import QualitySettings
@@ -181,7 +182,7 @@ def _loader(store: Store, dataset: str, tracker: str) -> LoadFrame:
 
 
 def make_quality(
-    data: Path, tracker: str, *, told: Told = lambda *_: None, run_id: str = "", workers: int | None = None
+    data: Path, tracker: str, *, listen: Listener = nobody, run_id: str = "", workers: int | None = None
 ) -> MadeQuality:
     """Measure what is missing and publish the tracker's `image_quality`.
 
@@ -207,7 +208,7 @@ def make_quality(
             part = fill_shelves(
                 store, due.refs, cell.engines, _loader(store, cell.dataset, tracker),
                 one_at_a_time=settings.one_model_at_a_time, workers=workers or worker_count(),
-                told=lambda title, at, of, where=cell.dataset: told(f"{where}: {title}", at, of),
+                listen=lambda at, where=cell.dataset: listen(replace(at, stage=f"{where}: {at.stage}")),
             )  # fmt: skip
             _add(done, part)
             parts.append((due.rows, due.unmeasured))

@@ -18,6 +18,7 @@ from typing import Any
 import cv2
 
 from lora_assets.models import ModelError
+from lora_assets.progress import Listener, Progress
 from lora_assets.quality.answers import NO_WINDOW, Answer, MeasureCrops, absent
 from lora_assets.quality.engines import Engine, Engines, MetricRecipe
 from lora_assets.quality.pictures import PictureLost, QualityCrop
@@ -27,9 +28,6 @@ from lora_assets.tables.quality import MetricValue
 
 BLOCK = 32
 """Crops that are held in memory at once: at most 3 MB each."""
-
-Told = Callable[[str, int, int], None]
-"""Hears the name of the work, and how many of how many crops are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ def fill_shelves(
     *,
     one_at_a_time: bool,
     workers: int,
-    told: Told,
+    listen: Listener,
 ) -> Measured:
     """Measure what is missing of all metrics. With `one_at_a_time` the crops are read once per model, and each model
     is closed before the next is opened."""
@@ -117,7 +115,7 @@ def fill_shelves(
         if due:
             chunks = _Chunks({name: shelves[name] for engine in group for name in engine.recipes})
             try:
-                _run_group(group, due, missing, chunks, load, workers, told, done)
+                _run_group(group, due, missing, chunks, load, workers, listen, done)
             finally:
                 # Also when interrupted: what is done is kept.
                 chunks.flush()
@@ -157,13 +155,13 @@ def _run_group(
     chunks: _Chunks,
     load: LoadFrame,
     workers: int,
-    told: Told,
+    listen: Listener,
     done: Measured,
 ) -> None:
     opened: dict[str, MeasureCrops] = {}
     title = "image quality: " + ", ".join(engine.name for engine in group)
     counted = 0
-    told(title, 0, len(due))
+    listen(Progress(title, 0, len(due), "crops"))
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="quality") as pool:
 
         def ahead(block: list[tuple[str, list[CropRef]]]) -> list[Future[dict[str, QualityCrop | PictureLost]]]:
@@ -183,7 +181,7 @@ def _run_group(
                     _run_engine(engine, opened, crops, missing, chunks, pool, done)
             chunks.flush_when_due()
             counted += len(here)
-            told(title, counted, len(due))
+            listen(Progress(title, counted, len(due), "crops"))
 
 
 def _run_engine(

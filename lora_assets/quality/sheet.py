@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from lora_assets.store import Store
-from lora_assets.vision.crops import contact_sheet, sheet_jpeg
+from lora_assets.vision.crops import contact_sheet, picture_markdown
 from lora_assets.vision.images import RgbImage
 
 TILES = 12
@@ -60,5 +59,4 @@ def sheet_markdown(store: Store, crops: Scored) -> str:
     parts = [_part(store, best, "best by image quality")]
     if worst:
         parts.append(_part(store, worst, "worst by image quality"))
-    encoded = base64.b64encode(sheet_jpeg(np.concatenate(parts))).decode()
-    return f"![best and worst crops by image quality](data:image/jpeg;base64,{encoded})"
+    return picture_markdown("best and worst crops by image quality", np.concatenate(parts))

@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from lora_assets.run_lengths import run_lengths
 from lora_assets.scenes.scene import draw_scene
 from lora_assets.scenes.shots import FilmFrame
 from lora_assets.scenes.truth import Box, SceneFrame
@@ -119,14 +120,6 @@ def _annotation_fields(frame: SceneFrame) -> list[dict[str, Any]]:
 
 def _xywh(box: Box) -> list[float]:
     return [round(box[0], 2), round(box[1], 2), round(box[2] - box[0], 2), round(box[3] - box[1], 2)]
-
-
-def run_lengths(mask: np.ndarray) -> list[int]:
-    """The lengths of runs of a bool HxW mask, column by column, beginning with a run of False (perhaps of length 0)."""
-    flat = mask.reshape(-1, order="F")
-    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    counts = np.diff(np.concatenate(([0], edges, [flat.size]))).tolist()
-    return [0, *counts] if flat[0] else counts
 
 
 def contact_sheet(

@@ -185,7 +185,7 @@ def _ask_if_unlike(site: Site, view: TrackerView, frame: str, mask: npt.NDArray[
     import numpy as np
 
     from lora_assets.tables import Mask
-    from lora_assets.vision.masks import window_pixels
+    from lora_assets.vision.masks import mask_iou, window_pixels
 
     x1, y1, x2, y2 = (max(0, round(side)) for side in subject.box)
     area = int(np.count_nonzero(mask))
@@ -196,7 +196,7 @@ def _ask_if_unlike(site: Site, view: TrackerView, frame: str, mask: npt.NDArray[
     iou = None
     if row is not None and row.area:
         now = window_pixels(row, (0, 0, mask.shape[1], mask.shape[0]))
-        iou = int(np.count_nonzero(mask & now)) / int(np.count_nonzero(mask | now))
+        iou = mask_iou(mask, now)
     if inside < LEAST_INSIDE or (iou is not None and iou < LEAST_IOU):
         raise UnlikeMask(inside, iou)
 
@@ -277,8 +277,8 @@ def _mask(site: Site, view: Any, frame: str, told: dict[str, Any]) -> npt.NDArra
     """The accepted mask in its whole frame (H,W), from its window and run lengths."""
     import numpy as np
 
+    from lora_assets.run_lengths import mask_of_runs
     from lora_assets.tables import RawFrame
-    from lora_assets.vision.masks import mask_of_runs
 
     window, runs = told.get("window"), told.get("runs")
     if not isinstance(window, list) or len(window) != 4 or not all(type(n) is int for n in window):

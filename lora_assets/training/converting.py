@@ -38,8 +38,14 @@ def convert(file: Path, data: Path, name: str | None = None, limits: Limits | No
     Raises ModelError, naming file, reason and way out, when nothing usable comes out; the file itself is not changed.
     """
     file = file.expanduser()
-    if not file.is_file() or file.suffix.lower() not in _SUFFIXES:
-        raise ModelError(f"{file} is no file that ends in {', '.join(_SUFFIXES)}: others hold no pickle to convert")
+    if not file.is_file():
+        seen = "is no file" if file.exists() else "is not there"
+        raise ModelError(f"{file} {seen}: name the weights file that is to be converted by its whole path")
+    if file.suffix.lower() not in _SUFFIXES:
+        raise ModelError(
+            f"{file} does not end in {', '.join(_SUFFIXES)}, so it holds no pickle to convert; weights of other "
+            f"formats are taken as they are: lora-assets models add {file}"
+        )
     models = data / "models"
     with held_folder(models / f".tmp-convert-{secrets.token_hex(6)}") as folder:
         folder.chmod(0o700)

@@ -6,7 +6,6 @@ network, and none of them is needed here. Running a detector on frames belongs t
 
 from __future__ import annotations
 
-import argparse
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,7 @@ from lora_assets.store import atomic_write, put_in_place
 from lora_assets.training.card_entry import data_record, write_entry
 from lora_assets.training.feeding import batches, usual_feeders
 from lora_assets.training.loop import LoopOptions, Trained, run_loop
-from lora_assets.training.options import add_training_options, settings_from_options
+from lora_assets.training.options import run_training
 from lora_assets.training.rendered import FIRST_UNSEEN_SEED, RenderedFrame, frame_path, read_frame, render_frames
 from lora_assets.training.schedule import TrainingError
 from lora_assets.training.scores import DetectionScore, FoundBoxes, score_boxes
@@ -320,20 +319,13 @@ def _publish(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command: options of `train_detector` and `DetectorSettings`."""
-    parser = argparse.ArgumentParser(prog="python -m lora_assets.training.detector", description=__doc__)
-    add_training_options(parser, DetectorSettings())
-    chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    train_detector(
-        chosen.frames_folder,
-        chosen.out or chosen.frames_folder / STARTER_YOLO.name,
-        settings_from_options(chosen, DetectorSettings()),
-        checkpoint=chosen.checkpoint,
-        resume=chosen.resume,
-        start=chosen.start,
-        publish_minutes=chosen.publish_minutes,
-        processes=chosen.processes,
-        feeders=chosen.feeders,
+    run_training(
+        arguments,
+        train_detector,
+        DetectorSettings(),
+        weights_name=STARTER_YOLO.name,
+        module="lora_assets.training.detector",
+        description=__doc__,
     )
 
 

@@ -1,4 +1,4 @@
-"""Command line options that both trainings share, and settings taken from them.
+"""The command line that both trainings share: options, and settings taken from them.
 
 An option stands for every number of a training's settings; what the numbers do is written where they are defined.
 """
@@ -6,6 +6,8 @@ An option stands for every number of a training's settings; what the numbers do 
 from __future__ import annotations
 
 import argparse
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +31,34 @@ def add_training_options(parser: argparse.ArgumentParser, defaults: object) -> N
         value = getattr(defaults, field.name)
         name = "--" + field.name.replace("_", "-")
         parser.add_argument(name, type=type(value), default=value, help=f"default {value}")
+
+
+def run_training(
+    arguments: Sequence[str] | None,
+    train: Callable[..., object],
+    defaults: object,
+    *,
+    weights_name: str,
+    module: str,
+    description: str | None,
+) -> None:
+    """The command of a training `module`: `train` with the chosen options and settings. Weights of this name lie among
+    the frames where the command names no other place."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
+    add_training_options(parser, defaults)
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    train(
+        chosen.frames_folder,
+        chosen.out or chosen.frames_folder / weights_name,
+        settings_from_options(chosen, defaults),
+        checkpoint=chosen.checkpoint,
+        resume=chosen.resume,
+        start=chosen.start,
+        publish_minutes=chosen.publish_minutes,
+        processes=chosen.processes,
+        feeders=chosen.feeders,
+    )
 
 
 def settings_from_options(chosen: argparse.Namespace, defaults: Settings) -> Settings:

@@ -1,4 +1,4 @@
-"""Scores of boxes and masks against the truth of drawn frames: recall, precision, average precision, mask IoU.
+"""Scores of boxes against the truth of drawn frames: recall, precision, average precision.
 
 Pure functions on arrays. Running a model, and saying which true boxes nobody asks for, belongs to the callers.
 """
@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from lora_assets.vision.boxes import box_iou
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +38,6 @@ class DetectionScore:
     found_boxes: int
 
 
-def pairwise_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union of every pair of xyxy boxes, float NxM in 0..1."""
-    first, second = first.reshape(-1, 1, 4).astype(float), second.reshape(1, -1, 4).astype(float)
-    overlap = np.clip(
-        np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2]), 0, None
-    )
-    shared = overlap.prod(axis=-1)
-    areas = [(boxes[..., 2:] - boxes[..., :2]).clip(0).prod(axis=-1) for boxes in (first, second)]
-    union = areas[0] + areas[1] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-
-
 def matched(
     found: np.ndarray,
     confidences: np.ndarray,
@@ -63,7 +53,7 @@ def matched(
     """
     answers = np.full(len(found), -1)
     asked = np.ones(len(true), bool) if ignored is None else ~ignored
-    overlaps = pairwise_iou(found, true)
+    overlaps = box_iou(*(boxes.reshape(-1, 4).astype(np.float64) for boxes in (found, true)))
     for index in np.argsort(-confidences, kind="stable"):
         for choice in (asked, ~asked):
             among = np.where(choice, overlaps[index], -1.0)
@@ -93,12 +83,6 @@ def score_boxes(frames: Sequence[FoundBoxes], least_iou: float = 0.5, least_conf
         true_boxes=count,
         found_boxes=int(np.count_nonzero(sure)),
     )
-
-
-def mask_iou(first: np.ndarray, second: np.ndarray) -> float:
-    """Intersection over union of two bool masks, 0..1; 1 when both are empty."""
-    union = np.count_nonzero(first | second)
-    return np.count_nonzero(first & second) / union if union else 1.0
 
 
 def _judged(frame: FoundBoxes, least_iou: float) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,6 @@ is `lora_assets.vision.starter_sam`; running a segmenter on frames belongs to `l
 
 from __future__ import annotations
 
-import argparse
 import logging
 import math
 from collections.abc import Sequence
@@ -25,12 +24,12 @@ from lora_assets.training.card_entry import data_record, write_entry
 from lora_assets.training.detector import HELD_OUT_SEEDS, check_frames
 from lora_assets.training.feeding import batches, usual_feeders
 from lora_assets.training.loop import LoopOptions, Trained, run_loop
-from lora_assets.training.options import add_training_options, settings_from_options
+from lora_assets.training.options import run_training
 from lora_assets.training.rendered import RenderedFrame, frame_path, read_frame, render_frames
 from lora_assets.training.schedule import TrainingError
-from lora_assets.training.scores import mask_iou
 from lora_assets.training.views import Window, cut_view, mirrored, owner_boxes, recoloured
 from lora_assets.vision.device import device
+from lora_assets.vision.masks import mask_iou
 from lora_assets.vision.starter_sam import (
     LOOK_SIDE,
     PIXEL_MEAN,
@@ -371,20 +370,13 @@ def _coverage(mask: np.ndarray) -> np.ndarray:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command: options of `train_segmenter` and `SegmenterSettings`."""
-    parser = argparse.ArgumentParser(prog="python -m lora_assets.training.segmenter", description=__doc__)
-    add_training_options(parser, SegmenterSettings())
-    chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    train_segmenter(
-        chosen.frames_folder,
-        chosen.out or chosen.frames_folder / STARTER_SAM.name,
-        settings_from_options(chosen, SegmenterSettings()),
-        checkpoint=chosen.checkpoint,
-        resume=chosen.resume,
-        start=chosen.start,
-        publish_minutes=chosen.publish_minutes,
-        processes=chosen.processes,
-        feeders=chosen.feeders,
+    run_training(
+        arguments,
+        train_segmenter,
+        SegmenterSettings(),
+        weights_name=STARTER_SAM.name,
+        module="lora_assets.training.segmenter",
+        description=__doc__,
     )
 
 

@@ -26,8 +26,9 @@ from lora_assets.training.card_entry import add_figures, take_file
 from lora_assets.training.detector import LABELS, score_figures
 from lora_assets.training.export import export_starter
 from lora_assets.training.rendered import frame_size
-from lora_assets.training.scores import FoundBoxes, mask_iou, matched, score_boxes
+from lora_assets.training.scores import FoundBoxes, matched, score_boxes
 from lora_assets.vision.detect_settings import DetectSettings
+from lora_assets.vision.masks import mask_iou
 from lora_assets.vision.segment import Segmenter, SegmentSettings, WindowMask, load_segmenter
 from lora_assets.vision.several_looks import read_look
 from lora_assets.vision.yolo import Yolo, YoloLimits, load_yolo

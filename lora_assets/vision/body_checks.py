@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -30,7 +31,7 @@ from lora_assets.vision.picture_flaws import percentile
 
 _SURE_HEAD = 0.5
 _SURE_POINT = 0.5
-_LIKE_SIZED = 0.35
+_LIKE_SIZED = 0.25
 _OWN_PIECE = 0.3
 _FRAME_EDGE = 2
 _HEAD_SLACK, _LOWER = 0.02, 0.15
@@ -38,8 +39,10 @@ _HEAD_SLACK, _LOWER = 0.02, 0.15
 # `python -m lora_assets.benchmarks.tier_heads` prints them.
 CUT_HEAD = (12.94, -17.48, 6.624)
 _WHOLE_HEAD, _CUT_ASPECT = 1.05, 0.95
-_CHEST_HELD = 0.7
-_PART_OF_HEAD = 0.04
+_CHEST_HELD, _LONE_PARTS = 0.7, 3
+_PART_OF_HEAD, _DISJOINT, _DRAWN_BORDER, _EDGE_STEP = 0.04, 1.03, 0.5, 20
+_SAME_BODY = 0.6
+_LINE_OUT, _LINE_IN, _LINE_STEP, _LINE_SHARE = 5, 10, 12, 0.9
 _ALONE = 0.4
 _TO_EDGE = 0.06
 _LEAST_SPAN = 60
@@ -67,7 +70,7 @@ class Counts:
 def count_by_each(cut: CutOut) -> Counts:
     """The three counts and what they come to: the least of those above one when two of them are, or one is certain.
 
-    Faces are certain when a second head surer than 0.5 is at least 0.35 of the tallest, detections when a swallowed
+    Faces are certain when a second head surer than 0.5 is at least 0.25 of the tallest, detections when a swallowed
     subject has a head of its own in the cut-out beside this one's or lies in it with 80 % of its mask.
     """
     swallowed = [other for other in cut.others if _is_somebody_else(cut, other)]
@@ -89,11 +92,13 @@ def count_characters(cut: CutOut) -> int:
 
 def _heads_of_its_own(cut: CutOut) -> list[Head]:
     """The heads in the cut-out but those of a neighbour whose mask holds a part of the head and most of whose body is
-    elsewhere: an arm stretched out before a neighbour's face is no second face."""
+    elsewhere: an arm stretched out before a neighbour's face is no second face, nor is a head behind this one."""
     beside = [other for other in cut.others if shared_area(cut, other) < 0.3 * other.row.area]
     own = box_of(cut.detection)
     heads = []
     for head in cut.inside:
+        if any(_is_hidden_behind(cut, head, other) for other in beside):
+            continue
         theirs = [
             _off_top(box_of(other.detection), head) for other in beside
             if _tops(box_of(other.detection), head) and covered_centre(other, head.box) >= _PART_OF_HEAD
@@ -101,6 +106,36 @@ def _heads_of_its_own(cut: CutOut) -> list[Head]:
         if _off_top(own, head) <= min(theirs, default=np.inf):
             heads.append(head)
     return heads
+
+
+def _is_hidden_behind(cut: CutOut, head: Head, other: Subject) -> bool:
+    """True when all that is seen of a head is another subject's: each holds a part of it, none both, with a drawn line
+    between, and the cut-out has a head that is more its own and nothing of the other's."""
+    own, its = covered_centre(cut.subject, head.box), covered_centre(other, head.box)
+    if its < _PART_OF_HEAD or own + its > _DISJOINT:
+        return False
+    better = [
+        each for each in cut.inside
+        if covered_centre(cut.subject, each.box) > own and covered_centre(other, each.box) < _PART_OF_HEAD
+    ]  # fmt: skip
+    return bool(better) and _line_between(cut, other, head.box) >= _DRAWN_BORDER
+
+
+def _line_between(cut: CutOut, other: Subject, box: Xyxy) -> float:
+    """Share 0..1 of the border between a cut-out and another subject inside a box that a drawn edge (20 levels within
+    two pixels) runs along; 0 where they do not meet within three pixels."""
+    width, height = cut.frame_size
+    left, top = max(0, int(box[0])), max(0, int(box[1]))
+    window = (left, top, min(width, int(box[2]) + 1) - left, min(height, int(box[3]) + 1) - top)
+    if min(window[2:]) < 5:
+        return 0.0
+    near = cv2.dilate(other.covers(window).view(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    border = cut.subject.covers(window) & near
+    if not border.any():
+        return 0.0
+    grey = cv2.cvtColor(cut.image[top : top + window[3], left : left + window[2]], cv2.COLOR_RGB2GRAY)
+    square = np.ones((5, 5), np.uint8)
+    return float((cv2.subtract(cv2.dilate(grey, square), cv2.erode(grey, square)) >= _EDGE_STEP)[border].mean())
 
 
 def _tops(box: Xyxy, head: Head) -> bool:
@@ -148,19 +183,20 @@ def _large_pieces(cut: CutOut) -> int:
 
 def neighbour_share(cut: CutOut) -> float:
     """Largest share 0..1 of the mask that belongs to somebody else: what one other subject's mask has too (boxes of the
-    same body left out), or the chest below a head that neither this mask nor any other subject's box holds."""
+    same body left out), or the body below a head that neither this mask nor any other subject's box holds."""
     if not cut.area:
         return 0.0
     shared = [
         shared_area(cut, other) for other in cut.others
         if other.row.area and shared_area(cut, other) < 0.7 * cut.area and not _is_same_body(cut, other)
     ]  # fmt: skip
-    return max([*shared, *_chests_of_lone_heads(cut)], default=0) / cut.area
+    return max([*shared, *_bodies_of_lone_heads(cut)], default=0) / cut.area
 
 
-def _chests_of_lone_heads(cut: CutOut) -> list[int]:
-    """Pixels of the mask in the chest (as wide as the head, one head high) of each head that is outside of it while
-    another one is in it, where at least 0.7 of the chest is the mask's and the head lies in no other subject's box."""
+def _bodies_of_lone_heads(cut: CutOut) -> list[int]:
+    """Pixels of the mask in the body (as wide as the head, three heads high) of each head that is outside of it while
+    another one is in it, where the mask holds at least 0.7 of one of the three parts and the head lies in no other
+    subject's box."""
     found = []
     for head in cut.heads if cut.inside else ():
         if head in cut.inside or covered_centre(cut.subject, head.box) > 0.2:
@@ -168,18 +204,24 @@ def _chests_of_lone_heads(cut: CutOut) -> list[int]:
         if any(share_inside(head.box, box_of(other.detection)) >= 0.5 for other in cut.others):
             continue
         x1, _, x2, y2 = head.box
-        chest = cut.subject.covers((int(x1), int(y2), max(1, int(x2 - x1)), max(1, int(head.height))))
-        if chest.mean() >= _CHEST_HELD:
-            found.append(int(np.count_nonzero(chest)))
+        # Further below than the chest, what lies under two heads may be either's.
+        parts = 1 if any(own.box[0] < x2 and x1 < own.box[2] for own in cut.inside) else _LONE_PARTS
+        wide, tall = max(1, int(x2 - x1)), max(1, int(head.height))
+        tops = range(int(y2), min(int(y2) + parts * tall, cut.frame_size[1] - tall // 4), tall)
+        held = [cut.subject.covers((int(x1), top, wide, min(tall, cut.frame_size[1] - top))) for top in tops]
+        found.append(sum(int(np.count_nonzero(part)) for part in held if part.mean() >= _CHEST_HELD))
     return found
 
 
 def _is_same_body(cut: CutOut, other: Subject) -> bool:
-    """The other subject holds this one's head, or lies in its box without a head of its own elsewhere."""
+    """The other subject holds this one's head, or lies in its box and most of it in its mask, without a head of its own
+    elsewhere."""
     if cut.inside and other.pixels.any():
         own = max(cut.inside, key=lambda head: share_inside(head.box, box_of(cut.detection)))
         if covered_centre(other, own.box) >= 0.3:
             return True
+    if shared_area(cut, other) < _SAME_BODY * other.row.area:
+        return False
     beside = [head for head in cut.heads if covered_centre(other, head.box) >= 0.5]
     return not beside and share_inside(box_of(other.detection), box_of(cut.detection)) >= 0.9
 
@@ -224,9 +266,14 @@ def missing_head(cut: CutOut) -> float:
 
 
 def headless(cut: CutOut) -> float:
-    """Share 0..1 of the top side that runs along the frame's edge, when no head is in the cut-out; else 0."""
-    top = cut.sides["top"]
-    return top.contact if top.border and not cut.inside else 0.0
+    """Share 0..1 of the top side that runs along the frame's edge, when no head is in the cut-out or was found at the
+    top of its box, and something else speaks for a character; else 0: where nobody found anything (`support`), no head
+    is missing."""
+    top, box = cut.sides["top"], box_of(cut.detection)
+    if not top.border or cut.inside or any(_tops(box, head) for head in cut.heads):
+        return 0.0
+    told = support(cut)
+    return top.contact if told is None or told >= _ALONE else 0.0
 
 
 def head_cut(cut: CutOut) -> float | None:
@@ -236,7 +283,7 @@ def head_cut(cut: CutOut) -> float | None:
     From two signs, by a logistic regression on drawn heads (`python -m lora_assets.benchmarks.tier_heads`): how wide
     the edge cuts it (`_chord`), and how tall its box still is beside its width: a whole head is about as tall as
     wide or taller, and flat hats and hair that end at the edge cut nothing. Of a face's box the head's height is not
-    known.
+    known: only how wide the edge cuts what is above it counts.
     """
     if not cut.inside:
         return None
@@ -287,6 +334,8 @@ def _chord(cut: CutOut, head: Head, edge: int) -> float:
     x1, y1, x2, y2 = head.box
     # A chin near the frame's lower edge is no cut head, unless the box itself ends there.
     slack = _FRAME_EDGE + (0.0 if edge == 3 else _HEAD_SLACK * head.height)
+    if edge == 1 and not _is_whole_box(head):
+        slack += head.height - (y2 - y1)
     gap = (x1, y1, width - x2, height - y2)[edge]
     if gap > slack:
         return 0.0
@@ -333,12 +382,12 @@ def visible_cut(cut: CutOut) -> float:
 
     The worst side's share along which the mask ends straight while the same colour goes on in the frame; the frame's
     edge and black bars do not count, as what lies behind them was never visible, nor does what ends within 6 % of its
-    extent before the frame; neither does a figure whose middle 96 % span under 60 levels, as in a fade all colours are
-    alike (the tolerance is 20). And, where a pose model found key points, the share of the body's sure ones (head,
-    shoulders, hips, knees, ankles) that lie in the frame but not in the mask.
+    extent before the frame, nor a side along which a line is drawn; neither does a figure whose middle 96 % span under
+    60 levels, as in a fade all colours are alike (the tolerance is 20). And, where a pose model found key points, the
+    share of the body's sure ones (head, shoulders, hips, knees, ankles) that lie in the frame but not in the mask.
     """
-    ends = [min(cut.sides[name].contact, cut.sides[name].cut) for name in SIDES if not _nearly_border(cut, name)]
-    straight = max(ends, default=0.0)
+    ends = {name: min(cut.sides[name].contact, cut.sides[name].cut) for name in SIDES if not _nearly_border(cut, name)}
+    straight = max((end for name, end in ends.items() if end > 0 and not _ends_in_line(cut, name)), default=0.0)
     if percentile(cut.histogram, 0.98) - percentile(cut.histogram, 0.02) < _LEAST_SPAN:
         straight = 0.0
     points = _key_points(cut)
@@ -351,6 +400,28 @@ def visible_cut(cut: CutOut) -> float:
     known = int(np.count_nonzero(sure & body))
     lost = int(np.count_nonzero(sure & body & ~held)) / known if known >= 4 else 0.0
     return min(1.0, max(straight, lost))
+
+
+def _ends_in_line(cut: CutOut, side: str) -> bool:
+    """True when a line is drawn along a straight side of the mask, from five pixels outside to ten inside: at one depth
+    nine tenths of its rows change by 12 levels or more."""
+    turns = SIDES.index(side)
+    x, y, w, h = cut.window
+    width, height = cut.frame_size
+    margin = {"left": x, "top": y, "right": width - x - w, "bottom": height - y - h}[side]
+    out = min(_LINE_OUT, margin)
+    turned = np.rot90(cut.mask, turns)
+    touching = turned[:, : max(2, round(0.01 * turned.shape[1]))].any(axis=1)
+    grown = {
+        "left": np.s_[y : y + h, x - out : x + w], "top": np.s_[y - out : y + h, x : x + w],
+        "right": np.s_[y : y + h, x : x + w + out], "bottom": np.s_[y : y + h + out, x : x + w],
+    }[side]  # fmt: skip
+    strip = np.rot90(cut.image[grown], turns)[touching, : out + _LINE_IN].astype(np.int16)
+    if strip.shape[0] < 4 or strip.shape[1] < 4:
+        return False
+    steps = np.abs(np.diff(strip, axis=1)).max(axis=2) >= _LINE_STEP
+    lined = (steps[:, 1:] | steps[:, :-1]).mean(axis=0)
+    return bool(lined.max() >= _LINE_SHARE)
 
 
 def _nearly_border(cut: CutOut, side: str) -> bool:

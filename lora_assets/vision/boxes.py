@@ -136,21 +136,29 @@ def check_xyxy(xyxy: npt.NDArray[np.floating]) -> None:
 
 
 def box_area(xyxy: FloatArray) -> FloatArray:
-    """Areas (N,) in square pixels."""
-    return (xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1])
+    """Areas in square pixels, (..., 4) -> (...)."""
+    return (xyxy[..., 2] - xyxy[..., 0]) * (xyxy[..., 3] - xyxy[..., 1])
 
 
 def intersection_area(a: FloatArray, b: FloatArray) -> FloatArray:
     """Area of every intersection, (N,4) and (M,4) -> (N,M), square pixels."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    return np.clip(high - low, 0.0, None).prod(axis=2)
+    return _paired_intersection(a[:, None], b[None])
+
+
+def _paired_intersection(a: FloatArray, b: FloatArray) -> FloatArray:
+    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
+    return np.clip(high - low, 0.0, None).prod(axis=-1)
 
 
 def box_iou(a: FloatArray, b: FloatArray) -> FloatArray:
     """Intersection over union, (N,4) and (M,4) -> (N,M), 0 to 1; 0 where both boxes are empty."""
-    common = intersection_area(a, b)
-    union = box_area(a)[:, None] + box_area(b)[None, :] - common
+    return paired_iou(a[:, None], b[None])
+
+
+def paired_iou(a: FloatArray, b: FloatArray) -> FloatArray:
+    """As `box_iou`, but of each box with the one in its own place: (..., 4) and (..., 4) -> (...), broadcast."""
+    common = _paired_intersection(a, b)
+    union = box_area(a) + box_area(b) - common
     return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
 
 

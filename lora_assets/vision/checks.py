@@ -41,9 +41,9 @@ from lora_assets.vision.picture_flaws import (
     percentile,
 )
 
-# Also of the measures in body_checks, picture_flaws, lettering, lost_parts, outline_pieces and piece_evidence, and of
-# the second try in extract_again.
-CODE_VERSION = "7"
+# Also of the measures in body_checks, picture_flaws, lettering, lost_parts, outline_pieces, piece_evidence and
+# screentone, and of the second try in extract_again.
+CODE_VERSION = "8"
 
 # One mild finding makes a good crop medium, two make it low; a grave one makes it low by itself (the rules of
 # benchmarks.tier_rules): 0.7 x 1 >= 0.5 > 0.7 x 0.7 and 0.45 x 1.
@@ -98,7 +98,7 @@ CHECKS: tuple[Check, ...] = (
     Check("headless", "head", "headless", "above", 0, 1, 0.15, None, GRAVE, False,
           "the frame's top edge cuts the figure, and no head is in it"),
     Check("head_cut", "head", "head_cut", "above", 0, 1, 0.3, None, MILD, False, "the frame's edge cuts the head"),
-    Check("outside_box", "leak", "outside_box", "above", 0, 1, 0.2, 0.35, MILD, False,
+    Check("outside_box", "leak", "outside_box", "above", 0, 1, 0.12, 0.35, MILD, False,
           "much of the mask lies outside the box that it was made from"),
     Check("cut_body", "body", "visible_cut", "above", 0, 1, 0.27, None, MILD, False,
           "the body goes on in the frame where the mask is cut off"),
@@ -121,7 +121,7 @@ CHECKS: tuple[Check, ...] = (
     Check("small", "size", "longest_side", "below", 0, None, 256, 160, MILD, False,
           "the figure is small: training has to enlarge it"),
     Check("too_dark", "light", "brightness", "below", 0, 1, 0.31, None, MILD, False, "nothing in the cut-out is lit"),
-    Check("faded", "light", "contrast", "below", 0, 1, 0.27, 0.1, MILD, False, "light and dark have nearly faded away"),
+    Check("faded", "light", "contrast", "below", 0, 1, 0.2, 0.1, MILD, False, "light and dark have nearly faded away"),
     Check("blurred", "blur", "sharpness", "below", 0, 1, 0.35, 0.09, MILD, False,
           "the outlines inside the cut-out are blurred"),
     Check("text_over", "text", "text_share", "above", 0, 1, 0.008, 0.12, MILD, False, "lettering lies over the figure"),
@@ -186,7 +186,8 @@ def _has_soft_lines(cut: CutOut) -> bool:
     return sharpness is not None and sharpness < _SOFT
 
 
-def _lost_in_holes(cut: CutOut) -> float | None:
+def lost_in_holes(cut: CutOut) -> float | None:
+    """Share 0..1 of the mask's area that the figure lost in holes and bays; None where it cannot be told."""
     lost = None if _has_soft_lines(cut) else find_lost_parts(cut)
     return None if lost is None else lost.holes
 
@@ -233,7 +234,7 @@ MEASURES: dict[str, Callable[[CutOut], float | None]] = {
     "box_gap": gap_in_box,
     "incomplete_body": completeness_with_room,
     "left_out": left_out,
-    "holes": _lost_in_holes,
+    "holes": lost_in_holes,
     "specks": stray_share,
     "background_left": background_share,
     "box_shaped": lambda cut: cut.area / cut.mask.size,

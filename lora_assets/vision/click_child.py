@@ -26,12 +26,13 @@ import cv2
 import numpy as np
 
 from lora_assets.models import ModelError
+from lora_assets.run_lengths import run_lengths
 from lora_assets.specs import SpecError, read_tracker, section_settings
 from lora_assets.store import StoreError
 from lora_assets.vision import images, parent_watch
 from lora_assets.vision.device import device
 from lora_assets.vision.images import ImageRefused, ReadSettings
-from lora_assets.vision.masks import mask_bounds, run_lengths
+from lora_assets.vision.masks import mask_bounds
 from lora_assets.vision.prompted import Candidates, Embedding, Prompted, PromptError, open_prompted
 from lora_assets.vision.segment import SegmentSettings
 

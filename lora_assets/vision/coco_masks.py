@@ -11,7 +11,8 @@ from typing import Any
 
 from pycocotools import mask as coco
 
-from lora_assets.vision.masks import BoolMask, decode_mask, mask_of_runs
+from lora_assets.run_lengths import mask_of_runs
+from lora_assets.vision.masks import BoolMask, decode_mask
 
 LEAST_POLYGON = 6
 _FAR = 10**9

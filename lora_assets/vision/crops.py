@@ -6,6 +6,7 @@ here (checks, score).
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 from collections.abc import Sequence
@@ -160,3 +161,11 @@ def sheet_jpeg(sheet: RgbImage, limit: int = _SHEET_LIMIT) -> bytes:
         if min(picture.size) <= 8:
             return buffer.getvalue()
         picture = picture.resize((picture.width * 3 // 4, picture.height * 3 // 4))
+
+
+def picture_markdown(words: str, picture: RgbImage | bytes) -> str:
+    """Markdown with the picture inside, for a place that shows no files: the bytes of a PNG or JPEG as they are, an
+    array as `sheet_jpeg`."""
+    content = picture if isinstance(picture, bytes) else sheet_jpeg(picture)
+    form = "png" if content.startswith(b"\x89PNG") else "jpeg"
+    return f"![{words}](data:image/{form};base64,{base64.b64encode(content).decode()})"

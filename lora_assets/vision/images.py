@@ -34,10 +34,11 @@ from PIL import (  # noqa: F401 - a plugin puts its opener into Image.OPEN when 
 )
 
 from lora_assets.vision import sniff
+from lora_assets.vision.video_formats import MARK_BYTES
 
 CODE_VERSION = "1"
 # What is refused, beside what is decoded: files are then judged anew, and no result of a frame is.
-CHECK_VERSION = "2"
+CHECK_VERSION = "3"
 
 RgbImage = npt.NDArray[np.uint8]
 
@@ -55,7 +56,6 @@ _MOST_MEGAPIXELS = 1000
 _MOST_SECONDS = 3600
 # Above this size a file is not read at all unless it begins like a picture: a video beside the frames fills no memory.
 _LOOK_FIRST_BYTES = 32 << 20
-_HEAD_BYTES = 64
 _SPARE_BYTES = 8
 _LONGEST_SIDE = 1_000_000
 _BAND_PIXELS = 8_000_000
@@ -141,7 +141,7 @@ def read_file(path: Path) -> bytes:
         raise ImageRefused("not a file: it is a folder, a pipe or a device; put pictures here only")
     with os.fdopen(handle, "rb") as stream:
         try:
-            head = stream.read(_HEAD_BYTES)
+            head = stream.read(MARK_BYTES)
             if facts.st_size > _LOOK_FIRST_BYTES and not sniff.known_format(head):
                 raise ImageRefused(sniff.why_not_a_picture(head))
             if facts.st_size > _MOST_BYTES:

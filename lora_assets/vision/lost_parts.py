@@ -5,12 +5,13 @@ The mirror image of `mask_facts.background_left`. Whether a value is bad does no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from lora_assets.vision.cutout import CutOut, once_per_cutout
+from lora_assets.vision.cutout import CutOut, Head, once_per_cutout
 from lora_assets.vision.mask_facts import colour_shares, more_frequent
 from lora_assets.vision.masks import BoolMask, Window
 from lora_assets.vision.outline_pieces import (
@@ -25,6 +26,7 @@ from lora_assets.vision.outline_pieces import (
     zones_of_other_side,
 )
 from lora_assets.vision.piece_evidence import LOST
+from lora_assets.vision.screentone import without_screen
 
 _PAD_SHARE = 0.25
 _RING_SHARE = 0.08
@@ -83,7 +85,9 @@ def end_pieces(cut: CutOut) -> EndPieces | None:
     taken = np.zeros((height, width), np.bool_)
     for other in cut.others:
         taken |= other.covers(window)
-    seen = surroundings(cut.image[top : top + height, left : left + width], cut.subject.covers(window), taken)
+    # The dots of screentone are edges everywhere, and lines all around whatever was lost.
+    tones = without_screen(cut.image[top : top + height, left : left + width])
+    seen = surroundings(tones, cut.subject.covers(window), taken)
     seen = replace(seen, mask=without_specks(seen.mask))
     mask, outside = seen.mask, seen.outside
     levels = mask.astype(np.uint8)
@@ -107,8 +111,20 @@ def end_pieces(cut: CutOut) -> EndPieces | None:
     alike |= zones_of_other_side(seen, flat, outside, _MOST_OF_ZONE)
     thinnest = max(2, int(np.ceil(_THINNEST * seen.scale)))
     air = outside & ~enclosed
-    pieces = lost_candidates(seen, alike & air, air, steps, thinnest, more_frequent(own, beyond)[bins])
+    heads = _in_heads(cut.inside, window, seen), _in_heads([h for h in cut.heads if h not in cut.inside], window, seen)
+    pieces = lost_candidates(seen, alike & air, air, steps, thinnest, more_frequent(own, beyond)[bins], heads)
     return EndPieces(window, seen, pieces, alike & (gaps | _mostly(by_frame, alike)))
+
+
+def _in_heads(heads: Sequence[Head], window: Window, seen: Surroundings) -> BoolMask:
+    """Which pixels of the window at work size lie in the boxes of heads."""
+    found = np.zeros(seen.mask.shape, np.bool_)
+    left, top = window[:2]
+    for head in heads:
+        x1, x2 = (max(0, round((x - left) * seen.scale)) for x in head.box[::2])
+        y1, y2 = (max(0, round((y - top) * seen.scale)) for y in head.box[1::2])
+        found[y1:y2, x1:x2] = True
+    return found
 
 
 def _mostly(gaps: BoolMask, alike: BoolMask) -> BoolMask:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco
 
+from lora_assets.run_lengths import mask_of_runs
 from lora_assets.tables import Mask
 
 CODE_VERSION = "1"
@@ -31,15 +32,10 @@ def decode_mask(rle: bytes, height: int, width: int) -> BoolMask:
 
     The inverse of pycocotools' encoding (rleToString in its maskApi.c); its own decoder warns under NumPy 2.
     """
-    runs = _run_lengths(rle)
-    # Each by itself first: large ones may add up to the right sum modulo 2**64, and repeat then writes past its memory.
-    if runs.min() < 0 or runs.max() > height * width or int(runs.sum()) != height * width:
-        raise ValueError(f"the run lengths of a mask do not fill its window of {width} x {height} pixels")
-    values = np.arange(len(runs)) % 2 == 1
-    return np.ascontiguousarray(np.repeat(values, runs).reshape(width, height).T)
+    return mask_of_runs(_unpacked(rle), height, width)
 
 
-def _run_lengths(rle: bytes) -> npt.NDArray[np.int64]:
+def _unpacked(rle: bytes) -> npt.NDArray[np.int64]:
     """Alternating counts of False and True. Each is written in groups of 5 bits, lowest first, with a sign, and from
     the fourth on as the difference to the count two places before.
     """
@@ -57,23 +53,6 @@ def _run_lengths(rle: bytes) -> npt.NDArray[np.int64]:
     counts[1::2] = np.cumsum(counts[1::2])
     counts[2::2] = np.cumsum(counts[2::2])
     return counts
-
-
-def run_lengths(mask: BoolMask) -> list[int]:
-    """Alternating counts of False and True pixels of a bool HxW mask, column by column, beginning with False."""
-    flat = np.concatenate(([False], mask.T.ravel(), [True]))
-    turns = np.flatnonzero(flat[1:] != flat[:-1])
-    ends = turns if flat[-2] != flat[-1] else np.append(turns, mask.size)
-    return np.diff(ends, prepend=0).tolist()
-
-
-def mask_of_runs(runs: list[int], height: int, width: int) -> BoolMask:
-    """The bool mask (height, width) of `run_lengths`. Raises ValueError when they do not fill that size."""
-    counts = np.asarray(runs, np.int64)
-    if counts.ndim != 1 or not len(counts) or counts.min() < 0 or int(counts.sum()) != height * width:
-        raise ValueError(f"the run lengths do not fill a window of {width} x {height} pixels")
-    values = np.arange(len(counts)) % 2 == 1
-    return np.ascontiguousarray(np.repeat(values, counts).reshape(width, height).T)
 
 
 def mask_pixels(row: Mask) -> BoolMask:
@@ -107,6 +86,12 @@ def mask_bounds(mask: BoolMask) -> Window | None:
     columns = np.flatnonzero(mask[top:bottom].any(axis=0))
     left, right = int(columns[0]), int(columns[-1]) + 1
     return left, top, right - left, bottom - top
+
+
+def mask_iou(first: BoolMask, second: BoolMask) -> float:
+    """Intersection over union of two bool masks HxW, 0 to 1; 1 when both are empty."""
+    union = int(np.count_nonzero(first | second))
+    return int(np.count_nonzero(first & second)) / union if union else 1.0
 
 
 def piece_areas(mask: BoolMask) -> npt.NDArray[np.int64]:

@@ -26,6 +26,8 @@ _LEAST_ZONE, _SAME_COLOUR, _LEAST_GROUND = 4, 30.0, 20
 # The mean step of a ground of which nothing can be seen.
 _BUSY = 60.0
 _SPECK = 0.1
+# Textures are compared as mean steps, to which this is added: noise of a level or two is no texture.
+_NO_TEXTURE = 3.0
 # Lost parts: how far the path across the cut goes into the mask and beyond it, and what is a line on it.
 _PATH_IN, _PATH_OUT, _LINE = 3, 2, 0.2
 _SQUARE, _TWO, _FIVE = (np.ones((side, side), np.uint8) for side in (3, 2, 5))
@@ -229,8 +231,15 @@ def ground_candidates(
     return Pieces(labels, np.column_stack(signs)[1:]), loose
 
 
+def _texture(
+    steps: Levels, labels: npt.NDArray[np.int32], sizes: npt.NDArray[np.int64], plain: float
+) -> npt.NDArray[np.float64]:
+    """The logarithm of each piece's mean step over the mean step `plain`."""
+    return np.log((_mean_of(steps, labels, sizes) + _NO_TEXTURE) / (plain + _NO_TEXTURE))
+
+
 def _mean_of(
-    values: npt.NDArray[np.float64], labels: npt.NDArray[np.int32], sizes: npt.NDArray[np.int64]
+    values: npt.NDArray[Any], labels: npt.NDArray[np.int32], sizes: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
     return np.bincount(labels.reshape(-1), values.reshape(-1), len(sizes)) / sizes
 
@@ -256,7 +265,13 @@ def _strongest_line(
 
 
 def lost_candidates(
-    seen: Surroundings, found: BoolMask, here: BoolMask, steps: Levels, thinnest: int, likeness: npt.NDArray[np.float64]
+    seen: Surroundings,
+    found: BoolMask,
+    here: BoolMask,
+    steps: Levels,
+    thinnest: int,
+    likeness: npt.NDArray[np.float64],
+    heads: tuple[BoolMask, BoolMask],
 ) -> Pieces | None:
     """The pieces of `found` in `here` (outside the mask) that touch the mask and are thicker than `thinnest` pixels,
     with the signs (`piece_evidence.LOST_SIGNS`) that tell whether the mask's outline cuts them off the figure.
@@ -265,7 +280,9 @@ def lost_candidates(
     fifth of the figure's contrast lies straight across the outline (lines beside the way are allowed, as a limb lies
     between its own two), and that length over the root of its pixels; mean of `likeness` (per pixel, how much more
     frequent its colour is in the figure, as a logarithm); shares of its other border along a drawn line and at the
-    window's edge; how far the colours across the contact differ, over the figure's contrast; that contrast's logarithm.
+    window's edge; how far the colours across the contact differ, over the figure's contrast; that contrast's logarithm;
+    logarithm of the piece's mean step over the figure's; shares of the piece in `heads`: the boxes of those that the
+    mask holds, and of all others (what is left of a neighbour's is in the neighbour's mask; others were left out).
     """
     mask = seen.mask
     labels = _pieces(found, here, thinnest)
@@ -314,6 +331,8 @@ def lost_candidates(
         on_window / np.maximum(of_border, 1),
         np.bincount(whose, differ.astype(np.float64), count) / np.maximum(contact, 1) / contrast,
         np.full(count, np.log(contrast)),
+        _texture(steps, labels, sizes, float(steps[mask].mean())),
+        *(np.bincount(labels[head], minlength=count) / sizes for head in heads),
     )
     return Pieces(labels, np.column_stack(signs)[1:])
 

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-LOST_SIGNS = ("size", "torn", "torn_length", "colour", "lined", "at_window", "across", "contrast")
+LOST_SIGNS = (
+    "size", "torn", "torn_length", "colour", "lined", "at_window", "across", "contrast", "texture", "own_head",
+    "lost_head",
+)  # fmt: skip
 GROUND_SIGNS = ("size", "contact", "calm", "calm_length", "colour", "step", "loose")
 """The signs in their order; their meaning is told by `outline_pieces.lost_candidates` and `ground_candidates`."""
 
@@ -30,5 +33,5 @@ class Evidence:
         return 1.0 / (1.0 + np.exp(-told))
 
 
-LOST = Evidence((0.3263, 2.106, -0.2474, 0.9475, 2.262, 3.245, -2.688, -1.527), 4.786)
+LOST = Evidence((0.4154, 1.488, -0.08422, 0.9107, 1.459, 3.26, -3.287, -1.133, 0.7303, 1.319, 3.8), 3.693)
 GROUND = Evidence((0.2088, 0.3428, 4.821, 0.1621, 0.6869, -0.1839, 7.464), -1.955)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from lora_assets.vision.boxes import FloatArray
 from lora_assets.vision.images import RgbImage
-from lora_assets.vision.masks import BoolMask
+from lora_assets.vision.masks import BoolMask, mask_iou
 
 CODE_VERSION = "1"
 
@@ -78,6 +78,4 @@ def disagreement(mask: BoolMask, opinion: BoolMask, box: FloatArray) -> float:
     """1 - IoU of two masks HxW inside a box (xyxy, pixels of the masks); 0 where both are empty there."""
     x1, y1 = (max(0, int(np.floor(side))) for side in box[:2])
     x2, y2 = (max(0, int(np.ceil(side))) for side in box[2:])
-    one, two = mask[y1:y2, x1:x2], opinion[y1:y2, x1:x2]
-    union = int(np.count_nonzero(one | two))
-    return 1.0 - int(np.count_nonzero(one & two)) / union if union else 0.0
+    return 1.0 - mask_iou(mask[y1:y2, x1:x2], opinion[y1:y2, x1:x2])

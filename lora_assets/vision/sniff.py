@@ -1,12 +1,14 @@
 """What the first and the last bytes of a file say, for reasons that a person can act on.
 
 Knows the marks of formats that are not read (to name them), and the marks of a file whose copy has not ended. Decoding
-does not belong here (images).
+does not belong here (images), nor do the marks of videos (video_formats).
 """
 
 from __future__ import annotations
 
 import struct
+
+from lora_assets.vision.video_formats import video_format
 
 _MARKS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\xd8\xff", "JPEG"),
@@ -23,6 +25,7 @@ _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
     (4, b"ftyphev", "HEIF"),
     (4, b"ftypmif1", "HEIF"),
     (4, b"ftypmsf1", "HEIF"),
+    (4, b"ftypcrx ", "CR3"),
     (0, b"qoif", "QOI"),
     (0, b"/* XPM", "XPM"),
     (0, b"8BPS", "PSD"),
@@ -39,11 +42,6 @@ _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
 _OTHERS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF", "a PDF document"),
     (0, b"PK\3\4", "a ZIP archive"),
-    (0, b"\x1aE\xdf\xa3", "a video (Matroska)"),
-    (4, b"ftyp", "a video (MP4)"),
-    (8, b"AVI ", "a video (AVI)"),
-    (0, b"FLV\1", "a video (FLV)"),
-    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a video (WMV)"),
     (0, b"\x1f\x8b", "a gzip archive"),
     (0, b"7z\xbc\xaf", "a 7z archive"),
 )
@@ -70,7 +68,8 @@ def why_not_a_picture(content: bytes) -> str:
         foreign = "PPM"
     if foreign:
         return f"format {foreign} is not read: convert it to PNG or JPEG"
-    other = _match(content, _OTHERS)
+    video = video_format(content)
+    other = f"a video ({video})" if video else _match(content, _OTHERS)
     if other:
         return f"not a picture: the content is {other}"
     start = content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()

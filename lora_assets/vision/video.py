@@ -1,9 +1,10 @@
 """A video to the frames worth keeping: the sharpest of every stretch of a shot, a held drawing once.
 
 Decoding is PyAV's (FFmpeg), cuts are found by PySceneDetect's adaptive detector. Frames come upright in the shape in
-which they are shown (square pixels) and in the colours of their own matrix. This module is loaded by the process that
-reads videos (video_child) and by nothing else; where frames are put, and what a death of that process means, belongs to
-main_line.videos.
+which they are shown (square pixels), in the colours of their own matrix, and never with two moments woven into one.
+This module is loaded by the process that reads videos (video_child) and by nothing else of the package but benchmarks;
+which drawing of a stretch is kept is told in video_choice; where frames are put, and what a death of that process
+means, belongs to main_line.videos.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
@@ -26,9 +27,9 @@ from scenedetect import AdaptiveDetector, FrameTimecode
 
 from lora_assets.vision.images import ImageRefused, ReadSettings, RgbImage
 from lora_assets.vision.picture_flaws import Bars, find_bars
+from lora_assets.vision.video_choice import Chooser, Drawing, Fields, sharpness_of
+from lora_assets.vision.video_formats import DEMUXERS
 from lora_assets.vision.video_settings import VideoSettings
-
-CODE_VERSION = "1"
 
 _LOOK_WIDTH, _LOOK_HEIGHT = 160, 90
 _BLOCK = 10
@@ -69,8 +70,9 @@ class VideoProgress:
 @dataclass(frozen=True, slots=True)
 class VideoFacts:
     """What a whole video showed: its size in pixels as shown, frames a second, seconds; counts of decoded frames, of
-    drawings among them (a held drawing is one), of shots and of kept frames; frames marked as interlaced, packets that
-    could not be decoded; `bars` are black at the left, top, right, bottom in all of it, in pixels."""
+    drawings among them (a held drawing is one), of shots and of kept frames; frames marked as interlaced, kept ones
+    that were combed and are one field now, packets that could not be decoded; `bars` are black at the left, top,
+    right, bottom in all of it, in pixels."""
 
     width: int
     height: int
@@ -81,49 +83,10 @@ class VideoFacts:
     shots: int
     kept: int
     interlaced: int
+    deinterlaced: int
     damaged: int
     codec: str
     bars: tuple[int, int, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Drawing:
-    """The first frame of a drawing, still in the video's own pixel format."""
-
-    frame: VideoFrame
-    seconds: float
-    index: int
-    sharpness: float
-
-
-@dataclass(slots=True)
-class _Chooser:
-    """The sharpest drawing of each stretch of `stretch_s` seconds of a shot."""
-
-    stretch_s: float
-    shot: int = 0
-    _began: float | None = None
-    _stretch: int = 0
-    _best: _Drawing | None = None
-
-    def cut(self) -> _Drawing | None:
-        """End the shot; the drawing that its last stretch gives."""
-        best, self._best, self._began, self._stretch = self._best, None, None, 0
-        self.shot += 1
-        return best
-
-    def take(self, drawing: _Drawing) -> _Drawing | None:
-        """Take the next drawing of the shot; what a stretch that ended gives."""
-        if self._began is None:
-            self._began = drawing.seconds
-        passed = drawing.seconds - self._began + 1e-6  # times that were summed up lie a little before whole stretches
-        stretch = int(passed / self.stretch_s) if self.stretch_s else 0
-        ended = None
-        if stretch != self._stretch:
-            ended, self._best, self._stretch = self._best, None, stretch
-        if self._best is None or drawing.sharpness > self._best.sharpness:
-            self._best = drawing
-        return ended
 
 
 @dataclass(slots=True)
@@ -135,13 +98,17 @@ class _Seen:
     frames: int = 0
     drawings: int = 0
     interlaced: int = 0
+    deinterlaced: int = 0
     damaged: int = 0
     kept: int = 0
+    start_s: float = 0.0
+    previous: VideoFrame | None = None
+    unpaired: Drawing | None = None
     last_s: float = 0.0
     shift_s: float = 0.0
     size: tuple[int, int] = (0, 0)
     turns: int = 0
-    waiting: list[_Drawing] = field(default_factory=list)
+    waiting: list[Drawing] = field(default_factory=list)
     scalers: dict[tuple[int, int, str], VideoReformatter] = field(default_factory=dict)
 
     def small(self, frame: VideoFrame, width: int, height: int, format: str) -> npt.NDArray[np.uint8]:
@@ -157,10 +124,6 @@ def _differs(look: npt.NDArray[np.float32], before: npt.NDArray[np.float32] | No
         return True
     blocks = np.abs(look - before).reshape(_LOOK_HEIGHT // _BLOCK, _BLOCK, _LOOK_WIDTH // _BLOCK, _BLOCK)
     return bool(blocks.mean(axis=(1, 3)).max() > _SAME_LEVEL)
-
-
-def _sharpness(grey: npt.NDArray[np.uint8]) -> float:
-    return float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_32F))[1].item()) ** 2
 
 
 def shown_size(stream: VideoStream, frame: VideoFrame) -> tuple[int, int]:
@@ -208,15 +171,25 @@ def read_video(
     Raises ImageRefused with the reason for a file that cannot be opened, holds no video, or is too small or large.
     """
     try:
-        container = av.open(str(path), options={"protocol_whitelist": "file"})
+        allowed = {"protocol_whitelist": "file", "format_whitelist": ",".join(DEMUXERS)}
+        container = av.open(str(path), options=allowed)
     except (FFmpegError, OSError, ValueError) as error:
         raise ImageRefused(
             f"a video that cannot be opened ({_words(error)}): it is damaged or not completely copied; copy it again"
         ) from error
     with container:
-        if not container.streams.video:
+        stream = _film_of(container)
+        if stream is None:
             raise ImageRefused("holds sound and no video: take it out of the folder")
-        yield from _read(container, container.streams.video[0], settings, limits)
+        yield from _read(container, stream, settings, limits)
+
+
+def _film_of(container: InputContainer) -> VideoStream | None:
+    """The video stream that players show: broadcasts hold a small one for phones beside it, music files a cover."""
+    best = container.streams.best("video")
+    if not isinstance(best, VideoStream) or Disposition.attached_pic in best.disposition:
+        return None
+    return best
 
 
 def _words(error: Exception) -> str:
@@ -230,12 +203,14 @@ def _read(
     rate = stream.average_rate or stream.guessed_rate or Fraction(24)
     total = stream.frames or (round(container.duration / av.time_base * rate) if container.duration else 0)
     detector = AdaptiveDetector(min_scene_len=_SHORTEST_SHOT_S, window_width=_CUT_DELAY)
-    seen, chooser = _Seen(), _Chooser(1.0 / settings.rate if settings.rate else 0.0)
+    fields = Fields(settings.deinterlace)
+    seen, chooser = _Seen(start_s=_start_of(container)), Chooser(1.0 / settings.rate if settings.rate else 0.0, fields)
 
-    def given(drawing: _Drawing | None, shot: int) -> Iterator[VideoFrameFound]:
+    def given(drawing: Drawing | None, shot: int) -> Iterator[VideoFrameFound]:
         if drawing is not None:
             seen.kept += 1
-            yield VideoFrameFound(to_rgb(drawing.frame, seen.size), drawing.seconds, drawing.index, shot)
+            seen.deinterlaced += fields.combed(drawing)
+            yield VideoFrameFound(to_rgb(fields.whole(drawing), seen.size), drawing.seconds, drawing.index, shot)
 
     def decided(cuts: list[float], most_waiting: int) -> Iterator[VideoFrameFound]:
         while len(seen.waiting) > most_waiting:
@@ -264,8 +239,13 @@ def _read(
     width, height = seen.size if seen.turns % 2 == 0 else seen.size[::-1]
     yield VideoFacts(
         width, height, float(rate), round(seen.last_s, 3), seen.frames, seen.drawings, chooser.shot, seen.kept,
-        seen.interlaced, seen.damaged, stream.codec_context.name, _bars(seen),
+        seen.interlaced, seen.deinterlaced, seen.damaged, stream.codec_context.name, _bars(seen),
     )  # fmt: skip
+
+
+def _start_of(container: InputContainer) -> float:
+    """The time at which a file begins, in seconds: players count from it, and a broadcast begins at any hour."""
+    return max(0.0, (container.start_time or 0) / av.time_base)
 
 
 def _seconds_of(frame: VideoFrame, step_s: float, seen: _Seen) -> float:
@@ -274,8 +254,9 @@ def _seconds_of(frame: VideoFrame, step_s: float, seen: _Seen) -> float:
     Files that were joined begin anew or below 0, and some frames have no time of their own, or that of another.
     """
     if not seen.frames:
-        seen.shift_s = max(0.0, -(frame.time or 0.0))
-        return (frame.time or 0.0) + seen.shift_s
+        first = frame.time or 0.0
+        seen.shift_s = max(-seen.start_s, -first)
+        return first + seen.shift_s
     following = seen.last_s + step_s
     seconds = frame.time + seen.shift_s if frame.time is not None else following
     if seconds > seen.last_s:
@@ -296,6 +277,9 @@ def _check_size(size: tuple[int, int], limits: ReadSettings) -> None:
 def _is_new_drawing(frame: VideoFrame, seconds: float, seen: _Seen) -> bool:
     """Count a frame; one that is not the drawing before waits for the word of the detector."""
     index, seen.frames, seen.last_s = seen.frames, seen.frames + 1, seconds
+    before, seen.previous = seen.previous, frame
+    if seen.unpaired is not None:
+        seen.unpaired.after, seen.unpaired = frame, None
     seen.interlaced += frame.interlaced_frame
     look = seen.small(frame, _LOOK_WIDTH, _LOOK_HEIGHT, "gray").astype(np.float32)
     if not _differs(look, seen.look):
@@ -305,7 +289,8 @@ def _is_new_drawing(frame: VideoFrame, seconds: float, seen: _Seen) -> bool:
     height = max(1, round(_SHARP_WIDTH * seen.size[1] / seen.size[0]))
     grey = seen.small(frame, _SHARP_WIDTH, height, "gray")
     seen.brightest = grey if seen.brightest is None else np.maximum(seen.brightest, grey)
-    seen.waiting.append(_Drawing(frame, seconds, index, _sharpness(grey)))
+    seen.unpaired = Drawing(frame, seconds, index, sharpness_of(grey), before)
+    seen.waiting.append(seen.unpaired)
     return True
 
 

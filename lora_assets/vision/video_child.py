@@ -25,8 +25,9 @@ from lora_assets.vision.video import VideoFacts, VideoFrameFound, read_video
 from lora_assets.vision.video_settings import VideoSettings
 
 _BASE_BYTES = 4 << 30
-_BYTES_PER_PIXEL = 128
-"""Reference frames of the decoder in each of its threads, the drawings that wait, the best one, and the PNG."""
+_BYTES_PER_PIXEL = 160
+"""Reference frames of the decoder in each of its threads, the drawings that wait and the best one, each between its
+neighbours, and the PNG."""
 _MOST_PIXELS = 36_000_000
 """8K; a larger picture is refused by the limit on memory."""
 _PNG_LEVEL = 3

@@ -88,6 +88,29 @@ def test_a_cell_that_is_not_to_be_made_yields_nothing_and_stays_green(data, drop
     assert not list((data / "tables").rglob("T1/*.parquet"))
 
 
+def test_a_sealed_cell_is_told_again_while_nothing_has_changed(data, drop_frames, make_cell, run_job, tracker):
+    drop_frames(count=2)
+
+    def told(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+        assert result.success
+        return {
+            event.asset_key.to_user_string(): event.materialization.tags["dagster/data_version"]
+            for event in result.get_asset_materialization_events()
+        }
+
+    made = {**told(make_cell()), **told(run_job("main_line_dashboard", tracker, tracker=tracker))}
+    assert read_tracker(data, tracker).sealed
+    before = {path: path.stat().st_mtime_ns for path in (data / "tables").rglob(f"{tracker}/*.parquet")}
+    assert len(before) == 4
+    again = make_cell()
+    assert {**told(again), **told(run_job("main_line_dashboard", tracker, tracker=tracker))} == made
+    events = [event.materialization.metadata for event in again.get_asset_materialization_events()]
+    assert [told["computed"].value for told in events] == [0.0, 0.0, 0.0]
+    drop_frames(count=3)
+    assert told(make_cell()) == {}, "what has changed since is not said to be its own"
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
 def test_a_vanished_folder_fails_with_its_name_and_keeps_the_results(data, drop_frames, make_cell, run_job, tracker):
     folder = drop_frames(count=2)
     make_cell()

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from lora_assets.addresses import PAGES, listening
 from lora_assets_tests.comparing.cells import Crop, Recipes, publish
 
 
@@ -27,7 +28,9 @@ def test_two_trackers_are_compared_in_words(run, compared):
     assert "high -> low" in out
     assert "+blurred" in out
     assert "場面0.png" in out
-    assert "/compare/A/B" in out
+    assert "http://127.0.0.1:8088/compare/A/B" in out
+    with listening(compared, PAGES, "http://127.0.0.1:9000"):
+        assert "http://127.0.0.1:9000/compare/A/B" in run("compare", "A", "B")[1], "where the pages are served now"
 
 
 def test_crops_are_chosen_by_change_cause_and_number(run, compared):

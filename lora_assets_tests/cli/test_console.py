@@ -4,7 +4,7 @@ import pytest
 
 from lora_assets.cli.console import print_records, print_table, shown_progress
 from lora_assets.cli.tables import _print_rows
-from lora_assets.main_line.progress import Progress
+from lora_assets.progress import Progress
 
 
 def test_a_pipe_gets_plain_lines_with_rates(capsys, monkeypatch):

@@ -84,6 +84,10 @@ def test_a_taken_port_is_a_warning():
         server.bind(("127.0.0.1", 0))
         server.listen()
         assert doctor.port_finding("pages", server.getsockname()[1]).state == WARNING
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        finding = doctor.port_finding("pages", 8088, url)
+        assert finding.state == GOOD and url in finding.seen, "it is this project's own"
+    assert doctor.port_finding("pages", 8088, url).state == WARNING
 
 
 def test_no_password_is_a_warning_where_others_log_in(data, monkeypatch):

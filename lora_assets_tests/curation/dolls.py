@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ import numpy as np
 from lora_assets.store import Store, atomic_write_bytes, digest
 from lora_assets.tables import Detection, Mask, RawFrame, ScoredCrop, to_table
 from lora_assets.vision.crops import crop_id_of, crop_window, cut_crop, encode_png
-from lora_assets.vision.images import frame_facts, thumbnail_webp
+from lora_assets.vision.images import FrameFacts, frame_facts, thumbnail_webp
 from lora_assets.vision.masks import encode_mask, mask_bounds
 
 TRACKER, WIDTH, HEIGHT = "DOLLS", 320, 180
@@ -97,24 +98,43 @@ def draw_doll(image: np.ndarray, doll: Doll) -> np.ndarray:
     return mask > 0
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """A frame as pixels and as a file, the masks of its dolls, and the two pictures of each crop."""
+
+    image: np.ndarray
+    masks: list[np.ndarray]
+    content: bytes
+    thumb: bytes
+    facts: FrameFacts
+    cuts: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
+
+
+@functools.lru_cache(maxsize=128)
+def _draw(shown: Shown) -> _Drawn:
+    """The same films are written by dozens of tests: drawing and encoding them is most of the time."""
+    image = backdrop(shown.place).copy()
+    if shown.under is not None:
+        image = cv2.addWeighted(image, shown.share, backdrop(shown.under), 1 - shown.share, 0)
+    masks = [draw_doll(image, doll) for doll in shown.dolls]
+    for place, mask in enumerate(masks):  # those drawn later stand before
+        for later in masks[place + 1 :]:
+            mask &= ~later
+    image[0, 0] = (shown.noise % 256, shown.noise // 256, 7)
+    image = np.ascontiguousarray(image)
+    return _Drawn(image, masks, encode_png(image), thumbnail_webp(image), frame_facts(image, "PNG"))
+
+
 def write_dolls(data: Path, frames: Sequence[Shown], dataset: str = "film", tracker: str = TRACKER) -> Written:
     """Write originals, pictures and tables of a cell."""
     store, written = Store(data), Written()
     rows: tuple[list, list, list, list] = ([], [], [], [])
     for number, shown in enumerate(frames):
-        image = backdrop(shown.place).copy()
-        if shown.under is not None:
-            image = cv2.addWeighted(image, shown.share, backdrop(shown.under), 1 - shown.share, 0)
-        masks = [draw_doll(image, doll) for doll in shown.dolls]
-        for place, mask in enumerate(masks):  # those drawn later stand before
-            for later in masks[place + 1 :]:
-                mask &= ~later
-        image[0, 0] = (shown.noise % 256, shown.noise // 256, 7)
-        content = encode_png(np.ascontiguousarray(image))
+        drawn = _draw(replace(shown, dolls=tuple(shown.dolls)))
+        masks, content, facts = drawn.masks, drawn.content, drawn.facts
         sha256 = hashlib.sha256(content).hexdigest()
         atomic_write_bytes(data / "input" / dataset / f"{number:04d}.png", content, durable=False)
-        atomic_write_bytes(store.picture("frame_thumbs", sha256, ".webp"), thumbnail_webp(image), durable=False)
-        facts = frame_facts(image, "PNG")
+        atomic_write_bytes(store.picture("frame_thumbs", sha256, ".webp"), drawn.thumb, durable=False)
         rows[0].append(
             RawFrame(f"{number:04d}.png", sha256, len(content), 1, number + 1, WIDTH, HEIGHT, "PNG",
                      facts.mean_luminance, facts.black_share, facts.sharpness, facts.phash, None)
@@ -125,7 +145,7 @@ def write_dolls(data: Path, frames: Sequence[Shown], dataset: str = "film", trac
             bounds = mask_bounds(mask)
             if bounds is None or sha256 in known:
                 continue
-            crop = _add(rows, store, sha256, place, doll, image, mask, bounds)
+            crop = _add(rows, store, sha256, place, doll, drawn, mask, bounds)
             written.dolls[crop.crop_id] = doll
             written.frames[-1].append(crop.crop_id)
     types = (RawFrame, Detection, Mask, ScoredCrop)
@@ -135,7 +155,7 @@ def write_dolls(data: Path, frames: Sequence[Shown], dataset: str = "film", trac
     return written
 
 
-def _add(rows, store, sha256, place, doll, image, mask, bounds) -> ScoredCrop:
+def _add(rows, store, sha256, place, doll, drawn, mask, bounds) -> ScoredCrop:
     x, y, width, height = bounds
     name = digest(sha256, place)
     box = (float(x), float(y), float(x + width), float(y + height))
@@ -157,10 +177,13 @@ def _add(rows, store, sha256, place, doll, image, mask, bounds) -> ScoredCrop:
         [2.0] * len(flags), [1.0] * len(flags),
     )  # fmt: skip
     rows[3].append(crop)
-    cut = cut_crop(image, row)
-    atomic_write_bytes(store.picture("thumbs", crop.crop_id, ".webp"), thumbnail_webp(cut), durable=False)
+    if crop.crop_id not in drawn.cuts:
+        cut = cut_crop(drawn.image, row)
+        drawn.cuts[crop.crop_id] = (thumbnail_webp(cut), encode_png(cut))
+    thumb, picture = drawn.cuts[crop.crop_id]
+    atomic_write_bytes(store.picture("thumbs", crop.crop_id, ".webp"), thumb, durable=False)
     if crop.has_picture:
-        atomic_write_bytes(store.picture("crops", crop.crop_id, ".png"), encode_png(cut), durable=False)
+        atomic_write_bytes(store.picture("crops", crop.crop_id, ".png"), picture, durable=False)
     return crop
 
 

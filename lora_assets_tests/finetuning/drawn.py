@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -12,6 +11,7 @@ from lora_assets.annotations import AnnotatedImage, Annotation
 from lora_assets.annotations.records import ANNOTATIONS_FILE, TRAIN, VAL, Category
 from lora_assets.annotations.writing import write_coco
 from lora_assets.finetuning.prompts import mask_box
+from lora_assets.finetuning.random_start import small_sam2_config
 from lora_assets.vision.masks import encode_mask
 
 PANEL, BUBBLE = "panel", "bubble"
@@ -61,37 +61,7 @@ def write_set(root: Path, train: int = 3, val: int = 2, first_seed: int = 0) -> 
     return root
 
 
-def tiny_sam2_config(side: int = 64, width: int = 8, hidden: int = 32) -> Any:
-    """The architecture of SAM 2 with small numbers."""
-    from transformers import Sam2Config
-
-    return Sam2Config(
-        vision_config={
-            "backbone_config": {
-                "model_type": "sam2_hiera_det_model",
-                "hidden_size": width,
-                "image_size": [side, side],
-                "embed_dim_per_stage": [width, 2 * width, 4 * width, 8 * width],
-                "blocks_per_stage": [1, 1, 2, 1],
-                "num_attention_heads_per_stage": [1, 2, 4, 8],
-                "global_attention_blocks": [3],
-                "window_size_per_stage": [8, 4, 8, 4],
-            },
-            "backbone_channel_list": [8 * width, 4 * width, 2 * width, width],
-            "backbone_feature_sizes": [[side // 4] * 2, [side // 8] * 2, [side // 16] * 2],
-            "fpn_hidden_size": hidden,
-        },
-        prompt_encoder_config={"hidden_size": hidden, "image_size": side},
-        mask_decoder_config={
-            "hidden_size": hidden,
-            "mlp_dim": 2 * hidden,
-            "num_attention_heads": 4,
-            "iou_head_hidden_dim": hidden,
-        },
-    )
-
-
-def write_sam2(folder: Path, seed: int = 0, **numbers: int) -> Path:
+def write_sam2(folder: Path, seed: int = 0) -> Path:
     """A folder in the form of transformers with a small SAM 2 of random weights."""
     import torch
     from transformers import Sam2Model
@@ -99,5 +69,5 @@ def write_sam2(folder: Path, seed: int = 0, **numbers: int) -> Path:
 
     logging.disable_progress_bar()
     torch.manual_seed(seed)
-    Sam2Model(tiny_sam2_config(**numbers)).save_pretrained(folder)
+    Sam2Model(small_sam2_config(side=64, width=8, hidden=32)).save_pretrained(folder)
     return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +41,17 @@ def course(found, sam2_folder, data, tmp_path):
     return run
 
 
+@pytest.fixture(scope="module")
+def whole(found, sam2_folder, tmp_path_factory) -> tuple[Path, Tuned]:
+    """The folder of a training with the usual quick settings that nothing stopped, and what it came to."""
+    root = tmp_path_factory.mktemp("never stopped")
+    weights = resolve(str(sam2_folder), root)
+    tuning = Tuning(
+        "whole", open_network(weights), found, TrainingSettings(**QUICK), root / "whole", weights.sha256, "f"
+    )
+    return root / "whole", tune(tuning, resume=False, listen=lambda *_: None)
+
+
 def _same(first: Path, second: Path) -> bool:
     import torch
 
@@ -56,24 +68,25 @@ def _same(first: Path, second: Path) -> bool:
 
 
 @pytest.mark.parametrize("encoder", ["frozen", pytest.param("lora", marks=pytest.mark.slow)])
-def test_a_killed_training_goes_on_to_the_same_numbers(course, tmp_path, encoder):
-    whole = course("whole", encoder=encoder)
+def test_a_killed_training_goes_on_to_the_same_numbers(course, whole, tmp_path, encoder):
+    folder, never_stopped = whole
+    if encoder != "frozen":
+        folder, never_stopped = tmp_path / "whole", course("whole", encoder=encoder)
     with pytest.raises(Killed):
         course("killed", encoder=encoder, kill_at=5)
     assert read_checkpoint(tmp_path / "killed" / LAST).state.step == 4
     resumed = course("killed", encoder=encoder, resume=True)
     assert resumed.resumed_at == 4
     assert resumed.state.finished == STEPS_DONE
-    assert _same(tmp_path / "whole" / LAST, tmp_path / "killed" / LAST)
-    assert _same(tmp_path / "whole" / BEST, tmp_path / "killed" / BEST)
-    steps = [[(line["step"], line.get("loss"), line.get("val_iou")) for line in read_history(tmp_path / name / HISTORY)]
-             for name in ("whole", "killed")]  # fmt: skip
+    assert _same(folder / LAST, tmp_path / "killed" / LAST)
+    assert _same(folder / BEST, tmp_path / "killed" / BEST)
+    steps = [[(line["step"], line.get("loss"), line.get("val_iou")) for line in read_history(each / HISTORY)]
+             for each in (folder, tmp_path / "killed")]  # fmt: skip
     assert steps[0] == steps[1]
-    assert whole.state.best_iou == resumed.state.best_iou
+    assert never_stopped.state.best_iou == resumed.state.best_iou
 
 
-def test_a_full_disk_at_a_checkpoint_is_told_and_the_last_good_one_goes_on(course, tmp_path, monkeypatch):
-    course("whole")
+def test_a_full_disk_at_a_checkpoint_is_told_and_the_last_good_one_goes_on(course, whole, tmp_path, monkeypatch):
     sync = os.fsync
     written = []
 
@@ -93,7 +106,7 @@ def test_a_full_disk_at_a_checkpoint_is_told_and_the_last_good_one_goes_on(cours
     assert kept.state.step == 2
     monkeypatch.setattr(os, "fsync", sync)
     course("full", resume=True)
-    assert _same(tmp_path / "whole" / LAST, tmp_path / "full" / LAST)
+    assert _same(whole[0] / LAST, tmp_path / "full" / LAST)
 
 
 def test_a_damaged_last_checkpoint_gives_way_to_the_one_before(course, tmp_path):
@@ -253,9 +266,9 @@ def test_a_loss_that_is_no_number_ends_the_training(course, monkeypatch):
         course("nan")
 
 
-def test_best_weights_that_are_gone_are_not_replaced_by_the_last(course, tmp_path):
-    tuned = course("one")
-    best = tmp_path / "one" / BEST
+def test_best_weights_that_are_gone_are_not_replaced_by_the_last(course, whole, tmp_path):
+    shutil.copytree(whole[0], tmp_path / "one")
+    best, tuned = tmp_path / "one" / BEST, whole[1]
     kept = read_checkpoint(best)
     assert kept.state.step == tuned.state.best_step
     content = best.read_bytes()

@@ -277,8 +277,8 @@ def test_a_killed_tune_goes_on_by_itself_and_only_the_same_one(data, segmenter):
     class Killed(BaseException):
         pass
 
-    def killed(_step, done, _total, _unit):
-        if done == 5:
+    def killed(at):
+        if at.done == 5:
             raise Killed
 
     with pytest.raises(FinetuningError, match="no checkpoint"):

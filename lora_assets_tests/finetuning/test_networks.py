@@ -11,7 +11,7 @@ from lora_assets.finetuning.networks import Sam2Network, SamNetwork, StarterNetw
 from lora_assets.finetuning.planes import coverage
 from lora_assets.finetuning.prompts import BOTH, BOX, POINT, first_prompts
 from lora_assets.models import OpenWeights, resolve
-from lora_assets.training.scores import mask_iou
+from lora_assets.vision.masks import mask_iou
 from lora_assets_tests.finetuning.drawn import SIZE, draw_page
 from lora_assets_tests.vision.test_segment import _build_tiny
 

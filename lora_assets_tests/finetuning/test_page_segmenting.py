@@ -21,8 +21,8 @@ from lora_assets.finetuning.page_segmenting import (
     within_box,
 )
 from lora_assets.store import StoreError
-from lora_assets.training.scores import mask_iou
 from lora_assets.vision.images import decode_image, read_file
+from lora_assets.vision.masks import mask_iou
 from lora_assets.vision.prompted import Candidates, Embedding, best_first, open_prompted
 from lora_assets.vision.several_looks import FoundBoxes
 from lora_assets.vision.yolo import Yolo

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lora_assets.finetuning.planes import counted, coverage, enlarged, page_part
-from lora_assets.training.scores import mask_iou
+from lora_assets.vision.masks import mask_iou
 
 WHOLE = np.array([0.0, 0.0, 60.0, 40.0])
 

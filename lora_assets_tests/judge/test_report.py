@@ -10,18 +10,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lora_assets.judge.drawing import as_markdown, draw_report
+from lora_assets.judge import report
+from lora_assets.judge.drawing import draw_report
 from lora_assets.judge.judging import OUTSIDE, UNSURE, CropJudgement, judge_probabilities, least_sure_order
 from lora_assets.judge.kept import judge_digest, judge_from_json, judge_to_json
-from lora_assets.judge.learning import JudgeSettings
+from lora_assets.judge.learning import JudgeSettings, learning_curve
 from lora_assets.judge.report import learn
 from lora_assets_tests.judge.cells import drawn_rows
 
 QUICK = JudgeSettings(resamples=100, folds=3)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _whole_curves():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "learning_curve", learning_curve)
+        yield
+
+
 @pytest.fixture(scope="module")
-def judged():
+def judged(_whole_curves):
     rows, labels, groups = drawn_rows(120)
     return rows, labels, groups, learn(rows, labels, groups, QUICK)
 
@@ -213,4 +221,3 @@ def test_the_report_is_a_picture(count):
     with Image.open(io.BytesIO(png)) as picture:
         assert picture.width == 1120
         assert len(picture.getcolors(100_000) or []) > 10
-    assert as_markdown(png).startswith("![report of the judge](data:image/png;base64,")

@@ -12,8 +12,8 @@ import pytest
 from lora_assets.benchmarks.cheap import ellipses, middle_box
 from lora_assets.main_line.cells import Cell, update_detections, update_masks, update_scored_crops
 from lora_assets.main_line.frames import update_raw_frames
-from lora_assets.main_line.progress import Listener, nobody
 from lora_assets.main_line.stages import StageUpdate
+from lora_assets.progress import Listener, nobody
 from lora_assets.recipes import tracker_recipes
 from lora_assets.specs import TrackerSpec, list_datasets
 from lora_assets.store import Store

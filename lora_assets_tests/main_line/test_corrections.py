@@ -13,8 +13,8 @@ from lora_assets.comparing.changes import MASK, SETTING, cell_records, stage_cha
 from lora_assets.main_line.cells import Cell, update_masks, update_scored_crops
 from lora_assets.main_line.corrections import applied_in_cell, cell_recipes, waiting_in_cell
 from lora_assets.main_line.frames import update_raw_frames
-from lora_assets.main_line.progress import nobody
 from lora_assets.planning import plan_tracker
+from lora_assets.progress import nobody
 from lora_assets.resources import DataFolder
 from lora_assets.specs import TrackerSpec, list_datasets, read_tracker, set_sealed, write_tracker
 from lora_assets.store import Store

@@ -209,8 +209,8 @@ def test_a_disk_that_is_mounted_while_the_folder_is_scanned_proves_nothing(data,
     shutil.copyfile(sorted(away.glob("*.jpg"))[0], folder / "left here.jpg")
     scan = frames.scan_folder
 
-    def mounted_after(path):
-        found = scan(path)
+    def mounted_after(path, only):
+        found = scan(path, only)
         shutil.rmtree(path)
         away.rename(path)
         return found

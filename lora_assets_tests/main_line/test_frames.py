@@ -148,7 +148,7 @@ def test_a_changed_mode_reads_the_file_again_and_makes_no_new_version(drop_frame
 def test_a_change_that_kept_all_times_is_found_by_the_nightly_check(drop_frames, update, monkeypatch):
     # As on disks whose change time is not to be trusted, and for rows of earlier versions.
     scan = frames.scan_folder
-    monkeypatch.setattr(frames, "scan_folder", lambda folder: _without_change_times(scan(folder)))
+    monkeypatch.setattr(frames, "scan_folder", lambda *place: _without_change_times(scan(*place)))
     monkeypatch.setattr(frames, "is_unchanged", lambda *_: True)
     folder = drop_frames(count=2)
     path = sorted(folder.iterdir())[0]

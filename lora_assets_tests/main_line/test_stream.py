@@ -47,5 +47,5 @@ def test_an_error_is_raised_in_order_and_the_rest_is_dropped():
 
 
 def test_the_items_are_worked_on_side_by_side():
-    meeting = threading.Barrier(2, timeout=20)
+    meeting = threading.Barrier(2, timeout=60)
     assert list(side_by_side(lambda _: meeting.wait() >= 0, range(4), 2)) == [True] * 4

@@ -10,11 +10,28 @@ import cv2
 import numpy as np
 import pytest
 
+from lora_assets.dashboards import is_complete
+from lora_assets.input_folders import LEFT_OUT
 from lora_assets.main_line import videos
 from lora_assets.main_line.frames import update_raw_frames
-from lora_assets.main_line.videos import holds_videos, refused_videos, update_video_frames, waiting_videos
-from lora_assets.specs import DatasetSpec, SpecError, list_datasets, of_videos
+from lora_assets.main_line.videos import (
+    gives_nothing,
+    holds_videos,
+    refused_videos,
+    update_video_frames,
+    waiting_videos,
+)
+from lora_assets.specs import (
+    DatasetSpec,
+    SpecError,
+    TrackerSpec,
+    list_datasets,
+    of_videos,
+    register_dataset,
+    write_tracker,
+)
 from lora_assets.store import Store
+from lora_assets.tables import RawFrame, from_table
 from lora_assets_tests.drawn_video import shot, write_video
 
 PRETENDED = "lora_assets_tests.main_line.pretended_video_child"
@@ -100,7 +117,7 @@ def test_other_settings_choose_other_frames(store: Store):
     assert waiting_videos(store, _dataset(store).slug) == ["a.mkv"]
     assert _update(store, program=PRETENDED).frames == len(_frames(store)) == 8
     (store.data / "settings.toml").write_text("[video]\nspeed = 4\n")
-    with pytest.raises(SpecError, match="may hold rate"):
+    with pytest.raises(SpecError, match="may hold rate and deinterlace"):
         waiting_videos(store, _dataset(store).slug)
 
 
@@ -186,3 +203,77 @@ def test_frames_within_a_thousandth_of_a_second_are_all_kept(store: Store, monke
     assert _update(store, program=PRETENDED).frames == 2
     assert [path.split("/")[-1] for path in _frames(store)] == ["00-00-00.000-12.png", "00-00-00.000.png"]
     assert refused_videos(store, _dataset(store).slug) == {"REFUSED.mkv": "holds sound and no video"}
+
+
+def test_a_video_is_known_by_its_content(store: Store):
+    folder = _dataset(store).folder
+    (folder / "no picture.png").write_bytes(_CONTENT)
+    assert holds_videos(folder)
+    assert _update(store, program=PRETENDED).frames == 2
+
+
+def test_one_video_is_a_dataset_and_its_neighbours_are_none(store: Store, tmp_path: Path):
+    (tmp_path / "films").mkdir()
+    for name in ("a.mkv", "b.mkv"):
+        (tmp_path / "films" / name).write_bytes(_CONTENT + name.encode())
+    (tmp_path / "films" / "picture.png").write_bytes(b"")
+    only = register_dataset(store.data, tmp_path / "films" / "a.mkv")
+    update_raw_frames(store, only)
+    update = update_video_frames(store, only, program=PRETENDED)
+    assert update is not None and (update.videos, update.frames) == (1, 2)
+    assert of_videos(store.data, only).name == "a.mkv (video)"
+    assert sorted(path.name for path in (tmp_path / "films").iterdir()) == ["a.mkv", "b.mkv", "picture.png"]
+    (tmp_path / "films" / "a.mkv").unlink()
+    with pytest.raises(FileNotFoundError, match=r"the file .*a\.mkv is gone"):
+        update_raw_frames(store, only)
+
+
+def _keep_for_tracker(store: Store, tracker: str) -> DatasetSpec:
+    """List the frames of the videos and keep the list as that of a sealed tracker."""
+    of_video = of_videos(store.data, _dataset(store))
+    listed = update_raw_frames(store, of_video).table
+    write_tracker(store.data, TrackerSpec(tracker, (of_video.slug,), sealed=True))
+    store.publish(store.table_path("frames", of_video.slug, tracker), RawFrame, [listed.read()], listed.version, {})
+    return of_video
+
+
+def test_frames_that_a_tracker_was_made_of_stay_when_others_are_chosen(store: Store):
+    (_dataset(store).folder / "a.mkv").write_bytes(_CONTENT)
+    _update(store, program=PRETENDED)
+    _draw_frames(store)
+    of_video = _keep_for_tracker(store, "T1")
+    kept = store.frames_of(of_video.slug, "T1")
+    assert kept is not None
+    paths = [row.path for row in from_table(kept.read(), RawFrame)]
+    (store.data / "settings.toml").write_text("[video]\nrate = 4\n")
+    assert _update(store, program=PRETENDED).of_older == 1
+    _draw_frames(store)
+    assert len(paths) == 2 and all((of_video.folder / path).is_file() for path in paths)
+    listed = from_table(update_raw_frames(store, of_video).table.read(), RawFrame)
+    assert len(listed) == 8 and not {row.path for row in listed} & set(paths)
+    # Back to the settings of before: the same files are the dataset again, and nothing is decoded.
+    (store.data / "settings.toml").unlink()
+    assert _update(store, program="no.such.program").of_older == 0
+    assert sorted(row.path for row in from_table(update_raw_frames(store, of_video).table.read(), RawFrame)) == paths
+    # Without the tracker they go.
+    (store.data / "settings.toml").write_text("[video]\nrate = 4\n")
+    (store.data / "trackers" / "T1.toml").unlink()
+    assert _update(store, program=PRETENDED).of_older == 0
+    assert not any((of_video.folder / path).exists() for path in paths)
+    assert not list(of_video.folder.rglob(LEFT_OUT))
+
+
+def test_a_tracker_whose_videos_are_all_refused_waits_for_none(store: Store):
+    dataset = _dataset(store)
+    (dataset.folder / "REFUSED.mkv").write_bytes(_CONTENT)
+    of_video = of_videos(store.data, dataset)
+    spec = TrackerSpec("T1", (of_video.slug,))
+    write_tracker(store.data, spec)
+    assert not gives_nothing(store, of_video)
+    update_raw_frames(store, dataset)
+    assert not gives_nothing(store, of_video) and not is_complete(store, spec), "the video waits to be decoded"
+    update_video_frames(store, dataset, program=PRETENDED)
+    assert gives_nothing(store, of_video) and is_complete(store, spec)
+    (dataset.folder / "fine.mkv").write_bytes(_CONTENT + b"fine")
+    _update(store, program=PRETENDED)
+    assert not gives_nothing(store, of_video) and not is_complete(store, spec), "its frames are not listed yet"

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from lora_assets.scenes.dataset import run_lengths
+from lora_assets.run_lengths import run_lengths
 from lora_assets.specs import TrackerSpec, write_tracker
 from lora_assets.store import Store, digest
 from lora_assets.tables import Mask, RawFrame, to_table

@@ -11,6 +11,7 @@ import pytest
 import tomlkit
 
 from lora_assets.models import ModelError
+from lora_assets.progress import nobody
 from lora_assets.quality import engines, making
 from lora_assets.quality.answers import Answer
 from lora_assets.quality.making import make_quality, read_quality, scored_crops_of
@@ -126,7 +127,7 @@ def test_one_model_at_a_time_gives_the_same_table(made_data: Path, tmp_path: Pat
         shelf.rename(shelf.with_name(f"before-{shelf.name}"))
     _set(made_data, **models, one_model_at_a_time=True, batch=2)
     told: list[str] = []
-    make_quality(made_data, TRACKER, told=lambda title, *_: told.append(title), workers=1)
+    make_quality(made_data, TRACKER, listen=lambda at: told.append(at.stage), workers=1)
     assert _rows(made_data) == together
     assert any(title.endswith("image quality: rtmpose") for title in told)
 
@@ -340,7 +341,7 @@ def test_odd_crops_break_nothing(data: Path, tmp_path: Path, shape: tuple[int, i
         return {ref.crop_id: crop_of_frame(ref.crop_id, image, mask, [])}
 
     store = Store(data)
-    done = fill_shelves(store, [ref], plan, load, one_at_a_time=False, workers=1, told=lambda *_: None)
+    done = fill_shelves(store, [ref], plan, load, one_at_a_time=False, workers=1, listen=nobody)
     assert done.lost == {} and set(done.computed) == set(plan.recipes())
     crop = load("", [])[ref.crop_id]
     assert isinstance(crop, QualityCrop) and max(crop.mask.shape) <= MOST_SIDE and crop.mask.any()
@@ -362,7 +363,7 @@ def test_one_crop_that_breaks_a_model_does_not_cost_the_others_theirs(data: Path
         return {ref.crop_id: crop_of_frame(ref.crop_id, image, mask, []) for ref in refs}
 
     store, one = Store(data), replace(plan, engines=(engine,))
-    fill_shelves(store, refs, one, load, one_at_a_time=False, workers=1, told=lambda *_: None)  # pyright: ignore
+    fill_shelves(store, refs, one, load, one_at_a_time=False, workers=1, listen=nobody)  # pyright: ignore
     (recipe,) = one.recipes().values()
     rows = {row["crop_id"][0]: row for _, table in making.metric_shelf(store, recipe).read([r.crop_id for r in refs])
             for row in table.to_pylist()}  # fmt: skip

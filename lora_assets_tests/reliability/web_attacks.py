@@ -344,7 +344,7 @@ def _counted(page: Any) -> int:
 
 def _in_chromium(planted: Planted, url: str, tally: Tally) -> str:
     """The hostile pages in a real browser, grid and large view opened by key; the reason where that cannot be."""
-    from lora_assets_tests.tracker.test_browser import ARGUMENTS, CHROMIUM
+    from lora_assets_tests.tracker.browsing import ARGUMENTS, CHROMIUM
 
     try:
         from playwright.sync_api import sync_playwright

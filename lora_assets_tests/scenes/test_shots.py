@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lora_assets.scenes import Camera, FilmFrame, draw_scene, draw_shots
-from lora_assets.scenes.dataset import TRUTH_FILE, contact_sheet, run_lengths, write_dataset
+from lora_assets.scenes.dataset import TRUTH_FILE, contact_sheet, write_dataset
 from lora_assets.scenes.ink import Ink
 from lora_assets.scenes.layout import random_stage
 from lora_assets.scenes.shots import FEWEST_FRAMES, MOVES, TRANSITIONS, seen_by
@@ -140,14 +140,6 @@ def test_written_truth_can_be_read_back(tmp_path: Path, finished: list[FilmFrame
     for each in truth["annotations"]:
         assert sum(each["segmentation"]["counts"]) == WIDTH * HEIGHT
         assert sum(each["segmentation"]["counts"][1::2]) == each["area"]
-
-
-@given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=6))
-def test_run_lengths_hold_the_mask(rows: list[list[bool]]):
-    mask = np.array(rows)
-    runs = run_lengths(mask)
-    values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    np.testing.assert_array_equal(values.reshape(mask.shape, order="F"), mask)
 
 
 def test_contact_sheet_shows_scenes():

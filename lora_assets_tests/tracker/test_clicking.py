@@ -151,7 +151,7 @@ def test_it_ends_when_nobody_clicks_and_with_its_server(tmp_path, picture):
         f"clicker.open('T', {picture[0]!r}, Path({str(picture[1])!r}))\n"
         "print(clicker.process_id, flush=True); os._exit(9)"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)
     assert _ends(int(told.stdout))
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import threading
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
-import uvicorn
 
 from lora_assets.comparing import compare_trackers
 from lora_assets.comparing.causes import HOWS
@@ -20,12 +20,10 @@ from lora_assets.tracker import compare_page as pages
 from lora_assets.tracker.app import create_app
 from lora_assets.tracker.compare_page import ChoosePage, ComparePage, compare_page
 from lora_assets.tracker.language import LANGUAGES, read_labels
-from lora_assets.tracker.serve import open_socket
 from lora_assets.verdicts import Mark, open_log
 from lora_assets_tests.comparing.cells import Crop, publish, sha
 from lora_assets_tests.tracker.compared_data import AFTER, ALONE, BEFORE, make_compared
 from lora_assets_tests.tracker.conftest import Client
-from lora_assets_tests.tracker.test_browser import ARGUMENTS, CHROMIUM
 from lora_assets_tests.tracker.test_pages import names_of_page
 
 URL = f"/compare/{BEFORE}/{AFTER}"
@@ -201,43 +199,28 @@ def test_a_tracker_page_leads_to_its_comparisons(client: Client):
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed")
-def test_an_evening_of_comparing(compared: Path):
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    listening = open_socket("127.0.0.1", 0)
-    app = create_app(compared, password_hash=None)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    faults: list[str] = []
-    try:
-        with playwright.sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-            page = browser.new_page(locale="ja", viewport={"width": 1280, "height": 800})
-            page.on("console", lambda message: faults.append(message.text) if message.type != "log" else None)
-            page.on("pageerror", lambda error: faults.append(str(error)))
-            page.on("response", lambda answer: faults.append(answer.url) if answer.status >= 400 else None)
-            page.goto(f"http://127.0.0.1:{listening.getsockname()[1]}{URL}")
-            page.keyboard.press("j")
-            page.keyboard.press("j")
-            page.keyboard.press("k")
-            focused = "[...document.querySelectorAll('.pair-tile')].indexOf(document.activeElement)"
-            assert page.evaluate(focused) == 0
-            page.click(".change-tile.change-gone")
-            page.wait_for_url("**change=gone**")
-            assert page.locator(".pair-tile").count() == 3
-            page.keyboard.press("?")
-            assert page.locator("#key-help").is_visible()
-            page.keyboard.press("?")
-            page.keyboard.press("j")
-            page.keyboard.press("Enter")
-            page.wait_for_url(f"**/tracker/{BEFORE}/crop/**")
-            page.go_back()
-            page.set_viewport_size({"width": 390, "height": 800})
-            assert page.evaluate("document.documentElement.scrollWidth") == 390
-            browser.close()
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listening.close()
-    assert faults == []
+def test_an_evening_of_comparing(compared: Path, new_page: Callable[..., Any]):
+    page = new_page(compared, locale="ja", viewport={"width": 1280, "height": 800})
+    focused = "() => document.activeElement === document.querySelector('.pair-tile')"
+    page.goto(URL)
+    page.wait_for_selector("[data-key-help]:not([hidden])")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    page.wait_for_function(focused)
+    page.click(".change-tile.change-gone")
+    page.wait_for_url("**change=gone**")
+    page.wait_for_selector("[data-key-help]:not([hidden])")
+    assert page.locator(".pair-tile").count() == 3
+    page.keyboard.press("?")
+    page.locator("#key-help").wait_for(state="visible")
+    page.keyboard.press("?")
+    page.locator("#key-help").wait_for(state="hidden")
+    page.keyboard.press("j")
+    page.wait_for_function(focused)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/tracker/{BEFORE}/crop/**")
+    page.go_back()
+    page.wait_for_url("**change=gone**")
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.wait_for_function("() => innerWidth === 390 && document.documentElement.scrollWidth === 390")

@@ -21,7 +21,7 @@ LARGE = b"x" * 2**25
 class Hasty(DeadlineProtocol):
     """The same with deadlines that a test can wait for."""
 
-    headers_within_s: ClassVar[float] = 0.5
+    headers_within_s: ClassVar[float] = 1.0
     body_within_s: ClassVar[float] = 0.5
     taken_within_s: ClassVar[float] = 0.5
     ended: ClassVar[set[int]] = set()
@@ -59,10 +59,16 @@ def connect() -> Iterator[Connect]:
     server = uvicorn.Server(uvicorn.Config(app, http=Hasty, ws="none", lifespan="off", log_level="critical"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
-    yield lambda: socket.create_connection(listening.getsockname(), timeout=20)
-    server.should_exit = True
-    thread.join(10)
+    yield lambda: socket.create_connection(listening.getsockname(), timeout=60)
+    server.should_exit = server.force_exit = True
+    thread.join()
     listening.close()
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole headers may take long, as they do on a machine that others use; what comes after them may not."""
+    monkeypatch.setattr(Hasty, "headers_within_s", 60.0)
 
 
 def all_of(connection: socket.socket) -> bytes:
@@ -81,12 +87,18 @@ def ask(connection: socket.socket, path: bytes = b"/", body: bytes = b"") -> byt
     connection.sendall(b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%s" % (path, len(body), body))
     answer = b""
     while b"\r\n\r\n" not in answer:
-        answer += connection.recv(4096)
+        answer += _more(connection)
     head, _, rest = answer.partition(b"\r\n\r\n")
     length = int(next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))[15:])
     while len(rest) < length:
-        rest += connection.recv(4096)
+        rest += _more(connection)
     return rest
+
+
+def _more(connection: socket.socket) -> bytes:
+    piece = connection.recv(4096)
+    assert piece, "the connection was ended in the middle of an answer"
+    return piece
 
 
 @pytest.mark.parametrize("start", [b"", b"G", b"GET / HTTP/1.1\r\nhost: x\r\n"])
@@ -114,24 +126,28 @@ def test_headers_that_trickle_in_are_ended(connect: Connect):
                 break
         else:
             pytest.fail("400 headers, one every 50 ms, were all taken")
-        assert answer.startswith(b"HTTP/1.1 408 ")
+        # What was sent after the end resets the connection, and may take the answer with it.
+        assert not answer or answer.startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_second_request_that_stays_half_is_ended_too(connect: Connect):
+def test_a_second_request_that_stays_half_is_ended_too(
+    connect: Connect, patient: None, monkeypatch: pytest.MonkeyPatch
+):
     with closing(connect()) as slow:
         assert ask(slow, body=b"abc") == b"3"
         assert ask(slow, body=b"abcd") == b"4"
+        monkeypatch.setattr(Hasty, "headers_within_s", 0.5)
         slow.sendall(b"GET / HT")
         assert all_of(slow).startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_body_that_does_not_come_is_ended(connect: Connect):
+def test_a_body_that_does_not_come_is_ended(connect: Connect, patient: None):
     with closing(connect()) as slow:
         slow.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc")
         assert all_of(slow) == b""
 
 
-def test_headers_without_an_end_are_ended(connect: Connect):
+def test_headers_without_an_end_are_ended(connect: Connect, patient: None):
     with closing(connect()) as greedy:
         try:
             for _ in range(64):
@@ -143,7 +159,7 @@ def test_headers_without_an_end_are_ended(connect: Connect):
         assert not answer or answer.startswith(b"HTTP/1.1 431 ")
 
 
-def test_an_answer_that_is_not_taken_is_ended(connect: Connect):
+def test_an_answer_that_is_not_taken_is_ended(connect: Connect, patient: None):
     with closing(connect()) as lazy:
         lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         lazy.sendall(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -151,10 +167,11 @@ def test_an_answer_that_is_not_taken_is_ended(connect: Connect):
         with closing(connect()) as other:
             assert ask(other) == b"0"
         with Hasty.one_ended:
-            assert Hasty.one_ended.wait_for(lambda: lazy.getsockname()[1] in Hasty.ended, 20)
+            assert Hasty.one_ended.wait_for(lambda: lazy.getsockname()[1] in Hasty.ended, 60)
 
 
-def test_others_are_served_while_many_connections_stand_half_open(connect: Connect):
+def test_others_are_served_while_many_connections_stand_half_open(connect: Connect, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Hasty, "headers_within_s", 3.0)  # in which two hundred connections are made
     slow = [connect() for _ in range(200)]
     try:
         for connection in slow:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,40 +12,23 @@ import pytest
 from lora_assets.verdicts import open_log
 from lora_assets.verdicts.record import NOTE_LIMIT
 from lora_assets_tests.tracker.drawn_data import TRACKER
-from lora_assets_tests.tracker.test_browser import ARGUMENTS, CHROMIUM, serving
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One browser for all: starting it takes longer than a test."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield opened
-        opened.close()
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def page(browser: Any, own: Path) -> Iterator[Any]:
+def page(new_page: Callable[..., Any], own: Path) -> Any:
     """The page of the worst crop of a data folder of its own, in a context that may not complain."""
-    faults: list[str] = []
-    with serving(own) as address:
-        context = browser.new_context(locale="en", viewport={"width": 1280, "height": 800})
-        page = context.new_page()
-        page.on("console", lambda message: faults.append(message.text) if message.type != "log" else None)
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("response", lambda answer: faults.append(answer.url) if answer.status >= 400 else None)
-        page.goto(f"{address}/tracker/{TRACKER}?sort=worst")
-        page.goto(address + page.get_attribute("a[href*='/crop/']", "href"))
-        page.wait_for_selector("[data-judging]:not([hidden])")
-        yield page
-        context.close()
-    assert faults == []
+    page = new_page(own, locale="en", viewport={"width": 1280, "height": 800})
+    page.goto(f"/tracker/{TRACKER}?sort=worst")
+    page.goto(page.get_attribute("a[href*='/crop/']", "href"))
+    ready(page)
+    return page
+
+
+def ready(page: Any) -> None:
+    """Wait until the page's script has begun."""
+    page.wait_for_selector("[data-judging]:not([hidden])")
 
 
 def crop_of(page: Any) -> str:
@@ -93,7 +76,7 @@ def test_judging_goes_on_by_itself_and_back_again(page: Any, own: Path):
     assert went_from(page, seen[3]) == seen[2]
     assert page.url.split("/crop/")[1].startswith(seen[2])
     page.reload()
-    page.wait_for_selector("[data-judging]:not([hidden])")
+    ready(page)
     assert crop_of(page) == seen[2]
 
 
@@ -171,7 +154,7 @@ def test_the_next_pictures_are_there_before_one_steps(page: Any):
 def test_two_tabs_agree(page: Any):
     other = page.context.new_page()
     other.goto(page.url)
-    other.wait_for_selector("[data-judging]:not([hidden])")
+    ready(other)
     page.keyboard.press("a")
     page.keyboard.press("b")
     other.wait_for_selector(".mark-bad[aria-pressed=true]")

@@ -16,7 +16,6 @@ from lora_assets.specs import TrackerSpec, write_tracker
 from lora_assets.store import Store
 from lora_assets.tracker.funnel_page import dataset_page, funnel_bars
 from lora_assets_tests.curation.dolls import TRACKER, little_film, write_dolls
-from lora_assets_tests.tracker.test_browser import ARGUMENTS, CHROMIUM, serving
 
 
 @pytest.fixture(scope="module")
@@ -79,18 +78,13 @@ def test_bars_are_never_wider_than_the_picture():
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed")
-def test_no_name_of_the_funnel_is_cut(chosen):
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with serving(chosen) as address, playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        for language in ("en", "ja", "zh-TW"):
-            page.goto(f"{address}/tracker/{TRACKER}/dataset?lang={language}")
-            room = page.locator(".funnel").bounding_box()
-            assert room is not None
-            for box in (text.bounding_box() for text in page.locator(".funnel text").all()):
-                assert box is not None
-                assert room["x"] < box["x"]
-                assert box["x"] + box["width"] < room["x"] + room["width"]
-        browser.close()
+def test_no_name_of_the_funnel_is_cut(chosen, new_page):
+    page = new_page(chosen, viewport={"width": 1280, "height": 900})
+    for language in ("en", "ja", "zh-TW"):
+        page.goto(f"/tracker/{TRACKER}/dataset?lang={language}")
+        room = page.locator(".funnel").bounding_box()
+        assert room is not None
+        for box in (text.bounding_box() for text in page.locator(".funnel text").all()):
+            assert box is not None
+            assert room["x"] < box["x"]
+            assert box["x"] + box["width"] < room["x"] + room["width"]

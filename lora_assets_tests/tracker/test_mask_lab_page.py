@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,6 @@ from lora_assets.mask_lab.making import make_sweep
 from lora_assets.specs import TrackerSpec, read_tracker, set_sealed, write_tracker
 from lora_assets.tracker.routes_mask_lab import _winners
 from lora_assets_tests.mask_lab.cells import TRACKER, make_cell
-from lora_assets_tests.tracker.test_browser import ARGUMENTS, CHROMIUM, serving
 
 PRESETS = ["baseline", "aggressive", "fine"]
 
@@ -159,40 +159,32 @@ def test_a_best_that_nobody_can_tell_from_others_is_a_tie():
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed")
-def test_presets_are_compared_and_adopted_in_a_browser(own_lab: Path):
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    faults: list[str] = []
-    with serving(own_lab) as served, playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        page = browser.new_page(locale="en", viewport={"width": 1280, "height": 900}, color_scheme="dark")
-        page.on("console", lambda message: faults.append(message.text) if message.type == "warning" else None)
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.goto(f"{served}/tracker/{TRACKER}/lab")
-        page.keyboard.press("5")
-        page.wait_for_url("**show=edges**")
-        page.wait_for_load_state("networkidle")
-        assert page.evaluate("[...document.images].every(i => !i.complete || i.naturalWidth > 0)")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
-        wide = "() => [...document.querySelectorAll('.scroll, .lab-row')].filter((e) => e.scrollWidth > e.clientWidth)"
-        assert page.evaluate(f"({wide})().length") == 0
-        page.evaluate(
-            "() => { const row = document.querySelector('.lab-row'), one = row.children[0];"
-            " while (row.children.length < 8) row.append(one.cloneNode(true)); }"
-        )
-        assert page.evaluate(f"({wide})().length") == 0, "eight presets stand side by side"
-        page.click("[data-adopt=fine]")
-        page.fill("[data-adopt-form] input", "NOTHING-1")
-        page.click("[data-adopt-form] button")
-        page.wait_for_function(
-            "() => document.querySelector('[data-adopt-fault]').textContent.includes('exists already')"
-        )
-        page.fill("[data-adopt-form] input", "")
-        page.click("[data-adopt-form] button")
-        page.wait_for_selector(".messages .message")
-        assert "refines with fine from now on (before: aggressive)" in page.locator(".messages").inner_text()
-        page.reload()
-        assert "fine" in page.locator(".heading .aside").inner_text()
-        browser.close()
-    assert faults == []
+def test_presets_are_compared_and_adopted_in_a_browser(own_lab: Path, new_page: Callable[..., Any]):
+    # An error on the console: a name that is taken is answered 409.
+    page = new_page(
+        own_lab, expected=("error",), locale="en", viewport={"width": 1280, "height": 900}, color_scheme="dark"
+    )
+    page.goto(f"/tracker/{TRACKER}/lab")
+    page.keyboard.press("5")
+    page.wait_for_url("**show=edges**")
+    page.wait_for_function("() => document.images[0].complete && document.images[0].naturalWidth > 0")
+    assert page.evaluate("[...document.images].every(i => !i.complete || i.naturalWidth > 0)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    wide = "() => [...document.querySelectorAll('.scroll, .lab-row')].filter((e) => e.scrollWidth > e.clientWidth)"
+    assert page.evaluate(f"({wide})().length") == 0
+    page.evaluate(
+        "() => { const row = document.querySelector('.lab-row'), one = row.children[0];"
+        " while (row.children.length < 8) row.append(one.cloneNode(true)); }"
+    )
+    assert page.evaluate(f"({wide})().length") == 0, "eight presets stand side by side"
+    page.click("[data-adopt=fine]")
+    page.fill("[data-adopt-form] input", "NOTHING-1")
+    page.click("[data-adopt-form] button")
+    page.wait_for_selector("[data-adopt-fault] >> text=exists already")
+    page.wait_for_selector("[data-adopt-form] button:enabled")
+    page.fill("[data-adopt-form] input", "")
+    page.click("[data-adopt-form] button")
+    page.wait_for_selector(".messages .message >> text=refines with fine from now on (before: aggressive)")
+    page.reload()
+    page.wait_for_selector(".heading .aside >> text=fine")
     assert read_tracker(own_lab, TRACKER).settings["refine"] == {"preset": "fine"}

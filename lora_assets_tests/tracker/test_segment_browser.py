@@ -3,64 +3,45 @@
 from __future__ import annotations
 
 import shutil
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from lora_assets.tracker.app import create_app
 from lora_assets.tracker.clicking import Clicker
-from lora_assets.tracker.serve import open_socket
 from lora_assets.verdicts.corrections import read_corrections
+from lora_assets_tests.tracker.browsing import Server
 from lora_assets_tests.tracker.drawn_data import TRACKER
 from lora_assets_tests.tracker.fake_clicks import PROGRAM
-from lora_assets_tests.tracker.test_browser import ARGUMENTS, CHROMIUM
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed"),
-]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def served(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Any, Path]]:
-    """Address, browser and data folder of pages whose clicks cost nothing."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+def served(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """Address and data folder of pages whose clicks cost nothing."""
     data = shutil.copytree(drawn, tmp_path_factory.mktemp("clicked") / "data")
     app = create_app(data, password_hash=None)
     app.state.clicker = Clicker(data, program=PROGRAM)
-    listening = open_socket("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", browser, data
-        browser.close()
+    server = Server(lambda: app)
+    yield server.url, data
     app.state.clicker.close()
-    server.should_exit = True
-    thread.join(10)
-    listening.close()
+    server.stop()
 
 
 @pytest.fixture
-def page(served: tuple[str, Any, Path]) -> Iterator[Any]:
-    """The page of a frame, reached from one of its crops; it may not complain."""
-    address, browser, _ = served
-    faults: list[str] = []
-    context = browser.new_context(locale="en", viewport={"width": 1280, "height": 800}, has_touch=True)
-    page = context.new_page()
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.goto(f"{address}/tracker/{TRACKER}?sort=best")
-    page.goto(address + page.get_attribute("a[href*='/crop/']", "href"))
+def page(served: tuple[str, Path], new_page: Callable[..., Any]) -> Any:
+    """The page of a frame, reached from one of its crops; its scripts may not fail."""
+    page = new_page(
+        served[0], expected=("error", "warning"), locale="en", viewport={"width": 1280, "height": 800}, has_touch=True
+    )
+    page.goto(f"/tracker/{TRACKER}?sort=best")
+    page.goto(page.get_attribute("a[href*='/crop/']", "href"))
     page.click(".toggle-link")
     page.wait_for_selector("#segment[data-opened=true]")
-    yield page
-    context.close()
-    assert faults == []
+    return page
 
 
 def _at(page: Any, x: float, y: float) -> tuple[float, float]:
@@ -116,22 +97,22 @@ def test_a_mask_is_clicked_chosen_accepted_and_in_the_log(page: Any, served):
     page.wait_for_function("() => !document.querySelector('[data-accept=correction]').disabled")
     page.keyboard.press("Enter")
     page.wait_for_function("() => !document.querySelector('[data-accept=correction]').disabled")
-    kept = read_corrections(served[2])[0]
+    kept = read_corrections(served[1])[0]
     assert len(kept) == 1 and kept[0].correction.model == "discs"
     chosen = page.locator("rect.chosen")
     box = [float(chosen.get_attribute(name)) for name in ("x", "y")]
     assert list(kept[0].correction.box[:2]) == box
     page.click("[data-withdraw]")
     page.wait_for_selector("#corrections li.withdrawn")
-    assert read_corrections(served[2])[0][0].withdrawn_at
+    assert read_corrections(served[1])[0][0].withdrawn_at
     page.keyboard.press("Enter")
     page.wait_for_selector("#corrections li:not(.withdrawn)")
-    kept = read_corrections(served[2])[0]
+    kept = read_corrections(served[1])[0]
     assert [bool(one.withdrawn_at) for one in kept] == [True, False], "wanted again after its withdrawal"
 
 
 def test_a_mask_beside_its_crop_is_asked_about_once(page: Any, served):
-    before = len(read_corrections(served[2])[0])
+    before = len(read_corrections(served[1])[0])
     x, wide = (float(page.get_attribute("rect.chosen", name)) for name in ("x", "width"))
     page.mouse.click(*_at(page, 30 if x + wide / 2 > 160 else 290, 30))
     _answered(page, 1)
@@ -140,15 +121,15 @@ def test_a_mask_beside_its_crop_is_asked_about_once(page: Any, served):
     assert "of the mask lies in the crop's box" in page.inner_text("[data-unlike-told]")
     page.keyboard.press("Enter")  # the way back has the focus, so that a held key keeps nothing
     page.wait_for_selector("[data-unlike-sheet]", state="hidden")
-    assert len(read_corrections(served[2])[0]) == before
+    assert len(read_corrections(served[1])[0]) == before
     page.keyboard.press("Enter")
     page.click("[data-unlike-sheet] [value=sure]")
     page.wait_for_function("() => !document.querySelector('[data-accept=correction]').disabled")
-    assert len(read_corrections(served[2])[0]) == before + 1
+    assert len(read_corrections(served[1])[0]) == before + 1
     page.keyboard.press("Enter")
     page.wait_for_function("() => !document.querySelector('[data-accept=correction]').disabled")
     assert page.is_hidden("[data-unlike-sheet]")
-    assert len(read_corrections(served[2])[0]) == before + 1, "sent twice, it counts once"
+    assert len(read_corrections(served[1])[0]) == before + 1, "sent twice, it counts once"
 
 
 def test_a_box_is_dragged_and_the_frame_zoomed_and_moved(page: Any):
@@ -162,6 +143,10 @@ def test_a_box_is_dragged_and_the_frame_zoomed_and_moved(page: Any):
     before = page.locator("[data-frame]").bounding_box()
     page.mouse.move(*end)
     page.mouse.wheel(0, -600)
+    page.wait_for_function(
+        "least => document.querySelector('[data-frame]').getBoundingClientRect().width > least",
+        arg=1.5 * before["width"],
+    )
     page.keyboard.press("r")
     page.mouse.down()
     page.mouse.move(end[0] + 60, end[1] + 10, steps=3)
@@ -185,6 +170,7 @@ def test_a_dead_model_is_told_and_the_next_click_is_answered(page: Any):
 
 def test_fingers_click_and_the_toggle_makes_a_click_negative(page: Any, served):
     page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function("() => innerWidth === 390")
     page.keyboard.press("z")
     page.touchscreen.tap(*_at(page, 160, 90))
     _answered(page, 1)
@@ -196,4 +182,4 @@ def test_fingers_click_and_the_toggle_makes_a_click_negative(page: Any, served):
     page.fill("[data-set]", "mine")
     page.tap("[data-accept=annotation]")
     page.wait_for_function("() => document.querySelector('#messages')?.innerText.includes('mine')")
-    assert (served[2] / "annotations" / "mine" / "annotations.json").exists()
+    assert (served[1] / "annotations" / "mine" / "annotations.json").exists()

@@ -18,19 +18,19 @@ def test_those_who_come_meanwhile_share_the_next_call():
         calls.append(len(calls))
         if len(calls) == 1:
             entered.set()
-            go_on.wait(20)
+            go_on.wait(60)
         return calls[-1]
 
     with ThreadPoolExecutor(9) as pool:
         first = pool.submit(together.call, "page", slow)
-        assert entered.wait(20)
+        assert entered.wait(60)
         later = [pool.submit(together.call, "page", slow) for _ in range(8)]
         # All of them wait before the first is let go, so that they must share one call.
         while len([future for future in later if future.running()]) < 8 or "page" not in together._next:
             threading.Event().wait(0.001)
         go_on.set()
-        assert first.result(20) == 0
-        assert {future.result(20) for future in later} <= {1, 2}
+        assert first.result(60) == 0
+        assert {future.result(60) for future in later} <= {1, 2}
     assert len(calls) <= 3
     assert together.call("page", slow) == len(calls) - 1, "a later question is answered anew"
 

@@ -71,7 +71,12 @@ def test_a_file_without_numbers_says_why_in_plain_text(shut_in: Path):
     with pytest.raises(ModelError, match="could not be converted") as refused:
         convert(file, shut_in / "data")
     assert "\x1b" not in str(refused.value)
-    with pytest.raises(ModelError, match="no file that ends in"):
+    with pytest.raises(ModelError, match=r"nowhere.pt is not there.*whole path"):
+        convert(shut_in / "nowhere.pt", shut_in / "data")
+    with pytest.raises(ModelError, match="is no file"):
+        convert(shut_in, shut_in / "data")
+    (shut_in / "x.onnx").touch()
+    with pytest.raises(ModelError, match=r"x.onnx does not end in .*lora-assets models add"):
         convert(shut_in / "x.onnx", shut_in / "data")
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from lora_assets.training.scores import FoundBoxes, mask_iou, matched, pairwise_iou, score_boxes
+from lora_assets.training.scores import FoundBoxes, matched, score_boxes
 
 BOX = [0.0, 0.0, 10.0, 10.0]
 APART = [50.0, 50.0, 60.0, 60.0]
@@ -17,18 +15,6 @@ def _frame(found: list[list[float]], confidences: list[float], true: list[list[f
     return FoundBoxes(
         np.array(found, float).reshape(-1, 4), np.array(confidences, float), np.array(true, float).reshape(-1, 4)
     )
-
-
-def test_iou_of_half_covered_box():
-    assert pairwise_iou(np.array([BOX]), np.array([[5.0, 0.0, 15.0, 10.0]]))[0, 0] == pytest.approx(1 / 3)
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.lists(st.tuples(*[st.integers(0, 40)] * 4), min_size=1, max_size=5))
-def test_iou_is_symmetric_and_bounded(corners: list[tuple[int, int, int, int]]):
-    boxes = np.array([[x, y, x + w, y + h] for x, y, w, h in corners], float)
-    overlaps = pairwise_iou(boxes, boxes)
-    assert np.allclose(overlaps, overlaps.T) and (overlaps >= 0).all() and (overlaps <= 1).all()
 
 
 def test_a_true_box_is_given_once_to_the_surest():
@@ -73,11 +59,3 @@ def test_nothing_true_and_nothing_found_is_perfect():
 def test_found_where_nothing_is_true_counts_against():
     score = score_boxes([_frame([BOX], [0.9], [])])
     assert (score.precision, score.average_precision) == (0.0, 0.0)
-
-
-def test_mask_iou_of_half_and_of_nothing():
-    full = np.ones((4, 4), bool)
-    half = full.copy()
-    half[:2] = False
-    assert mask_iou(full, half) == 0.5
-    assert mask_iou(full & False, half & False) == 1.0

@@ -22,7 +22,7 @@ from lora_assets.verdicts.corrections import (
     read_corrections,
     standing,
 )
-from lora_assets.vision.masks import encode_mask, mask_of_runs, run_lengths
+from lora_assets.vision.masks import encode_mask
 from lora_assets_tests.verdicts.marks import FRAME, a_correction
 
 
@@ -175,12 +175,3 @@ def test_every_correction_applies_to_one_box_or_is_told(places):
     applied = match_corrections(kept, boxes)
     told = [one.seq for one in applied.by_box.values()] + [one.seq for one, _ in applied.unmatched]
     assert sorted(told) == [one.seq for one in kept]
-
-
-@given(st.integers(1, 9), st.integers(1, 9), st.data())
-def test_run_lengths_are_a_round_trip(height, width, told):
-    mask = np.array(told.draw(st.lists(st.booleans(), min_size=height * width, max_size=height * width)), bool)
-    mask = mask.reshape(height, width)
-    runs = run_lengths(mask)
-    assert sum(runs) == mask.size and min(runs[1:], default=1) > 0
-    np.testing.assert_array_equal(mask_of_runs(runs, height, width), mask)

@@ -17,6 +17,7 @@ from lora_assets.vision.body_checks import (
     count_characters,
     gap_in_box,
     head_cut,
+    headless,
     is_thing,
     neighbour_share,
     support,
@@ -416,6 +417,78 @@ def test_a_chest_without_its_head_is_a_neighbours():
     heads = [detection_row(HEAD, "head0", "head"), detection_row((205, 60, 245, 105), "head1", "head")]
     assert neighbour_share(cut_of(mask, rest=heads)) > 0.06
     assert neighbour_share(cut_of(figure(), rest=heads)) == 0.0
+
+
+def test_a_body_further_below_its_head_is_a_neighbours_too():
+    mask = figure()
+    mask[150:240, 170:260] = True
+    heads = [detection_row(HEAD, "head0", "head"), detection_row((205, 60, 245, 105), "head1", "head")]
+    assert neighbour_share(cut_of(mask, rest=heads)) > 0.06
+    # Below both heads it may be either's.
+    over = [heads[0], detection_row((165, 2, 205, 38), "head1", "head")]
+    mask = figure()
+    mask[80:240, 140:215] = True
+    assert neighbour_share(cut_of(mask, rest=over)) == 0.0
+
+
+def test_a_mask_mostly_elsewhere_is_no_second_box_of_the_body():
+    heads = [detection_row(HEAD, "head0", "head")]
+    arm, beside = figure(), np.zeros((300, 320), np.bool_)
+    arm[120:200, 180:230] = True
+    beside[120:240, 195:260] = True
+    assert neighbour_share(cut_of(arm, rest=heads, others=[beside], box=(135, 30, 265, 245))) > 0.1
+    within = figure()
+    within[:120] = False
+    told = cut_of(figure(), rest=heads, others=[within], box=(135, 30, 265, 245))
+    assert neighbour_share(told) == 0.0
+
+
+@pytest.mark.parametrize("lined", [True, False])
+def test_a_head_behind_the_figure_is_not_in_it(lined: bool):
+    mask, behind = figure(), np.zeros((300, 320), np.bool_)
+    behind[40:240, 150:230] = True
+    behind &= ~mask
+    image = painted(mask | behind)
+    if lined:
+        line = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        image[line & ~mask] = (20, 20, 30)
+    # Its head reaches from this one's cheek to where only its own shows.
+    heads = [detection_row(HEAD, "head0", "head"), detection_row((148, 76, 212, 128), "head1", "head", 0.8)]
+    told = count_by_each(cut_of(mask, image, rest=heads, others=[behind], box=(135, 40, 185, 245)))
+    assert (told.by_faces, told.agreed) == ((1, 1) if lined else (2, 2))
+
+
+def test_a_side_along_which_a_line_is_drawn_is_no_cut():
+    mask = np.zeros((300, 320), np.bool_)
+    mask[60:240, 120:200] = True
+    alike = np.full((300, 320, 3), (140, 120, 110), np.uint8)
+    heads = [detection_row((140, 60, 180, 100), "head0", "head")]
+    alike[100:130, 150:170] = (30, 30, 30)
+    assert visible_cut(cut_of(mask, alike, heads)) > 0.8
+    lined = alike.copy()
+    lined[mask ^ (cv2.erode(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0)] = (30, 20, 20)
+    assert visible_cut(cut_of(mask, lined, heads)) == 0.0
+
+
+def test_a_figure_without_a_head_is_told_where_something_else_speaks_for_it():
+    mask, image = figure()[85:], painted(figure())[85:]
+    cut = cut_of(mask, image, box=(135, 0, 185, 160))
+    assert headless(cut) > 0.8
+    assert headless(detected(cut, body_from="detected", agreement=0.7)) > 0.8
+    # Where nobody found anything it is unsupported.
+    assert headless(detected(cut, body_from="detected", agreement=0.0)) == 0.0
+    lost = cut_of(mask, image, [detection_row((140, 0, 180, 30), "head0", "head", 0.9)], box=(135, 0, 185, 160))
+    assert headless(lost) == 0.0
+
+
+def test_the_frames_edge_above_a_face():
+    mask = np.zeros((300, 320), np.bool_)
+    mask[:200, 120:200] = True
+    face = [detection_row((135, 12, 185, 62), "face0", "face")]
+    assert (head_cut(cut_of(mask, rest=face, box=(115, 0, 205, 205))) or 0.0) > 0.5
+    lower = np.roll(mask, 30, axis=0) & (np.arange(300) >= 20)[:, None]
+    face = [detection_row((135, 42, 185, 92), "face0", "face")]
+    assert head_cut(cut_of(lower, rest=face, box=(115, 20, 205, 235))) == 0.0
 
 
 def test_two_of_three_counts_or_a_certain_one_make_several():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 
 import cv2
@@ -19,6 +20,7 @@ from lora_assets.vision.crops import (
     cut_crop,
     encode_png,
     mask_overlay,
+    picture_markdown,
     sheet_jpeg,
 )
 from lora_assets.vision.masks import window_pixels
@@ -99,3 +101,12 @@ def test_a_sheet_is_small_enough_for_metadata():
     assert len(content) <= 200_000
     assert cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) is not None
     assert len(sheet_jpeg(noise, 1)) > 1
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_a_picture_inside_markdown_keeps_its_bytes(form: str):
+    content = io.BytesIO()
+    Image.new("RGB", (3, 2)).save(content, form)
+    text = picture_markdown("words", content.getvalue())
+    head = f"![words](data:image/{form.lower()};base64,"
+    assert text.startswith(head) and base64.b64decode(text[len(head) : -1]) == content.getvalue()

@@ -1,4 +1,4 @@
-"""Tests of lettering over a figure: faint words and what only looks like them."""
+"""Tests of lettering over a figure: outlined lines, faint words, and what only looks like them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from lora_assets.vision import faint_words, outlined_lines
 from lora_assets.vision.cutout import CutOut, make_cutout, make_subject
-from lora_assets.vision.lettering import text_over
+from lora_assets.vision.lettering import line_candidates, text_over, word_candidate
 from lora_assets_tests.vision.drawn import detection_row, mask_row
 
 
@@ -75,6 +76,40 @@ def test_the_dots_of_a_printed_tone_are_no_letters_and_letters_among_them_are():
     toned[cv2.dilate(letters, np.ones((7, 7), np.uint8)) > 100] = 8
     toned[letters > 100] = 252
     assert (text_over(cut_of(toned, mask)) or 0.0) > 0.03
+
+
+def with_subtitle(image: np.ndarray, text: str, size: float) -> np.ndarray:
+    """White outlined letters in the middle of the frame; size 1: about 6 % of its height."""
+    height, width = image.shape[:2]
+    scale, outline = size * height / 360, 2 * (height // 180) + 1
+    (wide, tall), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 2)
+    letters = np.zeros((height, width), np.uint8)
+    cv2.putText(letters, text, ((width - wide) // 2, (height + tall) // 2), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, 2)
+    written = image.copy()
+    written[cv2.dilate(letters, np.ones((outline, outline), np.uint8)) > 100] = (16, 16, 20)
+    written[letters > 100] = 255
+    return written
+
+
+@pytest.mark.parametrize("height", [360, 1080])
+@pytest.mark.parametrize(("text", "size"), [("HEY YOU", 0.7), ("WAIT FOR ME", 1.0), ("WHERE WERE YOU NOW", 0.6)])
+def test_short_and_long_lines_over_a_figure_are_found(height: int, text: str, size: float):
+    image, mask = dressed(height, height * 16 // 9)
+    assert 0.008 < (text_over(cut_of(with_subtitle(image, text, size), mask)) or 0.0) < 0.5
+
+
+@pytest.mark.parametrize("height", [360, 720])
+def test_candidates_tell_finite_signs_and_lie_where_the_letters_are(height: int):
+    image, mask = dressed(height, height * 16 // 9)
+    cut = cut_of(with_subtitle(image, "WAIT FOR ME", 1.0), mask)
+    rows = line_candidates(cut)
+    assert rows and all(len(row.signs) == len(outlined_lines.SIGNS) and np.isfinite(row.signs).all() for row in rows)
+    assert all(row.under.shape == image.shape[:2] for row in rows)
+    ys, _ = np.nonzero(rows[0].under)
+    assert abs(ys.mean() - height / 2) < height / 20
+    word = word_candidate(cut_of(with_words(image, 0.5), mask))
+    assert word is not None and len(word.signs) == len(faint_words.SIGNS) and np.isfinite(word.signs).all()
+    assert line_candidates(cut_of(image, mask)) == []
 
 
 @pytest.mark.parametrize("picture", ["grey ramp", "noise", "black", "white"])

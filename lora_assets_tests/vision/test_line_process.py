@@ -130,7 +130,7 @@ def test_a_program_ends_with_its_parent():
         "os.kill(os.getpid(), 9)\n"
     )
     # The pipe of its errors is inherited: `run` returns only after the child has closed it, too.
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)
     assert told.returncode == -signal.SIGKILL
     child = Path("/proc") / told.stdout.split()[-1]
     assert not child.exists() or b"junk_clicks" not in (child / "cmdline").read_bytes()

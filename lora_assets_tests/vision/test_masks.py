@@ -14,6 +14,7 @@ from lora_assets.vision.masks import (
     enclosed_pixels,
     encode_mask,
     mask_bounds,
+    mask_iou,
     mask_pixels,
     piece_areas,
     window_pixels,
@@ -72,3 +73,11 @@ def test_pieces_and_holes_are_those_of_opencvs_statistics(mask: np.ndarray):
     _, labels, gaps, _ = cv2.connectedComponentsWithStats(around, connectivity=4)
     holes = gaps[1:, cv2.CC_STAT_AREA].sum() - gaps[labels[0, 0], cv2.CC_STAT_AREA]
     assert enclosed_pixels(mask) == holes
+
+
+def test_mask_iou_of_half_and_of_nothing():
+    full = np.ones((4, 4), bool)
+    half = full.copy()
+    half[:2] = False
+    assert mask_iou(full, half) == 0.5
+    assert mask_iou(full & False, half & False) == 1.0

@@ -85,15 +85,20 @@ def test_what_the_outline_cuts_without_a_line_is_torn_off():
             cv2.line(shown, (40, 110), (160, 110), (20, 20, 30), 3)
         seen = surroundings(shown, upper, np.zeros_like(mask))
         lost = cv2.resize((mask & ~upper).astype(np.uint8), seen.mask.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
-        found = lost_candidates(seen, lost, seen.outside, seen.steps(), 2, np.where(lost, 2.0, -2.0))
+        nothing = np.zeros_like(lost)
+        like, heads = np.where(lost, 2.0, -2.0), (nothing, nothing)
+        found = lost_candidates(seen, lost, seen.outside, seen.steps(), 2, like, heads)
         assert found is not None and found.signs.shape[1] == len(LOST_SIGNS)
         told = found.likely(LOST, 0.5)
         assert told.any() == torn and (not torn or (told & lost).sum() > 0.9 * lost.sum())
-    nothing = np.zeros_like(lost)
-    assert lost_candidates(seen, nothing, seen.outside, seen.steps(), 2, np.zeros(lost.shape)) is None
+        others = lost_candidates(seen, lost, seen.outside, seen.steps(), 2, like, (nothing, lost))
+        assert others is not None
+        # A head that no mask holds is more likely this figure's.
+        assert LOST.probability(others.signs)[0] > LOST.probability(found.signs)[0]
+    assert lost_candidates(seen, nothing, seen.outside, seen.steps(), 2, np.zeros(lost.shape), heads) is None
     away = nothing.copy()
     away[-12:-2, -12:-2] = True
-    assert lost_candidates(seen, away & seen.outside, seen.outside, seen.steps(), 2, np.zeros(lost.shape)) is None
+    assert lost_candidates(seen, away & seen.outside, seen.outside, seen.steps(), 2, like, heads) is None
 
 
 @given(
@@ -166,7 +171,7 @@ def test_any_window_gives_pieces_of_it(seed: int, height: int, width: int, share
     level, flat = np.zeros(mask.shape), seen.flat(near, steps)
     ground, loose = ground_candidates(seen, seen.mask, seen.outside, near, steps, flat, 2, level)
     assert 0.0 <= loose <= 1.0
-    lost = lost_candidates(seen, seen.outside, seen.outside, steps, 2, level)
+    lost = lost_candidates(seen, seen.outside, seen.outside, steps, 2, level, (seen.mask, near))
     for pieces, where in ((ground, seen.mask), (lost, seen.outside)):
         if pieces is not None:
             assert np.isfinite(pieces.signs).all() and len(pieces.signs) == pieces.labels.max()

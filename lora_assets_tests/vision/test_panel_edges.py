@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lora_assets.training.scores import mask_iou
+from lora_assets.vision.masks import mask_iou
 from lora_assets.vision.panel_edges import panel_mask
 
 WIDTH, HEIGHT = 320, 260

@@ -128,6 +128,18 @@ def test_worse_masks_score_less(scenes: list[SceneFrame]):
     assert better >= 15 and worse <= 0.05 * better
 
 
+def test_ground_between_the_arms_is_no_hole_and_a_part_of_the_figure_is():
+    image = np.full((300, 300, 3), (90, 160, 200), np.uint8)
+    mask = cv2.circle(np.zeros((300, 300), np.uint8), (150, 150), 100, 1, -1) > 0
+    inner = cv2.circle(np.zeros((300, 300), np.uint8), (150, 150), 45, 1, -1) > 0
+    detection = detection_row((50, 50, 250, 250))
+    told = {}
+    for name, between in (("ground", (90, 160, 200)), ("figure", (200, 80, 60))):
+        image[mask], image[inner] = (200, 80, 60), between
+        told[name] = score_frame(image, [detection], [mask_row(mask & ~inner)])[0].mask_completeness
+    assert told["ground"] > 0.9 and told["figure"] < 0.6
+
+
 def test_a_body_cut_though_visible_is_rarely_high(scenes: list[SceneFrame]):
     tiers = []
     for scene in scenes:

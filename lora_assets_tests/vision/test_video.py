@@ -12,13 +12,15 @@ import pytest
 
 from lora_assets.vision import video
 from lora_assets.vision.images import ImageRefused, ReadSettings
+from lora_assets.vision.sniff import is_video_reason, why_not_a_picture
 from lora_assets.vision.video import VideoFacts, VideoFrameFound, read_video
-from lora_assets.vision.video_settings import VideoSettings
-from lora_assets_tests.drawn_video import shot, write_sound, write_video
+from lora_assets.vision.video_formats import MARK_BYTES
+from lora_assets.vision.video_settings import Deinterlace, VideoSettings
+from lora_assets_tests.drawn_video import shot, telecined, woven, write_sound, write_video
 
 
-def _read(path: Path, rate: float = 1.0, limits: ReadSettings = ReadSettings()) -> tuple[list, VideoFacts]:
-    told = list(read_video(path, VideoSettings(rate), limits))
+def _read(path: Path, rate: float = 1.0, way: Deinterlace = "auto") -> tuple[list, VideoFacts]:
+    told = list(read_video(path, VideoSettings(rate, way), ReadSettings()))
     assert isinstance(told[-1], VideoFacts)
     return [one for one in told if isinstance(one, VideoFrameFound)], told[-1]
 
@@ -127,6 +129,93 @@ def test_what_gives_no_frames_is_refused_with_the_reason(film, tmp_path: Path, m
 def test_a_rate_that_is_none_is_refused(rate):
     with pytest.raises(ValueError, match="from 0 to 60"):
         VideoSettings(rate)
+
+
+def test_a_way_to_deinterlace_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="auto, off, all"):
+        VideoSettings(deinterlace="yes")  # pyright: ignore[reportArgumentType]
+
+
+def _nearest(pixels: np.ndarray, moments: list) -> float:
+    """How far the pixels lie from the one of the moments that they are nearest to, in grey levels."""
+    return min(float(np.abs(pixels.astype(int) - one).mean()) for one in moments)
+
+
+@pytest.mark.parametrize("top_first", [True, False])
+def test_of_an_interlaced_video_one_moment_is_kept(tmp_path: Path, top_first: bool):
+    moments = shot(4, 24, 1)
+    path = write_video(tmp_path / "a.mkv", woven(moments, top_first=top_first))
+    (found,), facts = _read(path)
+    (as_is,), plain = _read(path, way="off")
+    assert (facts.deinterlaced, plain.deinterlaced) == (1, 0)
+    assert _nearest(found.pixels, moments) < 0.4 * _nearest(as_is.pixels, moments)
+
+
+def test_of_a_telecined_film_whole_frames_are_kept_as_they_are(tmp_path: Path):
+    drawn = shot(4, 24, 1)
+    found, facts = _read(write_video(tmp_path / "a.mkv", telecined(drawn)), rate=8.0)
+    assert facts.frames == 30 and facts.deinterlaced == 0
+    assert all(one.index % 5 in (0, 1, 4) and _nearest(one.pixels, drawn) < 1.0 for one in found)
+
+
+def test_where_all_are_deinterlaced_all_are(film):
+    found, facts = _read(film[0], way="all")
+    assert facts.deinterlaced == len(found) == 6
+
+
+def test_a_turned_interlaced_video_is_upright_and_in_its_colours(tmp_path: Path):
+    moments = shot(4, 12, 1)
+    path = write_video(tmp_path / "a.mp4", woven(moments), matrix=1)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"tkhd") + 4 + 40
+    content[place : place + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 180 << 16, 0, 1 << 30)
+    path.write_bytes(content)
+    (found,), facts = _read(path)
+    assert facts.deinterlaced == 1 and _nearest(np.rot90(found.pixels), moments) < 2
+
+
+@pytest.mark.parametrize(
+    ("container_format", "codec", "pixels"),
+    [
+        ("mpegts", "mpeg2video", "yuv420p"), ("vob", "mpeg2video", "yuv420p"), ("mpeg", "mpeg1video", "yuv420p"),
+        ("mpeg2video", "mpeg2video", "yuv420p"), ("avi", "mpeg4", "yuv420p"), ("webm", "libvpx", "yuv420p"),
+        ("mov", "libx264", "yuv444p"), ("flv", "flv", "yuv420p"), ("asf", "wmv2", "yuv420p"),
+    ],
+)  # fmt: skip
+def test_videos_are_known_by_their_content(tmp_path: Path, container_format: str, codec: str, pixels: str):
+    frames = [frame for seed in range(2) for frame in shot(seed, 4, 3)]
+    first = 0 if container_format == "avi" else 240  # AVI has no times
+    path = write_video(
+        tmp_path / "no name", frames, codec=codec, pixels=pixels, container_format=container_format, first=first
+    )
+    assert is_video_reason(why_not_a_picture(path.read_bytes()[:MARK_BYTES]))
+    found, facts = _read(path)
+    assert (facts.frames, facts.shots) == (24, 2)
+    assert [one.shot for one in found] == [0, 1] and found[0].seconds < 1.0, "times count from where the file begins"
+
+
+def test_no_other_container_is_opened(tmp_path: Path):
+    path = tmp_path / "list.mkv"
+    path.write_text("ffconcat version 1.0\nfile 'secret.mkv'\n")
+    with pytest.raises(ImageRefused, match="cannot be opened"):
+        _read(path)
+
+
+def test_a_cover_is_no_video(tmp_path: Path):
+    import av
+
+    path = tmp_path / "song.mkv"
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("png", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "rgb24"
+        stream.disposition = av.stream.Disposition.attached_pic
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")))
+        container.mux(stream.encode())
+    with av.open(str(path)) as container:
+        covers = container.streams.video
+        assert not covers or av.stream.Disposition.attached_pic in covers[0].disposition
+    with pytest.raises(ImageRefused, match="holds sound and no video"):
+        _read(path)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""How far a stage is: one call per finished frame, told to a terminal, a log or nobody by whoever listens."""
+"""How far a stage is: one call per finished frame, told to a terminal, a log or nobody by whoever listens.
+
+The state that lies on disk for other processes belongs to under_way.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` frames of a stage are finished; `stage` names it for a person (dataset and stage).
+    """`done` of `total` frames (`unit` says of what else) are finished; `stage` names the work for a person.
 
     A stage that has something to do begins with `done` 0, so that its rate counts from there.
     """
