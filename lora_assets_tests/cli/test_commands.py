@@ -138,7 +138,7 @@ def test_trackers_are_made_listed_shown_and_sealed(drop_frames, run):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "--input", "nowhere", "--tracker", "T1"], ["nowhere", "not a folder"]),
+        (["run", "--input", "nowhere", "--tracker", "T1"], ["nowhere", "is not there", "a picture or a video"]),
         (["run", "--input", "data/input", "--tracker", "a/b"], ["a/b", "letters, digits"]),
         (["run", "--input", "data/input", "--tracker", "T1", "--preset", "agressive"], ["agressive", "aggressive"]),
         (["run", "--input", "data/input", "--tracker", "T1", "--detector", "yolo99"], ["yolo99", "models list"]),

@@ -154,7 +154,8 @@ def test_a_hard_file_is_read_right_or_refused_with_its_reason(name: str):
     else:
         pixels = decode_image(read_file(HARD / name)).pixels
         assert (pixels.shape, pixels.dtype) == ((truth[1], truth[0], 3), np.uint8)
-    assert time.process_time() - started < 2.0
+    # Tenfold what the largest of them takes: a file made to cost minutes is told apart, a busy machine is not.
+    assert time.process_time() - started < 20.0
 
 
 SAME = {
