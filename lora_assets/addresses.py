@@ -36,11 +36,17 @@ def _url(data: Path, server: str) -> str:
 
 def running_url(data: Path, server: str) -> str | None:
     """Address of a server (PAGES or DAGSTER) of this data folder while its process lives; None when none is known."""
+    told = _recorded(data, server)
+    return told["url"] if told and is_alive(told["process"]) else None
+
+
+def _recorded(data: Path, server: str) -> dict[str, str]:
+    """The address and the process that a server noted; empty when there is no record that can be read."""
     try:
         told = json.loads(_record(data, server).read_bytes())
-        return str(told["url"]) if is_alive(str(told["process"])) else None
+        return {"url": str(told["url"]), "process": str(told["process"])}
     except (OSError, ValueError, TypeError, KeyError):
-        return None
+        return {}
 
 
 @contextmanager
@@ -60,8 +66,12 @@ def listening(data: Path, server: str, url: str) -> Iterator[None]:
     try:
         yield
     finally:
-        if ours:
-            path.unlink(missing_ok=True)
+        # Two that started at the same moment both took themselves for the first; the record is the later one's.
+        if ours and _recorded(data, server).get("process") == this_process():
+            try:
+                path.unlink(missing_ok=True)
+            except OSError:
+                pass  # it counts no more when this process has ended
 
 
 def _record(data: Path, server: str) -> Path:

@@ -162,18 +162,21 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _is_left(path: Path) -> bool:
-    """True when no process writes `path` any more."""
+def _sweep_file(path: Path) -> bool:
+    """Remove a file that no process writes any more, and say so. Its lock is held until it is gone: a process that has
+    just made it then has the lock, and sees that it must make another."""
     try:
         handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False  # just put in its place by another process, or not ours to judge
     try:
         let_go = _is_let_go(handle) if path.name.startswith(_LOCKED) else None
-        age = time.time() - os.fstat(handle).st_mtime
+        left = time.time() - os.fstat(handle).st_mtime > _STALE_TEMPORARY_S if let_go is None else let_go
+        if left:
+            path.unlink(missing_ok=True)
+        return left
     finally:
         os.close(handle)
-    return age > _STALE_TEMPORARY_S if let_go is None else let_go
 
 
 def _is_let_go(handle: int) -> bool | None:
@@ -187,8 +190,9 @@ def _is_let_go(handle: int) -> bool | None:
     return True
 
 
-def _is_folder_left(path: Path) -> bool:
-    """True when no process works in the folder any more; where that cannot be told, when nothing in it is young."""
+def _sweep_subfolder(path: Path) -> bool:
+    """Remove a folder in which no process works any more (where that cannot be told, in which nothing is young), and
+    say so. Its lock is held until it is gone, as in `_sweep_file`."""
     if path.name.endswith(ASIDE):
         return False
     try:
@@ -197,12 +201,17 @@ def _is_folder_left(path: Path) -> bool:
         return False
     try:
         let_go = _is_let_go(handle) if path.name.startswith(_LOCKED_FOLDERS) else None
+        left = _is_old(path) if let_go is None else let_go
+        if left:
+            shutil.rmtree(path, ignore_errors=True)
+        return left
     finally:
         os.close(handle)
-    if let_go is not None:
-        return let_go
+
+
+def _is_old(folder: Path) -> bool:
     try:
-        youngest = max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
+        youngest = max(each.lstat().st_mtime for each in (folder, *folder.rglob("*")))
     except OSError:
         return False
     return time.time() - youngest > _STALE_TEMPORARY_S
@@ -235,10 +244,8 @@ def sweep_folder(folder: Path, *, deep: bool = True) -> int:
     for path in list((folder.rglob if deep else folder.glob)(f"{TEMPORARY}*")):
         if path.is_symlink():
             continue
-        if path.is_file() and _is_left(path):
-            path.unlink(missing_ok=True)
-            count += 1
-        elif path.is_dir() and _is_folder_left(path):
-            shutil.rmtree(path, ignore_errors=True)
-            count += 1
+        if path.is_file():
+            count += _sweep_file(path)
+        elif path.is_dir():
+            count += _sweep_subfolder(path)
     return count

@@ -204,9 +204,19 @@ def _fingerprint(files: tuple[FileStat, ...]) -> str:
 
 
 def _only(folder: Path, name: str) -> tuple[FileStat, ...]:
-    file = _file(folder / name, name)
+    place = folder / name
+    try:
+        place.lstat()
+        file = _file(place, name)
+    except (FileNotFoundError, NotADirectoryError):
+        file = None
+    except OSError as error:
+        raise FolderGone(
+            f"the file {place} cannot be read ({error.strerror}): give read rights or mend its disk, and run again; "
+            "results are kept"
+        ) from error
     if file is None:
-        raise FolderGone(f"the file {folder / name} is gone: bring it back and run again; results are kept")
+        raise FolderGone(f"the file {place} is gone: bring it back and run again; results are kept")
     return (file,)
 
 

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 __all__ = ["comparison", "crops", "lineage", "table", "trackers"]
 
 _RECORDED = (DETECTION, MASK, SCORING)
+_LINEAGE = (
+    "dataset", "crop_id", "frame_sha256", "detection_id", "frame_path", "frame_file", "video", "video_seconds", "label",
+    "detector", "confidence", "body_from", "corrected",
+    *(f"{stage}_{of}" for stage in _RECORDED for of in ("weights", "settings", "code", "runtime", "recipe", "run")),
+)  # fmt: skip
 _STAGE_TABLES = {DETECTION: "detections", MASK: "masks", SCORING: "scored_crops"}
 
 
@@ -88,7 +93,9 @@ def crops(tracker: str, dataset: str | None = None, *, data: Path | str | None =
     found = _of_datasets(store, tracker, dataset, of)
     if found is None:
         found = _frame(empty_table(ScoredCrop))
-        for name in ("dataset", "frame_path", "frame_file", "crop_file", "thumb_file", "verdict"):
+        for place, name in enumerate(("dataset", "frame_path", "frame_file")):
+            found.insert(place, name, "")
+        for name in ("crop_file", "thumb_file", "verdict"):
             found[name] = ""
     found["tier"] = _category(found["tier"], TIERS)
     return found
@@ -191,6 +198,8 @@ def lineage(tracker: str, dataset: str | None = None, *, data: Path | str | None
     `<stage>_runtime` and `<stage>_recipe` (by the stage's parts), `<stage>_run` (Dagster's run that published it). What
     was not kept is empty. Raises as `crops` does.
     """
+    import pandas as pd
+
     store = _store(data)
 
     def of(slug: str, spec: DatasetSpec | None) -> DataFrame | None:
@@ -215,10 +224,10 @@ def lineage(tracker: str, dataset: str | None = None, *, data: Path | str | None
             told = _record(records[stage]) | {"run": str(published.facts.get("run_id", "")) if published else ""}
             for name, value in told.items():
                 found[f"{stage}_{name}"] = [value] * len(found)
-        return found
+        return found.loc[:, list(_LINEAGE)]
 
     found = _of_datasets(store, tracker, dataset, of)
-    return found if found is not None else crops(tracker, dataset, data=data).loc[:, ["dataset", "crop_id"]]
+    return found if found is not None else pd.DataFrame(columns=_LINEAGE)
 
 
 def _record(record: StageRecord) -> dict[str, Any]:

@@ -143,8 +143,11 @@ def _folder_problem(data: Path, tracker: str, dataset: str, known: dict[str, Dat
             f"{tracker}: there is no dataset {dataset} under {data / 'input'} (deleted or renamed?) and no registered "
             "one; its results are kept. Bring the folder back, or take it out of the tracker's file"
         )
-    if not os.path.isdir(known[dataset].folder):  # noqa: PTH112 (Path.is_dir raises where a folder may not be read)
-        return f"{tracker}: the folder {known[dataset].folder} is gone: bring it back (or mount it); results are kept"
+    folder, only = known[dataset].folder, known[dataset].only
+    if not os.path.isdir(folder):  # noqa: PTH112 (Path.is_dir raises where a folder may not be read)
+        return f"{tracker}: the folder {folder} is gone: bring it back (or mount it); results are kept"
+    if only and not os.path.lexists(folder / only):
+        return f"{tracker}: the file {folder / only} is gone: bring it back; results are kept"
     return None
 
 

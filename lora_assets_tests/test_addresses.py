@@ -44,6 +44,13 @@ def test_the_record_of_a_killed_server_counts_no_more(tmp_path):
     assert running_url(tmp_path, PAGES) is None
 
 
+def test_of_two_servers_that_start_at_once_the_first_to_end_leaves_the_others_record(tmp_path):
+    record = tmp_path / "servers" / "pages.json"
+    with listening(tmp_path, PAGES, "http://127.0.0.1:9000"):
+        record.write_text('{"url": "http://127.0.0.1:9001", "process": "of the other"}')
+    assert record.exists()
+
+
 def test_a_folder_that_cannot_be_written_does_not_stop_a_server(tmp_path):
     (tmp_path / "servers").write_text("a file where a folder should be")
     with listening(tmp_path, PAGES, "http://127.0.0.1:9000"):

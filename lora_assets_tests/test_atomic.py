@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -83,6 +85,28 @@ def test_a_disk_without_locks_is_written_all_the_same(tmp_path, monkeypatch):
     assert sweep_folder(tmp_path) == 0, "it is told from a living one by its age only"
 
 
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_durable_file_is_on_disk_before_its_name_and_its_name_before_the_end(tmp_path, monkeypatch, recorded):
+    done: list[str] = []
+    rename = os.replace
+
+    def sync(handle: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{handle}"))
+        done.append("file" if path.name.startswith(atomic.TEMPORARY) else path.name)
+
+    def put(old, new):
+        done.append("renamed")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "replace", put)
+    atomic_write_bytes(tmp_path / "a.json", b"x", recorded=recorded)
+    assert done == ["file", *([SUMS] if recorded else []), "renamed", tmp_path.name]
+    done.clear()
+    atomic_write_bytes(tmp_path / "a.json", b"y", recorded=recorded, durable=False)
+    assert done == ["renamed"]
+
+
 def test_bytes_that_the_disk_changed_are_not_put_in_place(tmp_path, monkeypatch):
     path = tmp_path / "file"
     atomic_write_bytes(path, b"old", recorded=True)
@@ -106,3 +130,25 @@ def test_a_recorded_file_is_what_its_line_says(tmp_path):
     for content in (b"one", b"two"):
         atomic_write_bytes(tmp_path / "file", content, recorded=True)
         assert file_sha256(tmp_path / "file") in read_sums(tmp_path)["file"]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_sweep_holds_the_lock_until_what_it_takes_is_gone(tmp_path, monkeypatch, kind):
+    left = tmp_path / (".tmp-held-0123" if kind == "folder" else f"{atomic._LOCKED}0123")
+    left.mkdir() if kind == "folder" else left.touch()
+    held: list[bool] = []
+
+    def removed(path: Path, *_: object, **__: object) -> None:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.append(False)
+        except BlockingIOError:
+            held.append(True)
+        finally:
+            os.close(handle)
+
+    monkeypatch.setattr(shutil, "rmtree", removed)
+    monkeypatch.setattr(Path, "unlink", removed)
+    assert sweep_folder(tmp_path) == 1
+    assert held == [True]

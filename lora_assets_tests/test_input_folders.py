@@ -182,3 +182,9 @@ def test_a_subfolder_that_says_so_is_left_out(tmp_path):
     (tmp_path / "out" / LEFT_OUT).touch()
     (tmp_path / LEFT_OUT).touch()
     assert [file.path for file in scan_folder(tmp_path).files] == ["in/a.png"], "the dataset's own folder is never"
+
+
+def test_the_only_file_is_gone_when_its_folder_is_a_file_now(tmp_path):
+    (tmp_path / "film").write_text("a file where a folder was")
+    with pytest.raises(FolderGone, match="is gone"):
+        scan_folder(tmp_path / "film", "a.png")

@@ -107,7 +107,10 @@ def test_a_tracker_without_crops_has_no_rows_but_columns(data):
     publish(data, "T1", [Crop(1)], leave_out=["scored_crops"])
     found = crops("T1", data=data)
     assert len(found) == 0 and {"tier", "flags", "verdict", "frame_file"} <= set(found.columns)
-    assert len(lineage("T1", data=data)) == 0
+    of_none = lineage("T1", data=data)
+    publish(data, "T2", [Crop(1)])
+    assert len(of_none) == 0 and list(of_none.columns) == list(lineage("T2", data=data).columns)
+    assert list(found.columns) == list(crops("T2", data=data).columns)
 
 
 def test_pandas_is_imported_when_it_is_needed():

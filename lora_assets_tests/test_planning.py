@@ -13,7 +13,16 @@ from lora_assets.main_line.frames import update_raw_frames
 from lora_assets.main_line.integrity import Finding
 from lora_assets.planning import missing_datasets, plan_all, plan_tracker
 from lora_assets.recipes import tracker_recipes
-from lora_assets.specs import LIVE, TrackerSpec, list_datasets, read_tracker, set_sealed, tracker_path, write_tracker
+from lora_assets.specs import (
+    LIVE,
+    TrackerSpec,
+    list_datasets,
+    read_tracker,
+    register_dataset,
+    set_sealed,
+    tracker_path,
+    write_tracker,
+)
 from lora_assets.store import Store
 from lora_assets.tables import RawFrame
 
@@ -205,6 +214,18 @@ def test_a_cell_whose_folder_is_gone_is_a_problem_and_not_due(data, store, liste
     (data / "away").rename(data / "input" / "film")
     assert plan_all(data).cells
     assert not plan_all(data).problems
+
+
+def test_a_cell_of_one_file_that_is_gone_is_a_problem_and_not_due(data, store, tmp_path):
+    (tmp_path / "one.png").write_bytes(b"no picture")
+    only = register_dataset(data, tmp_path / "one.png")
+    update_raw_frames(store, only)
+    spec = TrackerSpec("T1", (only.slug,))
+    write_tracker(data, spec)
+    assert plan_tracker(store, spec).cells
+    (tmp_path / "one.png").unlink()
+    plan = plan_tracker(store, spec)
+    assert not plan.cells and "one.png is gone" in plan.problems[0]
 
 
 def test_a_registered_folder_that_is_gone_is_a_problem(data, store, listed, tmp_path):

@@ -277,5 +277,5 @@ def nightly_recheck(context: dg.ScheduleEvaluationContext, data_folder: DataFold
             run_config=_frames_config(rehash=True, settle_seconds=SETTLE_SECONDS),
         )
         for slug, spec in list_datasets(data_folder.root).items()
-        if slug in known and spec.folder.is_dir()
+        if slug in known and spec.place.exists()
     ]

@@ -57,6 +57,6 @@ class LogListener:
     def __call__(self, progress: Progress) -> None:
         """Log the progress when the last word is old enough or the stage is finished."""
         tell(progress)
-        if progress.done == progress.total or time.monotonic() - self._told > _LOG_SECONDS:
+        if 0 < progress.total == progress.done or time.monotonic() - self._told > _LOG_SECONDS:
             self._told = time.monotonic()
             self._log.info(f"{progress.stage}: {progress.done} of {progress.total} {progress.unit}")

@@ -31,16 +31,17 @@ class _PlainLines:
     """One line every few seconds, and one at the end of a stage."""
 
     def __init__(self) -> None:
-        self._began: dict[str, float] = {}
+        self._began: dict[str, tuple[float, int]] = {}
         self._told = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
-        began = self._began.setdefault(progress.stage, now)
+        # What was done before the first word, as by a training that is taken up again, tells nothing of the rate.
+        began, before = self._began.setdefault(progress.stage, (now, progress.done))
         if progress.done == 0 or (progress.done < progress.total and now - self._told < _LINE_SECONDS):
             return
         self._told = now
-        rate = progress.done / (now - began) if now > began else 0.0
+        rate = (progress.done - before) / (now - began) if now > began else 0.0
         left = (
             f", {(progress.total - progress.done) / rate:.0f} s left" if rate and progress.done < progress.total else ""
         )

@@ -42,7 +42,10 @@ def curate(
     tracker: Annotated[str, typer.Argument(help="ID of the tracker.")],
     as_json: Annotated[bool, typer.Option("--json", help="The readiness report as JSON.")] = False,
     sheets: Annotated[
-        Path | None, typer.Option(resolve_path=True, help="Write funnel, chosen crops, characters and groups as PNG into this folder.")
+        Path | None,
+        typer.Option(
+            resolve_path=True, help="Write funnel, chosen crops, characters and groups as PNG into this folder."
+        ),
     ] = None,
     crops: Annotated[bool, typer.Option("--crops", help="Tell of every crop whether it is in, and why.")] = False,
 ) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lora_assets.cli.folders import holds_what_was_kept, is_listed
 from lora_assets.cli.project import Project
-from lora_assets.input_folders import FolderGone
+from lora_assets.input_folders import FolderGone, scan_folder
 from lora_assets.main_line.corrections import waiting_in_cell
 from lora_assets.main_line.videos import refused_videos
 from lora_assets.planning import missing_datasets, plan_tracker
@@ -211,6 +211,11 @@ def _make_all(jobs: _Jobs, store: Store, spec: TrackerSpec, datasets: list[Datas
                 f"tracker {spec.id} has no frame, since none of its videos gives any: {'; '.join(refused)}. Mend or "
                 "replace them and run again"
             )
+        if _all_left_out(store, datasets):
+            raise SpecError(
+                f"tracker {spec.id} has no frame: section [sample] of {store.data / 'settings.toml'} leaves every file "
+                f"of {_folders(datasets)} out: raise its sampling_rate, then run again"
+            )
         raise SpecError(
             f"tracker {spec.id}: {_folders(datasets)} holds no file that could be a frame; it is empty: put pictures "
             "into it"
@@ -230,6 +235,12 @@ def _refused(store: Store, datasets: list[DatasetSpec]) -> list[str]:
     """The videos that gave no frames, with the reasons."""
     sources = {each.videos_of or each.slug for each in datasets}
     return [f"{path}: {why}" for slug in sorted(sources) for path, why in refused_videos(store, slug).items()]
+
+
+def _all_left_out(store: Store, datasets: list[DatasetSpec]) -> bool:
+    """True when there are files, and the share that section [sample] asks for holds none of them."""
+    sampled = [each for each in datasets if (listed := store.frames_of(each.slug)) and listed.facts.get("sample")]
+    return any(scan_folder(each.folder, each.only).files for each in sampled)
 
 
 def _folders(datasets: list[DatasetSpec]) -> str:

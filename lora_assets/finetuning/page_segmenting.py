@@ -209,7 +209,9 @@ def segment_pages(
     annotations: list[Annotation] = []
     problems: list[Problem] = []
     from_boxes = 0
-    for done, (path, name) in enumerate(zip(files, names, strict=True), start=1):
+    for done, (path, name) in enumerate(zip(files, names, strict=True)):
+        if told is not None:
+            told(done, len(files))
         try:
             page = decode_image(read_file(path)).pixels
         except ImageRefused as refused:
@@ -231,8 +233,8 @@ def segment_pages(
                     encode_mask(found.mask), found.score,
                 )
             )  # fmt: skip
-        if told is not None:
-            told(done, len(files))
+    if told is not None:
+        told(len(files), len(files))
     categories = [Category(number, name) for number, name in detector.card.categories]
     info = {
         "description": "found by a model, not by a person",

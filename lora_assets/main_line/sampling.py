@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lora_assets.input_folders import FileStat
-from lora_assets.specs import DatasetSpec, SpecError
+from lora_assets.specs import DatasetSpec, SpecError, list_datasets
 
 _PICTURES = frozenset(
     (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".avif", ".mpo")
@@ -60,7 +60,8 @@ class SampleSettings:
 
 
 def sample_settings(data: Path, dataset: DatasetSpec) -> SampleSettings:
-    """The share of a dataset's pictures that are frames. Raises SpecError naming the entry that does not fit."""
+    """The share of a dataset's pictures that are frames: all of one that is a single file. Raises SpecError naming the
+    entry that does not fit."""
     path = data / "settings.toml"
     if not path.exists():
         return SampleSettings()
@@ -72,9 +73,15 @@ def sample_settings(data: Path, dataset: DatasetSpec) -> SampleSettings:
         settings = SampleSettings(**{**told, "datasets": tuple(names)})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError, ValueError, AttributeError) as error:
         raise SpecError(f"{path}, section [sample]: {error}; it may hold sampling_rate, seed and datasets") from error
-    if settings.datasets and not {dataset.slug, dataset.name, dataset.videos_of} & set(settings.datasets):
+    if dataset.only or (settings.datasets and not _names(data, dataset) & set(settings.datasets)):
         return SampleSettings()
     return settings
+
+
+def _names(data: Path, dataset: DatasetSpec) -> set[str]:
+    """What a person may call a dataset; the frames of videos also by what the folder with the videos is called."""
+    of = list_datasets(data).get(dataset.videos_of) if dataset.videos_of else None
+    return {dataset.slug, dataset.name, dataset.videos_of, of.name if of else ""} - {""}
 
 
 def is_of_sample(data: Path, dataset: DatasetSpec, facts: dict[str, Any]) -> bool:

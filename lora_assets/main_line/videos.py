@@ -15,6 +15,7 @@ import secrets
 import shutil
 import time
 import tomllib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,6 @@ from lora_assets.specs import (
     SpecError,
     dataset_slug,
     known_tracker_ids,
-    of_videos,
     video_frames_folder,
 )
 from lora_assets.store import Store, StoreError, atomic_write_bytes, atomic_write_json, digest
@@ -96,9 +96,10 @@ def why_no_picture(path: Path) -> str:
 
 
 def videos_among(rows: list[RawFrame]) -> dict[str, list[int]]:
-    """The files of a listing that are videos: size in bytes and time in ns by path."""
+    """The files of a listing that are videos: size in bytes, times of modification and of change in ns by path; the
+    last alone tells of bytes that were replaced in place under the same size and modification time."""
     return {
-        row.path: [row.bytes, row.mtime_ns]
+        row.path: [row.bytes, row.mtime_ns, row.mtime_ns if row.ctime_ns is None else row.ctime_ns]
         for row in rows
         if row.quarantine_reason is not None and is_video_reason(row.quarantine_reason)
     }
@@ -145,7 +146,8 @@ def _waiting(data: Path, dataset: str, videos: dict[str, list[int]]) -> list[str
 
 
 def _known_as(entry: Any) -> list[Any] | None:
-    return [entry.get("bytes"), entry.get("mtime_ns"), entry.get("recipe")] if isinstance(entry, dict) else None
+    names = ("bytes", "mtime_ns", "ctime_ns", "recipe")
+    return [entry.get(name) for name in names] if isinstance(entry, dict) else None
 
 
 def _recipe(data: Path) -> str:
@@ -181,26 +183,37 @@ def update_video_frames(
         videos = _listed_videos(store, dataset.slug)  # another process may have listed anew while this one waited
         waiting = _waiting(store.data, dataset.slug, videos)
         reader = _Reader(store.data, program)
+        index, left = _read_index(folder), {}
         try:
-            left = {path: _take_in(folder, dataset, path, videos[path], reader, listen) for path in waiting}
+            for path in waiting:
+                before = _folder_of(index.get(path))
+                told = _take_in(folder, dataset, path, videos[path], reader, listen)
+                if isinstance(told, str):
+                    left[path] = told
+                    continue
+                index[path] = told
+                if not before or before == _folder_of(told):
+                    atomic_write_json(folder / INDEX, {**_read_index(folder), path: told})
         finally:
             reader.process.close()
-        index = _read_index(folder)
-        of_older = 0
-        if all(path in index for path in videos):  # else what is there may be of one that could not be read now
-            of_older = _put_aside(store, dataset, folder, {_folder_of(entry) for entry in index.values()})
+        of_older = _put_aside(store, dataset, folder, videos, index)
+        if index != _read_index(folder):
+            # What replaces other frames is noted when those are out of the way: a run that is cut off does it again.
+            atomic_write_json(folder / INDEX, index)
     entries = {path: index[path] for path in videos if path in index}
     refused = {path: entry["reason"] for path, entry in entries.items() if entry.get("reason")}
-    refused |= {path: why for path, why in left.items() if why}
+    refused |= left
     frames = {entry["folder"]: entry["frames"] for entry in entries.values() if entry.get("folder")}
     return VideosUpdate(len(videos), len(waiting), sum(frames.values()), refused, time.monotonic() - started, of_older)
 
 
-def _take_in(folder: Path, dataset: DatasetSpec, path: str, facts: list[int], reader: _Reader, listen: Listener) -> str:
-    """Decode one video, listed with size and time as `facts`, and note what became of it; one that is changing or gone
-    is left for the next listing, and why is returned."""
-    size, mtime_ns = facts
-    entry: dict[str, Any] = {"bytes": size, "mtime_ns": mtime_ns, "recipe": reader.recipe}
+def _take_in(
+    folder: Path, dataset: DatasetSpec, path: str, facts: list[int], reader: _Reader, listen: Listener
+) -> dict[str, Any] | str:
+    """Decode one video, listed with size and times as `facts`; returns what became of it for the index. One that is
+    changing or gone is left for the next listing, and why is returned."""
+    listed = dict(zip(("bytes", "mtime_ns", "ctime_ns"), facts, strict=False))  # earlier listings lack the last
+    entry: dict[str, Any] = {**listed, "recipe": reader.recipe}
     file = dataset.folder / path
     try:
         entry["sha256"] = file_sha256(file)
@@ -212,7 +225,8 @@ def _take_in(folder: Path, dataset: DatasetSpec, path: str, facts: list[int], re
             about = {"video": path, "sha256": entry["sha256"]}
             entry["reason"] = _decode(reader, file, place, title, about, listen)
         told = file.stat()
-        if (told.st_size, told.st_mtime_ns) != (size, mtime_ns):
+        now = {"bytes": told.st_size, "mtime_ns": told.st_mtime_ns, "ctime_ns": told.st_ctime_ns}
+        if any(now[name] != value for name, value in listed.items()):
             if is_new:
                 shutil.rmtree(place, ignore_errors=True)  # frames of a file that was not whole
             return "it changed while it was read: it is read again when it stands still"
@@ -220,23 +234,36 @@ def _take_in(folder: Path, dataset: DatasetSpec, path: str, facts: list[int], re
         return f"cannot be read: {error.strerror or error}; it is tried again at the next listing"
     if place.is_dir():
         entry |= {"folder": place.name, "frames": sum(1 for _ in place.glob("*.png"))}
-    atomic_write_json(folder / INDEX, {**_read_index(folder), path: entry})
-    return ""
+    return entry
 
 
 def _folder_of(entry: Any) -> str:
     return str(entry.get("folder", "")) if isinstance(entry, dict) else ""
 
 
-def _put_aside(store: Store, dataset: DatasetSpec, folder: Path, chosen: set[str]) -> int:
+def _sha256_of(entry: Any) -> str:
+    return str(entry.get("sha256", "")) if isinstance(entry, dict) else ""
+
+
+def _put_aside(
+    store: Store, dataset: DatasetSpec, folder: Path, videos: Mapping[str, Any], index: Mapping[str, Any]
+) -> int:
     """Leave the choices of frames that are no longer wanted out of the dataset, and remove those that no tracker's list
-    of frames names; returns how many stay."""
-    older = [place.parent for place in folder.glob("*/video.json") if place.parent.name not in chosen]
-    for name in chosen - {""}:
+    of frames names; returns how many stay. What is of a video that is gone, or cannot be read now, stays as it is."""
+    read = {path: entry for path, entry in index.items() if path in videos}
+    contents = {_sha256_of(entry) for entry in read.values()} - {""}
+    gone = [entry for path, entry in index.items() if path not in videos and _sha256_of(entry) not in contents]
+    chosen = {_folder_of(entry) for entry in (*read.values(), *gone)} - {""}
+    for name in chosen:
         (folder / name / LEFT_OUT).unlink(missing_ok=True)  # the settings are as they were before
+    older = [
+        told.parent
+        for told in folder.glob("*/video.json")
+        if told.parent.name not in chosen and _is_of(told, read.keys(), contents)
+    ]
     if not older:
         return 0
-    named = _named_by_trackers(store, of_videos(store.data, dataset).slug)
+    named = _named_by_trackers(store, dataset.slug)
     for place in older:
         if named is None or place.name in named:
             if not (place / LEFT_OUT).exists():
@@ -246,17 +273,31 @@ def _put_aside(store: Store, dataset: DatasetSpec, folder: Path, chosen: set[str
     return sum(place.is_dir() for place in older)
 
 
+def _is_of(told: Path, paths: Collection[str], contents: Collection[str]) -> bool:
+    """True when a `video.json` names one of these videos, by path or content; False where it cannot be read."""
+    try:
+        about = json.loads(told.read_text(encoding="utf-8"))
+        return about["video"] in paths or about["sha256"] in contents
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def _named_by_trackers(store: Store, dataset: str) -> set[str] | None:
-    """The first folders in the paths of all frames of a dataset (a slug) that trackers keep a list of; None when a list
+    """The first folders in the paths of all frames of a dataset's videos that trackers keep a list of; None when a list
     cannot be read."""
     found: set[str] = set()
     for tracker in known_tracker_ids(store.data):
-        try:
-            kept = store.frames_of(dataset, tracker)
-            paths = kept.read(["path"]).column("path").to_pylist() if kept is not None else ()
-        except StoreError:
-            return None
-        found.update(str(path).split("/")[0] for path in paths)
+        # Also under the key that the frames had before, or have since, another folder took theirs (specs).
+        lists = (store.data / "tables" / "frames" / tracker).glob(f"{dataset}.video*.parquet")
+        for frames in sorted(path.stem for path in lists):
+            try:
+                kept = store.frames_of(frames, tracker)
+                if kept is None:  # it is there and damaged
+                    return None
+                paths = kept.read(["path"]).column("path").to_pylist()
+            except StoreError:
+                return None
+            found.update(str(path).split("/")[0] for path in paths)
     return found
 
 

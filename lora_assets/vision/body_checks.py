@@ -79,7 +79,7 @@ def count_by_each(cut: CutOut) -> Counts:
     if is_thing(cut) > 0.5:
         return Counts(detections, masks, faces, 0)
     several = [number for number in (detections, masks, faces) if number > 1]
-    certain = [faces] if _second_head_is_sure(heads) else []
+    certain = [faces] if _second_head_is_sure(cut, heads) else []
     certain += [detections] if any(_is_surely_inside(cut, other) for other in swallowed) else []
     agreed = max(certain) if certain else min(several) if len(several) > 1 else 1
     return Counts(detections, masks, faces, agreed)
@@ -149,10 +149,18 @@ def _off_top(box: Xyxy, head: Head) -> float:
     return (aside + abs(head.box[1] - box[1])) / max(head.height, 1.0)
 
 
-def _second_head_is_sure(heads: Sequence[Head]) -> bool:
-    tallest = max((head.height for head in heads), default=0.0)
-    sure = [head for head in heads if head.height >= _LIKE_SIZED * tallest]
+def _second_head_is_sure(cut: CutOut, heads: Sequence[Head]) -> bool:
+    sizes = [_size_of(cut, head) for head in heads]
+    sure = [head for head, size in zip(heads, sizes, strict=True) if size >= _LIKE_SIZED * max(sizes)]
     return len(sure) > 1 and sorted(head.confidence for head in sure)[-2] >= _SURE_HEAD
+
+
+def _size_of(cut: CutOut, head: Head) -> float:
+    """The height of a head in pixels; of one that the frame cuts off, the longer side of what is left of it if that is
+    more."""
+    (x1, y1, x2, y2), (width, height) = head.box, cut.frame_size
+    is_cut_off = min(x1, y1, width - x2, height - y2) <= _FRAME_EDGE
+    return max(head.height, x2 - x1, y2 - y1) if is_cut_off else head.height
 
 
 def _is_surely_inside(cut: CutOut, other: Subject) -> bool:
@@ -309,7 +317,9 @@ def cut_probability(chord: float, aspect: float) -> float:
     if chord <= 0:
         return 0.0
     weight_chord, weight_aspect, constant = CUT_HEAD
-    return float(1.0 / (1.0 + np.exp(-(weight_chord * chord + weight_aspect * aspect + constant))))
+    # The box of a head in a frame a few pixels wide is so much taller than wide that the exponential is infinite: 0.
+    with np.errstate(over="ignore"):
+        return float(1.0 / (1.0 + np.exp(-(weight_chord * chord + weight_aspect * aspect + constant))))
 
 
 def _top_head(cut: CutOut) -> Head:

@@ -41,8 +41,8 @@ from lora_assets.vision.picture_flaws import (
     percentile,
 )
 
-# Also of the measures in body_checks, picture_flaws, lettering, lost_parts, outline_pieces, piece_evidence and
-# screentone, and of the second try in extract_again.
+# Also of the measures in body_checks, picture_flaws, lettering, outlined_lines, faint_words, lost_parts,
+# outline_pieces, piece_evidence and screentone, and of the second try in extract_again.
 CODE_VERSION = "8"
 
 # One mild finding makes a good crop medium, two make it low; a grave one makes it low by itself (the rules of

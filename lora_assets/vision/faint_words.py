@@ -8,6 +8,7 @@ here (checks), nor what lies under other lettering (outlined_lines).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -56,6 +57,8 @@ def find_word(strip: RgbImage, figure: BoolMask, frame_height: int, tone: float)
     """The steps of the most frequent opacity in a picture HxWx3 of a frame of that height, whether they are a word or
     not; None where no opacity stands out. `figure` (HxW): where the figure is; `tone`: mean difference of pixels from
     those around them, in levels."""
+    if min(strip.shape[:2]) <= _ACROSS:
+        return None
     steps = _steps_to_white(strip)
     first = _most_frequent_opacity(steps, frame_height)
     if first is None:
@@ -91,32 +94,45 @@ class _Steps:
     columns: npt.NDArray[np.int64]
 
 
+def _across(strip: RgbImage) -> Iterator[tuple[int, RgbImage, RgbImage]]:
+    """Every other column and row with itself four pixels on: which way the step goes (0 to 3: right, left, down, up),
+    what it goes to, and the ground that it comes from."""
+    for down in (True, False):
+        half = np.ascontiguousarray(strip[:, ::2] if down else strip[::2])
+        one = np.ascontiguousarray(half[_ACROSS:] if down else half[:, _ACROSS:])
+        two = np.ascontiguousarray(half[:-_ACROSS] if down else half[:, :-_ACROSS])
+        yield 2 * down, one, two
+        yield 2 * down + 1, two, one
+
+
+def _middles(places: npt.NDArray[np.intp], width: int, way: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows and columns in the picture of the middles of steps, from their places in the pixels of a part as `_across`
+    gives it, of that width."""
+    rows, columns = np.divmod(places.astype(np.int64), width)
+    middle = _ACROSS // 2
+    return (rows + middle, 2 * columns) if way >= 2 else (2 * rows, columns + middle)
+
+
 def _steps_to_white(strip: RgbImage) -> _Steps:
     """Every other row's and column's steps over four pixels in which red, green and blue go the same share of the way
     to white, to 4 levels: white of that opacity does so on any ground, what is drawn in the picture hardly ever does.
     """
     parts: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.int64]]]
     parts = []
-    for down in (True, False):
-        half = np.ascontiguousarray(strip[:, ::2] if down else strip[::2])
-        one = np.ascontiguousarray(half[_ACROSS:] if down else half[:, _ACROSS:])
-        two = np.ascontiguousarray(half[:-_ACROSS] if down else half[:, :-_ACROSS])
-        for light, ground in ((one, two), (two, one)):
-            gain = cv2.subtract(light, ground)
-            red, green, blue = cv2.split(gain)
-            # By places in one line: picking by rows and columns takes three times as long.
-            places = np.flatnonzero(cv2.min(cv2.min(red, green), blue) >= _LEAST_GAIN)
-            under = ground.reshape(-1, 3)[places].astype(np.float32)
-            room = 255.0 - under
-            gained = gain.reshape(-1, 3)[places].astype(np.float32)
-            opacity = (gained[:, 0] + gained[:, 1] + gained[:, 2]) / np.maximum(room[:, 0] + room[:, 1] + room[:, 2], 1)
-            off = np.abs(gained - opacity[:, None] * room)
-            agrees = np.maximum(np.maximum(off[:, 0], off[:, 1]), off[:, 2]) <= _AGREE
-            agrees &= (opacity >= 0.2) & (opacity <= 0.8)
-            rows, columns = np.divmod(places[agrees].astype(np.int64), light.shape[1])
-            middle = _ACROSS // 2
-            place = (rows + middle, 2 * columns) if down else (2 * rows, columns + middle)
-            parts.append((opacity[agrees].astype(np.float32), under[agrees], *place))
+    for way, light, ground in _across(strip):
+        gain = cv2.subtract(light, ground)
+        red, green, blue = cv2.split(gain)
+        # By places in one line: picking by rows and columns takes three times as long.
+        places = np.flatnonzero(cv2.min(cv2.min(red, green), blue) >= _LEAST_GAIN)
+        under = ground.reshape(-1, 3)[places].astype(np.float32)
+        room = 255.0 - under
+        gained = gain.reshape(-1, 3)[places].astype(np.float32)
+        opacity = (gained[:, 0] + gained[:, 1] + gained[:, 2]) / np.maximum(room[:, 0] + room[:, 1] + room[:, 2], 1)
+        off = np.abs(gained - opacity[:, None] * room)
+        agrees = np.maximum(np.maximum(off[:, 0], off[:, 1]), off[:, 2]) <= _AGREE
+        agrees &= (opacity >= 0.2) & (opacity <= 0.8)
+        place = _middles(places[agrees], light.shape[1], way)
+        parts.append((opacity[agrees].astype(np.float32), under[agrees], *place))
     return _Steps(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
 
@@ -156,7 +172,7 @@ def _most_frequent_opacity(steps: _Steps, frame_height: int) -> _First | None:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Strokes:
     """Steps to white of one known opacity: where they are (rows, columns), the ground's colour (N,3), and which way
-    they go (0 to 3: up, down, left, right)."""
+    they go (0 to 3: right, left, down, up)."""
 
     rows: npt.NDArray[np.int64]
     columns: npt.NDArray[np.int64]
@@ -168,21 +184,14 @@ def _steps_of_opacity(strip: RgbImage, opacity: float) -> _Strokes:
     """Every other row's and column's steps over four pixels that white of this opacity makes, to 6 levels, where any
     channel has 16 or more to gain: also on skin and pink hair, whose red is white already."""
     parts: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.int64]]] = []
-    middle = _ACROSS // 2
-    for down in (True, False):
-        half = np.ascontiguousarray(strip[:, ::2] if down else strip[::2])
-        one = np.ascontiguousarray(half[_ACROSS:] if down else half[:, _ACROSS:])
-        two = np.ascontiguousarray(half[:-_ACROSS] if down else half[:, :-_ACROSS])
-        for turned, (light, ground) in enumerate(((one, two), (two, one))):
-            gain = cv2.convertScaleAbs(ground, alpha=-opacity, beta=255 * opacity)
-            red, green, blue = cv2.split(cv2.absdiff(light, cv2.add(ground, gain)))
-            off = cv2.max(cv2.max(red, green), blue)
-            red, green, blue = cv2.split(gain)
-            places = np.flatnonzero((off <= _KNOWN_AGREE) & (cv2.max(cv2.max(red, green), blue) >= _KNOWN_GAIN))
-            rows, columns = np.divmod(places.astype(np.int64), light.shape[1])
-            place = (rows + middle, 2 * columns) if down else (2 * rows, columns + middle)
-            way = np.full(len(places), 2 * down + turned, np.int64)
-            parts.append((*place, ground.reshape(-1, 3)[places], way))
+    for way, light, ground in _across(strip):
+        gain = cv2.convertScaleAbs(ground, alpha=-opacity, beta=255 * opacity)
+        red, green, blue = cv2.split(cv2.absdiff(light, cv2.add(ground, gain)))
+        off = cv2.max(cv2.max(red, green), blue)
+        red, green, blue = cv2.split(gain)
+        places = np.flatnonzero((off <= _KNOWN_AGREE) & (cv2.max(cv2.max(red, green), blue) >= _KNOWN_GAIN))
+        place = _middles(places, light.shape[1], way)
+        parts.append((*place, ground.reshape(-1, 3)[places], np.full(len(places), way, np.int64)))
     return _Strokes(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
 

@@ -1,8 +1,8 @@
 """Lettering laid over a figure: outlined lines as of subtitles, and half-transparent white words as of watermarks.
 
 Looked for at the size of a frame 360 pixels high, where a stroke of a subtitle is two or three pixels wide. Candidates
-and their signs come from `outlined_lines` and `faint_words`; what makes lettering of them are the two regressions here,
-as plain numbers. What a value means for the score does not belong here (checks).
+and their signs come from `outlined_lines` and `faint_words`; what makes lettering of them are the two logistic
+regressions here, as plain numbers. What a value means for the score does not belong here (checks).
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def text_over(cut: CutOut) -> float | None:
         return 0.0
     area = int(np.count_nonzero(seen.figure))
     outlined = np.zeros_like(seen.figure)
-    left, right = seen.columns
+    near = outlined[:, seen.columns[0] : seen.columns[1]]
     for row in _rows(seen, cut):
         if is_lettering(row.signs, OUTLINED_LINE):
-            outlined[:, left:right] |= row.under
+            near[row.part] |= row.under
     shares = [int(np.count_nonzero(outlined & seen.figure)) / area]
     word = find_word(seen.picture, seen.figure, seen.frame_height, seen.tone)
     if word is not None and is_lettering(word.signs, FAINT_WORD):
@@ -54,13 +54,13 @@ def text_over(cut: CutOut) -> float | None:
 
 
 def is_lettering(signs: npt.NDArray[np.float64], regression: Regression) -> bool:
-    """True when the evidence of the signs is above 0."""
+    """True when the evidence of the signs (weighted sum and constant: the logarithm of the odds) is above 0."""
     weights, constant = regression
     return float(np.dot(weights, signs)) + constant > 0.0
 
 
 def line_candidates(cut: CutOut) -> list[Row]:
-    """What may be outlined lines near a figure; `under` as large as the frame."""
+    """What may be outlined lines near a figure; the `part` of each is the whole frame (HxW)."""
     seen = _strip_of(cut) if cut.area else None
     if seen is None:
         return []
@@ -68,11 +68,11 @@ def line_candidates(cut: CutOut) -> list[Row]:
     found = []
     for row in _rows(seen, cut):
         strip = np.zeros(seen.figure.shape, np.uint8)
-        strip[:, seen.columns[0] : seen.columns[1]] = row.under
+        strip[:, seen.columns[0] : seen.columns[1]][row.part] = row.under
         rows = min(height - seen.top, round(len(strip) / seen.scale))
         under = np.zeros((height, width), np.bool_)
         under[seen.top : seen.top + rows] = cv2.resize(strip, (width, rows), interpolation=cv2.INTER_NEAREST) > 0
-        found.append(Row(row.signs, under))
+        found.append(Row(row.signs, np.s_[:height, :width], under))
     return found
 
 

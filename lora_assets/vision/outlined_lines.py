@@ -36,9 +36,11 @@ Rectangle = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """What may be a line of lettering: its signs (see SIGNS) and the pixels that it lies on (HxW of the picture)."""
+    """What may be a line of lettering: its signs (see SIGNS), the part of the picture (rows, columns) in which it lies,
+    and the pixels of that part that it lies on: a long strip has thousands of lines."""
 
     signs: npt.NDArray[np.float64]
+    part: tuple[slice, slice]
     under: BoolMask
 
 
@@ -83,9 +85,7 @@ def find_rows(
         # The search window is wider than the letters: the line ends where its strokes end.
         inside[:, : max(0, int(columns[0]) - side)] = False
         inside[:, int(columns[-1]) + side :] = False
-        under = np.zeros_like(figure)
-        under[part] = inside
-        found.append(Row(np.array(signs, np.float64), under))
+        found.append(Row(np.array(signs, np.float64), part, inside))
     return found
 
 

@@ -89,7 +89,8 @@ def _gradient(level: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     across, down = np.zeros_like(level), np.zeros_like(level)
     across[:, 1:-1] = level[:, 2:] - level[:, :-2]
     down[1:-1] = level[2:] - level[:-2]
-    return np.asarray(cv2.magnitude(across, down), np.float32)
+    # cv2.magnitude rounds by where its arrays lie in memory, so that equal pixels would not give equal values.
+    return np.sqrt(across * across + down * down)
 
 
 # --- combs -----------------------------------------------------------------------------------------------------------

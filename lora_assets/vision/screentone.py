@@ -36,7 +36,9 @@ def screen_strength(image: RgbImage) -> float:
 def _some(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """About every third row, 200 at most. A whole number would meet dots that lie as far apart always at the same
     place."""
-    return np.ascontiguousarray(rows[np.arange(0, len(rows), max(_EVERY, len(rows) / _MOST)).astype(np.intp)])
+    places = np.arange(0, len(rows), max(_EVERY, len(rows) / _MOST)).astype(np.intp)
+    # A step that is no whole number may come to one place too many.
+    return np.ascontiguousarray(rows[places[places < len(rows)]])
 
 
 def _repeats(rows: npt.NDArray[np.float32]) -> float:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
@@ -28,6 +29,7 @@ from scenedetect import AdaptiveDetector, FrameTimecode
 from lora_assets.vision.images import ImageRefused, ReadSettings, RgbImage
 from lora_assets.vision.picture_flaws import Bars, find_bars
 from lora_assets.vision.video_choice import Chooser, Drawing, Fields, sharpness_of
+from lora_assets.vision.video_fields import is_of_one_kind
 from lora_assets.vision.video_formats import DEMUXERS
 from lora_assets.vision.video_settings import VideoSettings
 
@@ -151,10 +153,19 @@ def _turns(frame: VideoFrame) -> int:
     return round(frame.rotation / 90) % 4
 
 
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    try:
+        yield from container.demux(stream)
+    except IndexError:
+        # At the end of a broadcast to which streams were added meanwhile PyAV asks for one that it does not know; ours
+        # came before it.
+        return
+
+
 def _decoded(container: InputContainer, stream: VideoStream, seen: _Seen) -> Iterator[VideoFrame]:
     """The frames of a stream; packets that cannot be decoded are counted and left out."""
     try:
-        for packet in container.demux(stream):
+        for packet in _packets(container, stream):
             try:
                 yield from packet.decode()
             except InvalidDataError:
@@ -278,6 +289,8 @@ def _is_new_drawing(frame: VideoFrame, seconds: float, seen: _Seen) -> bool:
     """Count a frame; one that is not the drawing before waits for the word of the detector."""
     index, seen.frames, seen.last_s = seen.frames, seen.frames + 1, seconds
     before, seen.previous = seen.previous, frame
+    if before is not None and not is_of_one_kind(before, frame):
+        before, seen.unpaired = None, None  # a joined file or a broadcast goes on in another size
     if seen.unpaired is not None:
         seen.unpaired.after, seen.unpaired = frame, None
     seen.interlaced += frame.interlaced_frame

@@ -31,6 +31,7 @@ neighbours, and the PNG."""
 _MOST_PIXELS = 36_000_000
 """8K; a larger picture is refused by the limit on memory."""
 _PNG_LEVEL = 3
+_NO_MEMORY = "a video too large: there is not enough memory to decode it"
 
 
 def _send(answers: BinaryIO, told: dict[str, Any], tail: bytes = b"") -> None:
@@ -60,9 +61,12 @@ def _answer(answers: BinaryIO, path: Path, settings: VideoSettings, limits: Read
                 _send(answers, {"done": told.done, "total": told.total})
     except ImageRefused as refused:
         _send(answers, {"reason": str(refused)})
-    except (MemoryError, cv2.error):
-        _send(answers, {"reason": "a video too large: there is not enough memory to decode it"})
-    except (FFmpegError, OSError, ValueError) as error:
+    except MemoryError:
+        _send(answers, {"reason": _NO_MEMORY})
+    except (FFmpegError, OSError, ValueError, cv2.error) as error:
+        if getattr(error, "code", None) == cv2.Error.StsNoMem:
+            _send(answers, {"reason": _NO_MEMORY})
+            return
         _send(answers, {"reason": f"a video that cannot be decoded ({type(error).__name__}: {error}); convert it anew"})
 
 
@@ -78,7 +82,9 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     cv2.setNumThreads(1)
-    logging.set_level(logging.FATAL)
+    # With a level, also FATAL, PyAV takes Python's lock in the decoder's threads, and waits for ever when these end
+    # while a video that was refused is closed. Without one it prints nothing.
+    logging.set_level(None)
     _send(answers, {"ready": os.getpid()})
     for line in sys.stdin.buffer:
         _answer(answers, Path(json.loads(line)["path"]), settings, limits)

@@ -25,6 +25,11 @@ _BLOCK = (16 // NARROWED, 16)
 `fieldmatch` took over."""
 
 
+def is_of_one_kind(frame: VideoFrame, other: VideoFrame) -> bool:
+    """True when two frames have one size and one pixel format, so that they can be compared line by line."""
+    return (frame.width, frame.height, frame.format.name) == (other.width, other.height, other.format.name)
+
+
 def is_combed(grey: Grey, before: Grey | None, after: Grey | None) -> bool:
     """True when lines stick out of their neighbours above and below (grey levels, H x W / NARROWED) where it moves.
 
@@ -87,7 +92,8 @@ def one_field(grey: Grey) -> Grey:
 def deinterlaced(
     frame: VideoFrame, before: VideoFrame | None, after: VideoFrame | None, first_is_top: bool
 ) -> VideoFrame:
-    """The frame at the time of its earlier field, the lines of the other one made anew by FFmpeg's `bwdif`."""
+    """The frame at the time of its earlier field, the lines of the other one made anew by FFmpeg's `bwdif`. Its
+    neighbours must be of one kind with it."""
     graph = Graph()
     source = graph.add_buffer(
         width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base, name="frames"

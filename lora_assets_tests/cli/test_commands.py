@@ -186,6 +186,10 @@ def test_a_folder_without_frames_is_told_as_such(project, run):
     code, _, err = run("run", "--tracker", "T1")
     assert code == EXIT_BAD_INPUT
     assert "hollow holds no file that could be a frame; it is empty: put pictures" in err
+    (project / "data" / "input" / "hollow" / "a.png").write_bytes(b"x")
+    (project / "data" / "settings.toml").write_text("[sample]\nsampling_rate = 1e-9\n")
+    code, _, err = run("run", "--tracker", "T1")
+    assert code == EXIT_BAD_INPUT and "raise its sampling_rate" in err
 
 
 def test_a_tracker_that_exists_is_run_without_naming_its_folder_again(project, drop_frames, run, monkeypatch):

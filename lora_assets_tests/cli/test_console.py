@@ -20,6 +20,16 @@ def test_a_pipe_gets_plain_lines_with_rates(capsys, monkeypatch):
     assert len(lines) == 2
 
 
+def test_what_was_done_before_a_stage_was_taken_up_again_is_not_in_its_rate(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("lora_assets.cli.console.time.monotonic", lambda: now[0])
+    with shown_progress() as listener:
+        for done in range(1000, 1101):
+            listener(Progress("tune", done, 2000, "steps"))
+            now[0] += 0.5
+    assert "tune: 1020 of 2000 (2.0 steps/s, 490 s left)" in capsys.readouterr().out
+
+
 def test_a_table_is_whole_in_a_pipe(capsys):
     print_table(["dataset", "frames"], [["エピソード 01", 60], ["a" * 150, 1]], title="tracker T1")
     told = capsys.readouterr().out

@@ -102,6 +102,7 @@ def test_what_is_found_is_written_as_coco_and_read_back(drawn, tmp_path, form):
     assert (
         made.pages == 2 and made.from_boxes == 0 and [problem.kind for problem in made.problems] == ["picture_broken"]
     )
+    assert told == [0, 1, 2, 3], "a broken page is done as well"
     assert sum(made.counts.values()) == len(drawn.annotations)
     found, problems = read_annotated_set(made.path, pictures=drawn.root)
     assert [problem for problem in problems if problem.kind not in ("one_title", "empty_split")] == []

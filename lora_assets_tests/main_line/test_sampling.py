@@ -10,7 +10,7 @@ from lora_assets.cli.folders import is_listed
 from lora_assets.input_folders import FileStat
 from lora_assets.main_line.frames import update_raw_frames
 from lora_assets.main_line.sampling import SampleSettings, sample_settings
-from lora_assets.specs import SpecError, list_datasets
+from lora_assets.specs import SpecError, list_datasets, of_videos, register_dataset
 from lora_assets.store import Store
 
 
@@ -52,6 +52,20 @@ def test_a_listing_follows_the_share_and_deletes_nothing(data, drop_frames):
     assert is_listed(store, film)
     (data / "settings.toml").write_text('[sample]\nsampling_rate = 0.5\ndatasets = ["other"]\n')
     assert update_raw_frames(store, film).frames == 6 and is_listed(store, film)
+
+
+def test_frames_of_videos_are_sampled_by_the_name_of_the_folder_with_the_videos(data):
+    (data / "input" / "第1話").mkdir(parents=True)
+    folder = next(spec for spec in list_datasets(data).values() if spec.name == "第1話")
+    (data / "settings.toml").write_text('[sample]\nsampling_rate = 0.5\ndatasets = ["第1話"]\n', encoding="utf-8")
+    assert sample_settings(data, folder).sampling_rate == 0.5
+    assert sample_settings(data, of_videos(data, folder)).sampling_rate == 0.5
+
+
+def test_one_picture_that_a_person_named_is_no_share(data, tmp_path):
+    (data / "settings.toml").write_text("[sample]\nsampling_rate = 0.001\n")
+    (tmp_path / "one.png").write_bytes(b"")
+    assert update_raw_frames(Store(data), register_dataset(data, tmp_path / "one.png")).quarantined == 1
 
 
 @pytest.mark.parametrize("told", ["sampling_rate = 0", "sampling_rate = 2", "seed = 1.5", "datasets = 'a'", "rate = 1"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from lora_assets.dashboards import is_complete
 from lora_assets.input_folders import LEFT_OUT
-from lora_assets.main_line import videos
+from lora_assets.main_line import video_reader, videos
 from lora_assets.main_line.frames import update_raw_frames
 from lora_assets.main_line.videos import (
     gives_nothing,
@@ -131,6 +132,15 @@ def test_what_is_refused_or_kills_the_decoder_costs_itself_and_leaves_nothing(st
     assert update.frames == len(_frames(store)) == 2
     assert not list((store.data / "video_frames").rglob(".tmp-*"))
     assert not waiting_videos(store, _dataset(store).slug), "they are tried again when they change"
+
+
+def test_a_video_that_is_refused_costs_the_next_one_nothing(store: Store, film: Path, monkeypatch):
+    monkeypatch.setattr(video_reader, "_SILENT_SECONDS", 20.0)
+    (store.data / "settings.toml").write_text("[read]\nmin_side = 1000\n")
+    for number in range(6):
+        (_dataset(store).folder / f"{number}.mkv").write_bytes(film.read_bytes() + bytes([number]))
+    refused = _update(store).refused
+    assert len(refused) == 6 and all("too small" in reason for reason in refused.values())
 
 
 def test_a_folder_without_videos_gives_nothing(store: Store):
@@ -277,3 +287,73 @@ def test_a_tracker_whose_videos_are_all_refused_waits_for_none(store: Store):
     (dataset.folder / "fine.mkv").write_bytes(_CONTENT + b"fine")
     _update(store, program=PRETENDED)
     assert not gives_nothing(store, of_video) and not is_complete(store, spec), "its frames are not listed yet"
+
+
+def test_a_video_swapped_in_place_under_the_same_size_and_time_is_decoded_again(store: Store):
+    file = _dataset(store).folder / "a.mkv"
+    for number, content in enumerate((_CONTENT, _CONTENT[:-1] + b"Z")):
+        file.write_bytes(content)
+        os.utime(file, (10**9, 10**9))
+        assert _update(store, program=PRETENDED).decoded == 1, number
+    assert len(_frames(store)) == 2 and not waiting_videos(store, _dataset(store).slug)
+
+
+def test_frames_that_a_tracker_was_made_of_stay_when_another_folder_takes_their_name(store: Store):
+    dataset = _dataset(store)
+    (dataset.folder / "a.mkv").write_bytes(_CONTENT)
+    _update(store, program=PRETENDED)
+    _draw_frames(store)
+    _keep_for_tracker(store, "T1")
+    before = _frames(store)
+    (store.data / "input" / f"{dataset.slug}.video").mkdir()
+    (store.data / "settings.toml").write_text("[video]\nrate = 4\n")
+    update_raw_frames(store, dataset)
+    update = update_video_frames(store, dataset, program=PRETENDED)
+    assert update is not None and update.of_older == 1 and set(before) < set(_frames(store))
+
+
+def test_a_damaged_list_of_a_tracker_keeps_all_older_frames(store: Store):
+    (_dataset(store).folder / "a.mkv").write_bytes(_CONTENT)
+    _update(store, program=PRETENDED)
+    _draw_frames(store)
+    of_video = _keep_for_tracker(store, "T1")
+    before = _frames(store)
+    store.table_path("frames", of_video.slug, "T1").write_bytes(b"damaged")
+    (store.data / "settings.toml").write_text("[video]\nrate = 4\n")
+    assert _update(store, program=PRETENDED).of_older == 1 and set(before) < set(_frames(store))
+
+
+def test_without_its_index_the_frames_of_a_video_that_is_gone_stay(store: Store):
+    folder = _dataset(store).folder
+    for name in ("a.mkv", "b.mkv"):
+        (folder / name).write_bytes(_CONTENT + name.encode())
+    _update(store, program=PRETENDED)
+    (folder / "a.mkv").unlink()
+    before = _frames(store)
+    next((store.data / "video_frames").rglob("videos.json")).write_text("{")
+    assert _update(store, program="no.such.program").decoded == 1 and _frames(store) == before
+
+
+def test_a_video_that_was_renamed_leaves_no_older_choice_behind(store: Store):
+    folder = _dataset(store).folder
+    (folder / "a.mkv").write_bytes(_CONTENT)
+    _update(store, program=PRETENDED)
+    (folder / "a.mkv").rename(folder / "b.mkv")
+    (store.data / "settings.toml").write_text("[video]\nrate = 4\n")
+    _update(store, program=PRETENDED)
+    assert len(_frames(store)) == 8
+
+
+def test_a_run_that_is_cut_off_before_older_frames_are_out_of_the_way_is_made_up_for(store: Store, monkeypatch):
+    (_dataset(store).folder / "a.mkv").write_bytes(_CONTENT)
+    _update(store, program=PRETENDED)
+    (store.data / "settings.toml").write_text("[video]\nrate = 4\n")
+
+    def cut_off(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(videos, "_put_aside", cut_off)
+        _update(store, program=PRETENDED)
+    assert waiting_videos(store, _dataset(store).slug) == ["a.mkv"]
+    assert _update(store, program="no.such.program").frames == len(_frames(store)) == 8, "nothing is decoded twice"

@@ -170,16 +170,13 @@ def test_an_answer_that_is_not_taken_is_ended(connect: Connect, patient: None):
             assert Hasty.one_ended.wait_for(lambda: lazy.getsockname()[1] in Hasty.ended, 60)
 
 
-def test_others_are_served_while_many_connections_stand_half_open(connect: Connect, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(Hasty, "headers_within_s", 3.0)  # in which two hundred connections are made
+def test_others_are_served_while_many_connections_stand_half_open(connect: Connect, patient: None):
     slow = [connect() for _ in range(200)]
     try:
         for connection in slow:
             connection.sendall(b"GET / HTTP/1.1\r\n")
         with closing(connect()) as client:
             assert [ask(client, body=b"x" * n) for n in range(20)] == [b"%d" % n for n in range(20)]
-        for connection in slow:
-            assert all_of(connection).startswith(b"HTTP/1.1 408 ")
     finally:
         for connection in slow:
             connection.close()

@@ -379,13 +379,10 @@ def test_alike_crops_unfold_and_only_what_is_seen_is_marked(own: Path, server: S
     assert page.locator("[role=grid] .tile").count() == 9
 
 
-def test_without_scripts_the_pages_still_show_everything(browser: Any, server: Server):
-    context = browser.new_context(java_script_enabled=False, locale="en")
-    context.set_default_timeout(PATIENCE_MS)
-    page = context.new_page()
-    page.goto(server.url + PAGE)
+def test_without_scripts_the_pages_still_show_everything(own: Path, new_page: Callable[..., Any]):
+    page = new_page(own, java_script_enabled=False, locale="en")
+    page.goto(PAGE)
     assert page.locator("a.tile").count() == 12
     assert page.locator("[data-actions]").is_hidden()
     page.click("text=not marked")
     page.wait_for_url("**verdict=none**")
-    context.close()

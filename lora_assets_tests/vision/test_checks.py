@@ -15,6 +15,7 @@ from lora_assets.vision.body_checks import (
     body_completeness,
     count_by_each,
     count_characters,
+    cut_probability,
     gap_in_box,
     head_cut,
     headless,
@@ -509,3 +510,7 @@ def test_measured_facts_do_not_hold_the_frame():
     del cut
     gc.collect()
     assert seen() is None
+
+
+def test_a_head_in_a_frame_a_pixel_wide_is_no_fault_of_arithmetic():
+    assert cut_probability(1.0, 300.0) == 0.0

@@ -104,7 +104,7 @@ def test_candidates_tell_finite_signs_and_lie_where_the_letters_are(height: int)
     cut = cut_of(with_subtitle(image, "WAIT FOR ME", 1.0), mask)
     rows = line_candidates(cut)
     assert rows and all(len(row.signs) == len(outlined_lines.SIGNS) and np.isfinite(row.signs).all() for row in rows)
-    assert all(row.under.shape == image.shape[:2] for row in rows)
+    assert all(row.under.shape == row.under[row.part].shape == image.shape[:2] for row in rows)
     ys, _ = np.nonzero(rows[0].under)
     assert abs(ys.mean() - height / 2) < height / 20
     word = word_candidate(cut_of(with_words(image, 0.5), mask))
@@ -128,3 +128,22 @@ def test_pictures_without_words_have_none(picture: str):
 def test_frames_of_any_size_are_measured(shape: tuple[int, int]):
     mask = np.ones(shape, np.bool_)
     assert text_over(cut_of(np.full((*shape, 3), 200, np.uint8), mask)) == 0.0
+
+
+def test_the_lines_of_a_strip_hold_what_they_lie_on_and_not_the_strip():
+    strip = np.zeros((300, 6000, 3), np.uint8)
+    for x in range(0, 6000, 300):
+        for y in range(60, 300, 60):
+            cv2.putText(strip, "lilI lilI lil", (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1)
+    rows = outlined_lines.find_rows(strip, np.ones(strip.shape[:2], np.bool_), (), 300, 5.0)
+    assert len(rows) >= 40
+    assert sum(row.under.size for row in rows) <= strip[..., 0].size
+    for row in rows:
+        part = np.zeros(strip.shape[:2], np.bool_)[row.part]
+        assert part.shape == row.under.shape and row.under.any()
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (4, 300), (300, 4), (5, 5)])
+def test_there_is_no_word_in_a_picture_without_room_for_a_stroke(height: int, width: int):
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    assert faint_words.find_word(noise, np.ones((height, width), np.bool_), 360, 5.0) is None

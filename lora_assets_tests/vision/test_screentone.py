@@ -42,3 +42,9 @@ def test_drawings_noise_and_stripes_are_no_screentone():
 def test_any_size_has_a_strength(height: int, width: int, level: int):
     image = np.full((height, width, 3), level, np.uint8)
     assert screen_strength(image) == 0.0 and without_screen(image) is image
+
+
+@pytest.mark.parametrize("length", [1029, 1079, 1179, 2158, 4098])
+def test_pictures_of_any_length_are_measured(length: int):
+    assert screen_strength(np.zeros((length, 24, 3), np.uint8)) == 0.0
+    assert screen_strength(np.zeros((24, length, 3), np.uint8)) == 0.0

@@ -194,6 +194,38 @@ def test_videos_are_known_by_their_content(tmp_path: Path, container_format: str
     assert [one.shot for one in found] == [0, 1] and found[0].seconds < 1.0, "times count from where the file begins"
 
 
+@pytest.mark.parametrize("way", ["auto", "all"])
+def test_a_broadcast_that_goes_on_in_another_size_is_read_on(tmp_path: Path, way: Deinterlace):
+    parts = [
+        write_video(
+            tmp_path / f"{height}.ts", woven(shot(4, 16, 1, (height * 4 // 3, height))), codec="mpeg2video",
+            pixels="yuv420p", container_format="mpegts",
+        )
+        for height in (240, 480)
+    ]  # fmt: skip
+    (tmp_path / "both.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    found, facts = _read(tmp_path / "both.ts", rate=12.0, way=way)
+    assert facts.frames >= 14 and facts.deinterlaced == len(found) > 5
+
+
+def test_a_broadcast_to_which_streams_are_added_is_read_to_its_end(film, monkeypatch):
+    packets = video.InputContainer.demux
+
+    class Broadcast:
+        """What PyAV does at the end of such a file, which depends on what lies behind its list of streams."""
+
+        def __init__(self, container) -> None:
+            self.container = container
+
+        def demux(self, stream):
+            yield from packets(self.container, stream)
+            raise IndexError("list index out of range")
+
+    decoded = video._decoded
+    monkeypatch.setattr(video, "_decoded", lambda container, *more: decoded(Broadcast(container), *more))  # pyright: ignore
+    assert _read(film[0])[1].frames == 144
+
+
 def test_no_other_container_is_opened(tmp_path: Path):
     path = tmp_path / "list.mkv"
     path.write_text("ffconcat version 1.0\nfile 'secret.mkv'\n")
