@@ -26,13 +26,19 @@ from lora_assets.specs import (
 from lora_assets.store import Store
 
 
-def test_videos_without_frames_and_a_tracker_that_names_none_are_told(tmp_path: Path, capsys):
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder with one dataset, whose one video was refused."""
     data = tmp_path / "data"
     (data / "input" / "film").mkdir(parents=True)
     (data / "input" / "film" / "REFUSED.mkv").write_bytes(b"\x1aE\xdf\xa3" + bytes(200))
     film, store = list_datasets(data)["film"], Store(data)
     update_raw_frames(store, film)
     update_video_frames(store, film, program="lora_assets_tests.main_line.pretended_video_child")
+    return data
+
+
+def test_videos_without_frames_and_a_tracker_that_names_none_are_told(data: Path, tmp_path: Path, capsys):
     write_tracker(data, TrackerSpec("T1", ("film",)))
     write_tracker(data, TrackerSpec("T2", ("film", "film.video")))
     _print_videos(Project(tmp_path), "T1")
@@ -91,12 +97,7 @@ def test_a_tracker_of_one_video_is_known_again_by_that_video_alone(tmp_path: Pat
             _check_same(spec, dataset_at(project.data, place), {}, project)
 
 
-def test_why_no_video_gives_a_frame_is_told(tmp_path: Path):
-    data = tmp_path / "data"
-    (data / "input" / "film").mkdir(parents=True)
-    (data / "input" / "film" / "REFUSED.mkv").write_bytes(b"\x1aE\xdf\xa3" + bytes(200))
+def test_why_no_video_gives_a_frame_is_told(data: Path):
     film, store = list_datasets(data)["film"], Store(data)
-    update_raw_frames(store, film)
-    update_video_frames(store, film, program="lora_assets_tests.main_line.pretended_video_child")
     of = of_videos(data, film)
     assert _refused(store, [of]) == _refused(store, [film, of]) == ["REFUSED.mkv: holds sound and no video"]

@@ -42,7 +42,7 @@ def tries(name, act):
     print(name)
 tries("write-home", lambda: open(os.path.expanduser("~" + sys.argv[2]) + "/escaped", "w"))
 tries("write-beside", lambda: open(sys.argv[1], "w"))
-tries("write-tmp", lambda: open("/tmp/escaped", "w"))
+tries("write-tmp", lambda: open(sys.argv[5], "w"))
 tries("write-root", lambda: open("/escaped", "w"))
 tries("network", lambda: socket.create_connection(("192.0.2.1", 80), 1))
 tries("loopback", lambda: socket.create_connection(("127.0.0.1", int(sys.argv[3])), 1))
@@ -209,7 +209,9 @@ def _confined(folder: Path, failures: list[str]) -> tuple[int, str]:
         with socket.create_server(("127.0.0.1", 0)) as listening:
             port = str(listening.getsockname()[1])
             user = __import__("pwd").getpwuid(os.getuid()).pw_name
-            command = [sys.executable, "-I", "-S", str(inner / "tries.py"), str(beside), user, port, str(os.getpid())]
+            shared = Path(tempfile.gettempdir()) / f"escaped-{os.getpid()}"
+            told = [str(beside), user, port, str(os.getpid()), str(shared)]
+            command = [sys.executable, "-I", "-S", str(inner / "tries.py"), *told]
             ended = run_confined(command, inner)
     except ModelError as error:
         return 0, f"no program was run shut in: {error}"
