@@ -55,21 +55,24 @@ def dashboard_numbers(made: Dashboard) -> dict[str, float]:
 
 def _is_whole(store: Store, tracker: str, dataset: DatasetSpec) -> bool:
     """True when the dataset is listed as its folder is now, file by file, no video waits to become frames of it, and
-    its crops pass their check; or when it would be the frames of videos that were all refused."""
+    its crops pass their check; or when it has no frames because its videos were all refused, or because section
+    [sample] takes none of its files."""
     if dataset.videos_of and gives_nothing(store, dataset):
         return True
     frames = store.frames_of(dataset.slug)
-    if frames is None or not frames.facts.get("files") or frames.facts.get("unsettled"):
-        return False
-    if not is_of_sample(store.data, dataset, frames.facts):
+    if frames is None or frames.facts.get("unsettled") or not is_of_sample(store.data, dataset, frames.facts):
         return False
     if dataset.videos_of and waiting_videos(store, dataset.videos_of):
         return False
     try:
-        if scan_folder(dataset.folder, dataset.only).fingerprint != frames.facts.get("fingerprint"):
-            return False
+        scan = scan_folder(dataset.folder, dataset.only)
     except FolderGone:
         return False
+    if scan.fingerprint != frames.facts.get("fingerprint"):
+        return False
+    if not frames.facts.get("files"):
+        # A share that takes none of the files is an answer; an empty folder still waits for its pictures.
+        return bool(frames.facts.get("sample")) and bool(scan.files)
     return no_veto_in_high(store.cell_table("scored_crops", dataset.slug, tracker)).passed
 
 
@@ -89,10 +92,15 @@ def make_dashboard(store: Store, tracker: str) -> MadeDashboard:
         inputs = dashboard_inputs(store, tracker, tracker_datasets(store, spec))
         made = build_dashboard(store.data, tracker)
         atomic_write_bytes(inputs_path(store, tracker), inputs.encode(), recorded=True)
-    sealed = tracker != LIVE and is_complete(store, spec)
-    if sealed:
-        set_sealed(store.data, tracker, True)
-    return _told(store, made, tracker, inputs, sealed)
+    return _told(store, made, tracker, inputs, seal_if_complete(store, spec))
+
+
+def seal_if_complete(store: Store, spec: TrackerSpec) -> bool:
+    """Seal a named tracker that is complete; True when it is sealed now."""
+    if spec.id == LIVE or not is_complete(store, spec):
+        return False
+    set_sealed(store.data, spec.id, True)
+    return True
 
 
 def kept_dashboard(store: Store, tracker: str) -> MadeDashboard | None:

@@ -276,6 +276,22 @@ def test_a_tracker_is_complete_only_when_its_folders_are_as_they_were_listed(dat
     assert not is_complete(store, spec)
 
 
+def test_a_dataset_of_which_the_sample_takes_nothing_keeps_no_tracker_open(data, store, listed, drop_frames):
+    spec = TrackerSpec("T1", ("film", "left-out"))
+    write_tracker(data, spec)
+    listed()
+    _make(store, spec)
+    drop_frames("left-out", count=2)
+    (data / "settings.toml").write_text('[sample]\nsampling_rate = 1e-9\ndatasets = ["left-out"]\n')
+    left_out = list_datasets(data)["left-out"]
+    assert update_raw_frames(store, left_out).frames == 0
+    assert make_dashboard(store, "T1").sealed
+    for path in left_out.folder.glob("*.jpg"):
+        path.unlink()
+    update_raw_frames(store, left_out)
+    assert not is_complete(store, spec), "an empty folder waits for its pictures"
+
+
 def test_a_tracker_of_every_folder_is_complete_when_every_folder_is(data, store, listed):
     spec = TrackerSpec("ALL")
     write_tracker(data, spec)

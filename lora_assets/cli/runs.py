@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lora_assets.cli.folders import holds_what_was_kept, is_listed
 from lora_assets.cli.project import Project
+from lora_assets.dashboards import seal_if_complete
 from lora_assets.input_folders import FolderGone, scan_folder
 from lora_assets.main_line.corrections import waiting_in_cell
 from lora_assets.main_line.videos import refused_videos
@@ -193,6 +194,8 @@ def _make_all(jobs: _Jobs, store: Store, spec: TrackerSpec, datasets: list[Datas
         raise SpecError(f"tracker {spec.id} has no dataset: put a folder of frames into {store.data / 'input'}")
     unlisted = [dataset for dataset in (*_sources(store, datasets), *datasets) if not is_listed(store, dataset)]
     if not unlisted and plan_tracker(store, spec, retry_dropped=True).nothing and not missing_datasets(store, spec):
+        # One that was reopened, and has nothing new, is as complete as before.
+        seal_if_complete(store, spec)
         return ()
     if unlisted:
         from lora_assets.main_line.reading import kept_readers

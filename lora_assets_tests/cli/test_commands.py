@@ -83,6 +83,10 @@ def test_a_folder_becomes_a_tracker_and_a_second_run_does_nothing(project, drop_
     assert run("tracker", "reopen", "QI-001")[0] == 0
     code, out, _ = run("run", "--input", str(outside), "--tracker", "QI-001")
     assert code == 0
+    assert run("tracker", "reopen", "QI-001")[0] == 0
+    code, out, _ = run("run", "--input", str(outside), "--tracker", "QI-001")
+    assert "everything was up to date" in out
+    assert json.loads(run("status", "--json")[1])[0]["sealed"] is True
 
     code, out, _ = run("reregister")
     assert code == 0
