@@ -79,8 +79,8 @@ def _disks_are_not_waited_for() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _what_never_changes_is_read_once() -> Iterator[None]:
-    """What thousands of tests would read again: the shipped weights, hashed for each data folder and looked through for
-    parts in other files at every opening, and Dagster's hundred files of migrations, for each database."""
+    """What thousands of tests would read again: the shipped weights, hashed for each data folder, and Dagster's hundred
+    files of migrations, for each database."""
     shipped = opening.STARTER_FOLDER.absolute()
 
     def once(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
@@ -88,7 +88,6 @@ def _what_never_changes_is_read_once() -> Iterator[None]:
         return lambda path: (known if path.parent == shipped else read)(path)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(opening, "refuse_external_data", once(opening.refuse_external_data))
         patch.setattr(digests, "file_sha256", once(digests.file_sha256))
         patch.setattr(ScriptDirectory, "from_config", staticmethod(functools.cache(ScriptDirectory.from_config)))
         yield

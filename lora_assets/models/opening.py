@@ -7,6 +7,7 @@ the weights (vision).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from lora_assets.models.digests import combined_sha256, remembered_sha256
@@ -119,7 +120,7 @@ def resolve_tuned(name: str, data: Path) -> OpenWeights:
 
 def _with_config(opened: OpenWeights, data: Path) -> OpenWeights:
     """SAM 2 is two files: the hash of both, so that a changed config.json is other weights. Others are one file."""
-    refuse_external_data(opened.path)
+    _refuse_other_files(opened.path, opened.sha256)
     if opened.family != SAM2:
         return opened
     config = opened.path.with_name(TUNED_CONFIG)
@@ -128,6 +129,12 @@ def _with_config(opened: OpenWeights, data: Path) -> OpenWeights:
             f"{config} is not there: SAM 2 is two files; copy config.json of the same repository beside {opened.path}"
         )
     return replace(opened, sha256=combined_sha256([opened.sha256, remembered_sha256(config, data)]))
+
+
+@lru_cache(maxsize=256)
+def _refuse_other_files(path: Path, sha256: str) -> None:  # noqa: ARG001 (the hash tells whether the answer holds)
+    """`refuse_external_data`, once for each content: planning asks for the weights of every tracker."""
+    refuse_external_data(path)
 
 
 def _resolve_known(weights: Weights, data: Path) -> OpenWeights:
