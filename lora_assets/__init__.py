@@ -64,7 +64,8 @@ Where to change what:
     how a picture is decoded, what is refused   vision/images.py
     which detectors there are, body boxes       vision/detect.py, models/registry.py
     masks and their refinement presets          vision/segment.py, vision/refine.py, vision/refine_presets.py
-    scores, flags, vetoes, tiers                vision/checks.py, vision/score.py
+    the starter SAM: second look, dense field   vision/starter_boxes.py, vision/dense_crf.py
+    scores, flags, vetoes, tiers                vision/checks.py, vision/measures.py, vision/score.py
     what makes a result stale                   recipes.py, planning.py
     how a stage runs over many frames           main_line/
     the sample film and the drawn scenes        scenes/

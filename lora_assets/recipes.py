@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from lora_assets.models import OpenWeights, resolve
-from lora_assets.models.registry import SALIENCY_ONNX, SAM2, YOLO_ONNX
+from lora_assets.models.registry import SALIENCY_ONNX, SAM2, STARTER_SAM, YOLO_ONNX
 from lora_assets.specs import SpecError, TrackerSpec, section_settings
 from lora_assets.store import Store, StoreError, atomic_write_json, digest
 from lora_assets.verdicts.corrections import Kept
@@ -38,6 +38,7 @@ from lora_assets.vision import (
     score,
     second_opinion,
     segment,
+    starter_boxes,
     yolo_onnx,
 )
 from lora_assets.vision.body_box import DETECTED, FrameBoxes, Proportions, fit_proportions
@@ -61,6 +62,12 @@ CODE_VERSIONS = {
     "masks": f"{refine.CODE_VERSION}.{masks.CODE_VERSION}.{mask_facts.CODE_VERSION}",
     "scored_crops": f"{score.CODE_VERSION}.{checks.CODE_VERSION}.{crops.CODE_VERSION}.{matting.CODE_VERSION}",
 }
+# Code that makes masks for one family of segmenters only: it counts where such a one is used.
+_FAMILY_VERSIONS = {SAM2: f".sam2-{sam2.CODE_VERSION}", STARTER_SAM: f".starter-{starter_boxes.CODE_VERSION}"}
+
+
+CHECKERS = ("starter-critic", "starter-letters")
+"""The packaged networks that the checks of crops ask. There are no others, so that nobody is told to fetch better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +190,14 @@ def _model_runtime(weights: Sequence[OpenWeights]) -> str:
     runtime = f"torch {torch_line} {device()} float32"
     if not any(one.family in (YOLO_ONNX, SALIENCY_ONNX) for one in weights):
         return runtime
+    return f"{runtime}, {_onnx_runtime()}"
+
+
+def _onnx_runtime() -> str:
     import onnxruntime
 
     onnx_line = ".".join(onnxruntime.__version__.split(".")[:2])
-    return f"{runtime}, onnxruntime {onnx_line} {yolo_onnx.execution_providers()[0]}"
+    return f"onnxruntime {onnx_line} {yolo_onnx.execution_providers()[0]}"
 
 
 def _json_settings(settings: Any, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -298,6 +309,7 @@ def tracker_recipes(spec: TrackerSpec, data: Path) -> TrackerRecipes:
     segmenter = resolve(settings.segment.weights, data)
     opinion_name = settings.segment.opinion_weights
     opinion = resolve(opinion_name, data) if opinion_name is not None else None
+    checkers = [resolve(name, data) for name in CHECKERS]
     read = digest("read", CODE_VERSIONS["raw_frames"])
     # The weights' names stay out of the settings: a recipe knows them by content.
     detections = Recipe(
@@ -311,7 +323,7 @@ def tracker_recipes(spec: TrackerSpec, data: Path) -> TrackerRecipes:
     segments = Recipe(
         "segments",
         # Its own code counts only where it is used: other trackers' results stay what they are.
-        CODE_VERSIONS["segments"] + (f".sam2-{sam2.CODE_VERSION}" if segmenter.family == SAM2 else ""),
+        CODE_VERSIONS["segments"] + _FAMILY_VERSIONS.get(segmenter.family, ""),
         _segment_facts(settings.segment),
         (_used(segmenter),) if opinion is None else (_used(segmenter), _used(opinion)),
         _model_runtime([segmenter] if opinion is None else [segmenter, opinion]),
@@ -321,6 +333,11 @@ def tracker_recipes(spec: TrackerSpec, data: Path) -> TrackerRecipes:
         "masks", CODE_VERSIONS["masks"], refine.recipe_facts(settings.refine), (), "opencv", segments.digest
     )
     scored = Recipe(
-        "scored_crops", CODE_VERSIONS["scored_crops"], _json_settings(settings.score), (), "opencv", refined.digest
+        "scored_crops",
+        CODE_VERSIONS["scored_crops"],
+        _json_settings(settings.score),
+        tuple(UsedWeights(one.name, one.sha256, starter=False) for one in checkers),
+        f"opencv, {_onnx_runtime()}",
+        refined.digest,
     )
     return TrackerRecipes(settings, detectors, segmenter, detections, segments, refined, scored, references, opinion)

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from lora_assets import recipes
 from lora_assets.recipes import CODE_VERSIONS, tracker_recipes
 from lora_assets.specs import SpecError, TrackerSpec
 from lora_assets.store import Store
@@ -62,6 +63,19 @@ def test_reference_pictures_are_known_by_content(data: Path, weights: str) -> No
     assert first.references is not None and first.detections.digest == tracker_recipes(spec, data).detections.digest
     Image.new("RGB", (41, 40), (0, 0, 200)).save(folder / "2.png")
     assert tracker_recipes(spec, data).detections.digest != first.detections.digest
+
+
+def test_other_weights_of_a_check_score_anew_and_leave_the_masks(
+    data: Path, weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tracker_recipes(_spec(weights), data)
+    told = first.scored_crops.weights
+    assert [used.name for used in told] == list(recipes.CHECKERS) and all(len(used.sha256) == 64 for used in told)
+    assert not any(used.starter for used in told), "nobody is asked to fetch better ones"
+    monkeypatch.setattr(recipes, "CHECKERS", ("starter-pages",))
+    other = tracker_recipes(_spec(weights), data)
+    assert other.masks.digest == first.masks.digest
+    assert other.scored_crops.digest != first.scored_crops.digest
 
 
 def test_proportions_are_measured_on_a_finished_tracker(data: Path, weights: str) -> None:

@@ -213,7 +213,8 @@ def test_every_runtime_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(model_speed, "_WARM_UP", 0)
     lines = model_speed_table(STARTER_YOLO, STARTER_YOLO_ONNX, sam, 1)
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[4:]]
-    assert [row[0].split(",")[0] for row in rows] == ["detector"] * 4 + ["segmenter"] * 7
+    assert [row[0].split(",")[0] for row in rows] == ["detector"] * 4 + ["segmenter"] * 9
     assert all(float(row[3]) > 0 and float(row[4]) > 0 for row in rows)
     assert sum("ONNX Runtime" in row[1] for row in rows) == 2
     assert sum("three looks" in row[1] for row in rows) == 1
+    assert sum("main line" in row[1] for row in rows) == 2

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lora_assets.benchmarks import tier_heads, tier_lettering, tier_pieces, tier_regression
-from lora_assets.benchmarks.tier_rules import LabelledCrop
+from lora_assets.benchmarks import tier_critic, tier_heads, tier_lettering, tier_pieces, tier_regression
+from lora_assets.benchmarks.tier_rules import Label, LabelledCrop
 from lora_assets.benchmarks.tiers import drawn_crops
-from lora_assets.vision import faint_words, outlined_lines
 from lora_assets.vision.body_checks import CUT_HEAD, cut_probability
-from lora_assets.vision.lettering import FAINT_WORD, OUTLINED_LINE
+from lora_assets.vision.lettering import LINE_SIGNS, LINES, WORD_SIGNS, WORDS
 from lora_assets.vision.piece_evidence import GROUND, GROUND_SIGNS, LOST, LOST_SIGNS, Evidence
 
 
@@ -34,6 +33,30 @@ def test_pieces_of_drawn_crops_come_with_their_truth(crops: list[LabelledCrop]):
     assert any(true.any() for _, (_, true) in found["GROUND"])
 
 
+def test_signs_of_a_masks_defects_are_shares_of_the_crops_that_can_be_judged(crops: list[LabelledCrop]):
+    found = tier_critic.collect(crops)
+    for name, task in tier_critic.TASKS.items():
+        assert 0 < len(found[name]) <= sum(not crop.label.hides_all for crop in crops)
+        for known in found[name]:
+            assert len(known.signs) == len(task.held.weights) and all(0.0 <= sign <= 1.0 for sign in known.signs)
+
+
+def test_a_blend_follows_the_sign_that_tells_and_its_limits_lie_between_good_and_bad():
+    rng = np.random.default_rng(5)
+    task = tier_critic.TASKS["HOLES"]
+    made = []
+    for seed in range(300):
+        hole = (0.0, 0.02, 0.3)[seed % 3]
+        told = np.clip((hole + rng.normal(0.0, 0.01), rng.uniform(0.0, 0.1)), 0.0, 1.0)
+        strengths = {"holes": hole} if hole else {}
+        made.append(tier_critic.Known(Label(seed, "made", strengths), tuple(float(sign) for sign in told)))
+    blend, told = tier_critic.learn(made, task)
+    assert blend.weights[0] > 0.8 and sum(blend.weights) == pytest.approx(1.0, abs=1e-3)
+    assert 0.0 < blend.limit < 0.3 and told["own"] > 0.9 > told["critic"] and told["both"] > 0.9
+    lines = tier_critic.lines("HOLES", made, task)
+    assert lines[0].startswith("HOLES = Blend((") and "holds others" in lines[1] and "300 crops" in lines[2]
+
+
 def test_what_is_learned_of_pieces_is_calibrated_on_other_scenes():
     rng = np.random.default_rng(3)
     found = []
@@ -52,7 +75,7 @@ def test_what_is_learned_of_pieces_is_calibrated_on_other_scenes():
 
 
 @pytest.mark.parametrize(
-    "evidence", [LOST, GROUND, Evidence(CUT_HEAD[:2], CUT_HEAD[2]), Evidence(*FAINT_WORD), Evidence(*OUTLINED_LINE)]
+    "evidence", [LOST, GROUND, Evidence(CUT_HEAD[:2], CUT_HEAD[2]), Evidence(*WORDS), Evidence(*LINES)]
 )
 def test_the_modules_hold_numbers_as_the_scripts_print_them(evidence: Evidence):
     line = tier_regression.evidence_line("X", evidence)
@@ -91,25 +114,25 @@ def test_heads_are_cut_at_known_shares_and_told_by_the_edge_and_the_box():
 
 def test_lettering_is_drawn_with_and_without_and_its_evidence_is_fitted():
     found = list(tier_lettering.candidates(41, 2))
-    for kind, signs in (("line", outlined_lines.SIGNS), ("word", faint_words.SIGNS)):
+    for kind, signs in (("lines", LINE_SIGNS), ("words", WORD_SIGNS)):
         some = [each for name, each in found if name == kind]
         assert {each.written for each in some} == {True, False}
-        assert all(each.signs is None or len(each.signs) == len(signs) for each in some)
+        assert all(len(each.signs) == len(signs) for each in some)
     rng = np.random.default_rng(7)
+    size = len(WORD_SIGNS)
     made = [
-        tier_lettering.Candidate(seed, bool(seed % 2), rng.normal(3.0 * (seed % 2), 1.0, 12)) for seed in range(120)
+        tier_lettering.Candidate(seed, bool(seed % 2), rng.normal(3.0 * (seed % 2), 1.0, size)) for seed in range(120)
     ]
-    made.append(tier_lettering.Candidate(1, True, None))
-    lines = tier_lettering.fit_lines("FAINT_WORD", made, FAINT_WORD, 0.1, faint_words.SIGNS)
-    assert lines[0].startswith("FAINT_WORD = ((") and "holds others" in lines[1]
-    assert all(sign in line for sign, line in zip(faint_words.SIGNS, lines[2:], strict=False))
-    weights, constant = eval(lines[0].removeprefix("FAINT_WORD = "))
-    assert "holds these numbers" in tier_lettering.fit_lines("FAINT_WORD", made, (weights, constant), 0.1)[1]
-    called = [int(line.split("): ")[1].split()[0]) for line in lines[3 + len(faint_words.SIGNS) :]]
-    assert called == sorted(called) and all("of 61 with lettering" in line for line in lines[-len(called) :])
+    lines = tier_lettering.fit_lines("WORDS", made, WORDS, 0.1, WORD_SIGNS)
+    assert lines[0].startswith("WORDS = ((") and "holds others" in lines[1]
+    assert all(sign in line for sign, line in zip(WORD_SIGNS, lines[2:], strict=False))
+    weights, constant = eval(lines[0].removeprefix("WORDS = "))
+    assert "holds these numbers" in tier_lettering.fit_lines("WORDS", made, (weights, constant), 0.1, WORD_SIGNS)[1]
+    called = [int(line.split("): ")[1].split()[0]) for line in lines[3 + len(WORD_SIGNS) :]]
+    assert called == sorted(called) and all("of 60 with lettering" in line for line in lines[-len(called) :])
 
 
 def test_the_rarer_words_are_the_more_the_constant_is_lowered():
-    made = [tier_lettering.Candidate(seed, seed % 4 == 0, None) for seed in range(100)]
+    made = [tier_lettering.Candidate(seed, seed % 4 == 0, np.zeros(1)) for seed in range(100)]
     assert tier_lettering.lowered(made, 0.25) == pytest.approx(0.0)
     assert tier_lettering.lowered(made, 0.05) == pytest.approx(np.log(19 / 3))

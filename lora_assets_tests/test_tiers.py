@@ -20,7 +20,8 @@ from lora_assets.benchmarks.tiers import (
     measure_tiers,
     tier_lines,
 )
-from lora_assets.vision.checks import CHECKS, background_share
+from lora_assets.vision.checks import CHECKS
+from lora_assets.vision.measures import ground_share
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +109,7 @@ def test_masks_are_refined_as_a_tracker_does(crops: list[LabelledCrop]):
     crop = next(crop for crop in crops if crop.kind == "none")
     plain, grown = cutout_of(crop), cutout_of(crop, "aggressive")
     assert grown.area > plain.area
-    assert grown.row.background_left == background_share(plain)
+    assert grown.row.background_left == ground_share(plain)
     with pytest.raises(ValueError, match="aggresive"):
         measure_tiers(10, first_seed=41, preset="aggresive")
 

@@ -24,7 +24,9 @@ from lora_assets.training.export import export_image_encoder
 from lora_assets.training.schedule import TrainingError
 from lora_assets.vision.detect_settings import DetectSettings
 from lora_assets.vision.sam import load_sam
+from lora_assets.vision.segment import SegmentSettings
 from lora_assets.vision.several_looks import read_look
+from lora_assets.vision.starter_boxes import BoxedStarter
 from lora_assets.vision.yolo import YoloLimits, import_ultralytics, load_yolo
 from lora_assets.vision.yolo_onnx import load_yolo_onnx, open_session
 
@@ -71,7 +73,7 @@ def median_milliseconds(contestants: Mapping[str, Callable[[], object]], repeats
 
 def model_speed_table(yolo: Path, yolo_onnx: Path, sam: Path, repeats: int = REPEATS) -> list[str]:
     """The table of both starters as lines of Markdown: frame in, boxes out; normalised square in, embedding out;
-    boxes in, small masks out."""
+    boxes in, small masks out, or what masks are cut from."""
     lines = [
         f"milliseconds per call on the CPU, batch 1, one frame of {FRAME[0]}x{FRAME[1]}, median of {repeats} turns",
         "",
@@ -147,7 +149,15 @@ def _decoders(sam_file: Path, boxes: int) -> dict[str, Callable[[], object]]:
     import torch
 
     plain, last = load_sam(sam_file), load_sam(sam_file).to(memory_format=torch.channels_last)
-    return {"torch": _decoder(plain, boxes), "torch, channels last": _decoder(last, boxes)}
+    image, starter = draw_scene(_SEED, *FRAME).image, BoxedStarter(last)
+    width, height = FRAME
+    batch = SegmentSettings().decoder_batch
+    asked = np.tile([[0.2 * width, 0.1 * height, 0.7 * width, 0.9 * height]], (boxes, 1))
+    return {
+        "torch": _decoder(plain, boxes),
+        "torch, channels last": _decoder(last, boxes),
+        "as the main line asks it, from the frame": lambda: starter.answer(image, asked, batch),
+    }
 
 
 def _decoder(sam: Sam, boxes: int) -> Callable[[], Any]:

@@ -21,11 +21,11 @@ from lora_assets.benchmarks.tier_bases import RIM
 from lora_assets.benchmarks.tier_regression import evidence_line, fit, held_line, on_other_scenes, probability
 from lora_assets.benchmarks.tier_rules import LabelledCrop
 from lora_assets.benchmarks.tiers import cutout_of, drawn_crops
-from lora_assets.vision.checks import left_out
 from lora_assets.vision.cutout import CutOut
 from lora_assets.vision.lost_parts import end_pieces
 from lora_assets.vision.mask_facts import ground_in_mask
 from lora_assets.vision.masks import BoolMask
+from lora_assets.vision.measures import lost_ends
 from lora_assets.vision.outline_pieces import Pieces, around
 from lora_assets.vision.piece_evidence import GROUND, LOST, Evidence
 
@@ -94,7 +94,7 @@ def collect(crops: Iterable[LabelledCrop]) -> dict[str, list[tuple[int, Signs]]]
             continue
         cut = cutout_of(crop)
         # Where the checks do not look for pieces nothing is learned from them.
-        if left_out(cut) is None:
+        if lost_ends(cut) is None:
             continue
         for name, of in (("LOST", lost_truth), ("GROUND", ground_truth)):
             told = of(cut, crop.figure) if number < CROPS[name] else None

@@ -11,14 +11,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lora_assets.benchmarks.tier_rules import Label
+from lora_assets.starter import STARTER_CRITIC, STARTER_LETTERS
+from lora_assets.starter.card import file_digest
 from lora_assets.store import atomic_write_json
 from lora_assets.vision import checks, score
-from lora_assets.vision.checks import MEASURES
 from lora_assets.vision.cutout import CutOut
+from lora_assets.vision.measures import MEASURES
 from lora_assets.vision.score import ScoreSettings, judge_values, measure_all, technical_parts, technical_score, tier_of
 
-# Values measured by other code are not comparable.
-_MEASURED_BY = f"{checks.CODE_VERSION}.{score.CODE_VERSION}"
+
+def measured_by() -> str:
+    """What measures here, code and networks: values measured by others are not comparable."""
+    networks = (file_digest(path)[:8] for path in (STARTER_CRITIC, STARTER_LETTERS))
+    return ".".join((checks.CODE_VERSION, score.CODE_VERSION, *networks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +57,19 @@ def judge_crop(crop: MeasuredCrop, settings: ScoreSettings = ScoreSettings()) ->
 
 def keep_values(path: Path, crops: Sequence[MeasuredCrop]) -> None:
     """Write what was measured, as JSON."""
-    atomic_write_json(path, {"measured_by": _MEASURED_BY, "crops": [asdict(crop) for crop in crops]})
+    atomic_write_json(path, {"measured_by": measured_by(), "crops": [asdict(crop) for crop in crops]})
 
 
 def kept_values(path: Path) -> list[MeasuredCrop]:
     """What was measured before. Raises ValueError naming the file when it is no such file, or of other checks."""
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        measured_by = told["measured_by"]
+        then = told["measured_by"]
         crops = [MeasuredCrop(Label(**each["label"]), each["technical"], each["values"]) for each in told["crops"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} holds no measured crops ({error}): name another file, or remove it") from error
-    if measured_by != _MEASURED_BY or any(set(crop.values) != set(MEASURES) for crop in crops):
+    if then != (now := measured_by()) or any(set(crop.values) != set(MEASURES) for crop in crops):
         raise ValueError(
-            f"{path} was measured by checks of version {measured_by}, these are {_MEASURED_BY}: remove it, or name "
-            "another file"
+            f"{path} was measured by checks of version {then}, these are {now}: remove it, or name another file"
         )
     return crops

@@ -28,9 +28,9 @@ from lora_assets.benchmarks.tier_values import (
 )
 from lora_assets.store import atomic_write_bytes
 from lora_assets.tables import Mask
-from lora_assets.vision.checks import MEASURES, background_share
 from lora_assets.vision.crops import contact_sheet, cut_crop, encode_png
 from lora_assets.vision.cutout import CutOut, find_heads, make_cutout, make_subject
+from lora_assets.vision.measures import MEASURES, ground_share
 from lora_assets.vision.refine import RefineSettings, find_preset, refine_rows
 from lora_assets.vision.score import HIGH, LOW, MEDIUM, ScoreSettings
 
@@ -68,7 +68,7 @@ def cutout_of(crop: LabelledCrop, preset: str | None = None) -> CutOut:
 
 def _refined(crop: LabelledCrop, preset: str) -> list[Mask]:
     height, width = crop.image.shape[:2]
-    left = background_share(cutout_of(crop))
+    left = ground_share(cutout_of(crop))
     rows = [replace(crop.masks[0], background_left=left), *crop.masks[1:]]
     return refine_rows(rows, width, height, RefineSettings(preset=preset))
 

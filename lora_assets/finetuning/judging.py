@@ -110,9 +110,11 @@ def _judge_page(base: Learner, tuned: Learner, page: AnnotatedPage, seed: int) -
 def _asked(
     learner: Learner, image: AnnotatedImage, features: Features, prompts: Prompts
 ) -> tuple[list[BoolMask], list[float]]:
-    """Masks and predicted IoUs as in use: the starter SAM answers clicks in another way than its decoder alone."""
-    if prompts.boxes is None and isinstance(learner.network, StarterNetwork):
-        return learner.network.clicked(read_page(image), prompts)
+    """Masks and predicted IoUs as in use: the starter SAM is asked in another way than its decoder alone answers."""
+    network = learner.network
+    if isinstance(network, StarterNetwork):
+        page = read_page(image)
+        return network.clicked(page, prompts) if prompts.boxes is None else network.boxed(page, prompts.boxes)
     return answered(learner, features, prompts, (image.width, image.height))
 
 

@@ -264,7 +264,8 @@ def fixed_prompts(
 def answered(
     learner: Learner, features: Features, prompts: Prompts, size: tuple[int, int]
 ) -> tuple[list[BoolMask], list[float]]:
-    """The mask that the network rates best for each prompt, and its predicted IoU, as in use; a few at a time."""
+    """The mask that the network rates best for each prompt, and its predicted IoU, as in use; a few at a time. The
+    starter's decoder answers alone here, which is quicker; judging asks it as a tracker does."""
     import torch
 
     masks: list[BoolMask] = []

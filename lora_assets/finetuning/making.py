@@ -45,7 +45,7 @@ from lora_assets.tables.segmenters import CategoryFigure, JudgedAnnotation, Tuni
 from lora_assets.under_way import RUNNING, TUNING_STAGE, StageState, read_state, telling
 from lora_assets.vision.yolo import torch_device
 
-REPORT_VERSION = "2"
+REPORT_VERSION = "3"
 MOST_JUDGED = 240
 """Annotations of val that the report asks for."""
 COURSE_PICTURE, REPORT_PICTURE = "course.png", "report.png"

@@ -19,7 +19,7 @@ from lora_assets.finetuning.prompts import Prompts
 from lora_assets.models import OpenWeights
 from lora_assets.models.registry import MOBILE_SAM, SAM, SAM2, STARTER_SAM
 from lora_assets.vision.images import RgbImage
-from lora_assets.vision.masks import BoolMask
+from lora_assets.vision.masks import BoolMask, place_pixels
 from lora_assets.vision.sam import load_sam
 from lora_assets.vision.sam2 import Sam2Prompts, decode, encode, input_side, load_sam2, pixels_of
 
@@ -205,6 +205,15 @@ class StarterNetwork(SamNetwork):
             return planes
         side = self.side // MASK_STEP
         return torch.stack([laid(plane, look, side) for plane, look in zip(planes, answers.looks, strict=True)])
+
+    def boxed(self, page: RgbImage, boxes: npt.NDArray[np.floating]) -> tuple[list[BoolMask], list[float]]:
+        """The mask of each box (N,4) of the page by itself, and its predicted IoU, as a tracker gets them."""
+        from lora_assets.vision.segment import SegmentSettings, starter_segmenter
+
+        segment = starter_segmenter(self.module, SegmentSettings(separate=False))
+        found = segment(page, boxes)
+        frame = (0, 0, page.shape[1], page.shape[0])
+        return [place_pixels(one.mask, one.x, one.y, frame) for one in found], [one.predicted_iou for one in found]
 
     def clicked(self, page: RgbImage, prompts: Prompts) -> tuple[list[BoolMask], list[float]]:
         """The best answer to each prompt of points alone, and its predicted IoU, as a person who clicks gets them."""

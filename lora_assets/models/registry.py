@@ -20,6 +20,7 @@ QUALITY = "quality"
 TAG = "tag"
 IDENTITY = "identity"
 INPAINT = "inpaint"
+CHECK = "check"
 
 YOLO_PT = "yolo-pt"
 YOLO_ONNX = "yolo-onnx"
@@ -39,6 +40,8 @@ WD_TAGGER = "wd-tagger"
 CCIP_ONNX = "ccip-onnx"
 ARCFACE_ONNX = "arcface-onnx"
 LAMA_ONNX = "lama-onnx"
+LETTERS_ONNX = "letters-onnx"
+CRITIC_ONNX = "critic-onnx"
 
 TASK_OF_FAMILY = {
     YOLO_PT: DETECT,
@@ -59,6 +62,8 @@ TASK_OF_FAMILY = {
     CCIP_ONNX: IDENTITY,
     ARCFACE_ONNX: IDENTITY,
     LAMA_ONNX: INPAINT,
+    LETTERS_ONNX: CHECK,
+    CRITIC_ONNX: CHECK,
 }
 
 
@@ -111,6 +116,14 @@ WEIGHTS: tuple[Weights, ...] = (
     Weights(
         "starter-pages", "starter_pages.pt", DETECT, YOLO_PT, (), 0, "", "AGPL-3.0", True,
         "panels, bubbles, characters and text of comic pages, for segment-pages; trained on drawn pages", packaged=True,
+    ),
+    Weights(
+        "starter-critic", "starter_critic.onnx", CHECK, CRITIC_ONNX, (), 0, "", "AGPL-3.0", True,
+        "tells the checks of crops what is wrong with a mask; trained on drawn scenes", packaged=True,
+    ),
+    Weights(
+        "starter-letters", "starter_letters.onnx", CHECK, LETTERS_ONNX, (), 0, "", "AGPL-3.0", True,
+        "tells the checks where lettering lies over a crop; trained on drawn scenes", packaged=True,
     ),
     Weights(
         "yolov8n", "yolov8n.pt", DETECT, YOLO_PT,

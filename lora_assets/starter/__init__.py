@@ -15,6 +15,10 @@ STARTER_YOLO_ONNX = STARTER_FOLDER / "starter_yolo.onnx"
 STARTER_SAM = STARTER_FOLDER / "starter_sam.pt"
 STARTER_PAGES = STARTER_FOLDER / "starter_pages.pt"
 """What `starter-pages` names: the detector of whole comic pages (trained by `lora_assets.finetuning.page_detector`)."""
+STARTER_CRITIC = STARTER_FOLDER / "starter_critic.onnx"
+"""What is wrong with a given mask (trained by `lora_assets.training.mask_critic`); the checks of crops ask it."""
+STARTER_LETTERS = STARTER_FOLDER / "starter_letters.onnx"
+"""Where lettering lies over a picture (trained by `lora_assets.training.letter_finder`); the checks of crops ask it."""
 STARTER_CARD = STARTER_FOLDER / "CARD.json"
 
 STARTER_LOOKS = ("384", "448 mirrored", "576")

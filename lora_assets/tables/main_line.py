@@ -221,14 +221,16 @@ class ScoredCrop:
         | None
     ) = None
     left_out: (
-        Annotated[float, Column("parts of the figure outside the mask, as a share of the mask", 0.0, 1.0)] | None
+        Annotated[float, Column("parts of the figure outside the mask, of several signs as a share of it", 0.0, 1.0)]
+        | None
     ) = None
     lost_in_holes: (
-        Annotated[float, Column("parts of the figure in holes of the mask, as a share of the mask", 0.0, 1.0)] | None
+        Annotated[float, Column("parts of the figure in holes of the mask, of two signs as a share of it", 0.0, 1.0)]
+        | None
     ) = None
     speck_share: Annotated[float, Column("share of the mask beside its largest piece", 0.0, 1.0)] | None = None
     background_left: (
-        Annotated[float, Column("share of the mask that looks like the background; null: cannot be told", 0.0, 1.0)]
+        Annotated[float, Column("share of the mask that is background, of two signs; null: cannot be told", 0.0, 1.0)]
         | None
     ) = None
     box_fill: Annotated[float, Column("share of its bounding box that the mask fills", 0.0, 1.0)] | None = None

@@ -156,7 +156,7 @@ def export_image_encoder(sam: Sam, path: Path) -> None:
     side = sam.image_encoder.img_size
     # No zeros: the starter's encoder takes zeros at the edge for padding.
     full = torch.ones(1, 3, side, side)
-    atomic_write_bytes(path, _as_onnx(sam.image_encoder, full, "embedding", {}))
+    atomic_write_bytes(path, as_onnx(sam.image_encoder, full, "embedding", {}))
 
 
 def _detector_as_onnx(weights: Path) -> bytes:
@@ -172,7 +172,7 @@ def _detector_as_onnx(weights: Path) -> bytes:
     names = {number: str(name) for number, name in sorted(dict(model.names).items())}
     side = int((loaded[1].get("train_args") or {}).get("imgsz") or 640)
     moving = {"images": {2: "height", 3: "width"}, "output0": {2: "anchors"}}
-    content = _as_onnx(model, torch.zeros(1, 3, 224, 384), "output0", moving)
+    content = as_onnx(model, torch.zeros(1, 3, 224, 384), "output0", moving)
     return _with_metadata(
         content,
         {
@@ -186,7 +186,8 @@ def _detector_as_onnx(weights: Path) -> bytes:
     )
 
 
-def _as_onnx(model: nn.Module, example: Any, answer: str, moving: Mapping[str, Mapping[int, str]]) -> bytes:
+def as_onnx(model: nn.Module, example: Any, answer: str, moving: Mapping[str, Mapping[int, str]]) -> bytes:
+    """A network as ONNX: `images`, shaped as the example, to `answer`; `moving` names the axes that may differ."""
     import torch
 
     try:
@@ -211,6 +212,31 @@ def _as_onnx(model: nn.Module, example: Any, answer: str, moving: Mapping[str, M
             return path.read_bytes()
     except torch.onnx.OnnxExporterError as error:
         raise TrainingError(f"the export failed ({error}): pip install onnx, which the exporter needs") from error
+
+
+def in_half_precision(content: bytes) -> bytes:
+    """An ONNX file whose larger arrays are kept in half precision and made whole again as it is opened: half as large,
+    and computed as before. Raises TrainingError for numbers beyond half precision: the training went wrong."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load_from_string(content)
+    kept, widened = [], []
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and int(np.prod(tensor.dims)) > 16:
+            half, whole = f"{tensor.name}_half", numpy_helper.to_array(tensor)
+            if not np.abs(whole).max() <= np.finfo(np.float16).max:
+                raise TrainingError(f"{tensor.name} holds numbers beyond half precision: train anew at a lower rate")
+            kept.append(numpy_helper.from_array(whole.astype(np.float16), half))
+            widened.append(helper.make_node("Cast", [half], [tensor.name], to=TensorProto.FLOAT))
+        else:
+            kept.append(tensor)
+    nodes = [*widened, *model.graph.node]
+    del model.graph.initializer[:], model.graph.node[:]
+    model.graph.initializer.extend(kept)
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    return model.SerializeToString(deterministic=True)
 
 
 def _with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:

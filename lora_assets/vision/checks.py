@@ -1,55 +1,23 @@
 """L2, the checks of a cut-out's content, as data: what is measured, its range, the limits, the penalty or veto, why.
 
-Each line of CHECKS stands beside a function of MEASURES. The functions lie by what they look at: figures in
-body_checks, the picture in picture_flaws, what a mask left out in lost_parts, the mask itself here. How the parts
-become one score and a tier does not belong here (score).
+Each line of CHECKS stands for a function of `measures.MEASURES`. How the parts become one score and a tier does not
+belong here (score).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
+from lora_assets.vision.mask_evidence import BACKGROUND, HOLES, LEFT_OUT
 
-from lora_assets.vision.body_checks import (
-    completeness_with_room,
-    count_characters,
-    gap_in_box,
-    head_cut,
-    headless,
-    is_thing,
-    missing_head,
-    neighbour_share,
-    support,
-    visible_cut,
-)
-from lora_assets.vision.cutout import CutOut, box_of, once_per_cutout
-from lora_assets.vision.lettering import text_over
-from lora_assets.vision.lost_parts import find_lost_parts
-from lora_assets.vision.mask_facts import background_left
-from lora_assets.vision.masks import piece_areas
-from lora_assets.vision.outline_pieces import around
-from lora_assets.vision.picture_flaws import (
-    bar_in_crop,
-    brightness,
-    colour_spread,
-    comb_ratio,
-    contrast,
-    outline_sharpness,
-    percentile,
-)
-
-# Also of the measures in body_checks, picture_flaws, lettering, outlined_lines, faint_words, lost_parts,
-# outline_pieces, piece_evidence and screentone, and of the second try in extract_again.
-CODE_VERSION = "8"
+# Also of the measures in measures, body_checks, character_counts, picture_flaws, lettering, faint_words, letter_map,
+# lost_parts, outline_pieces, piece_evidence, mask_evidence, mask_critic, critic_look and screentone, and of the second
+# try in extract_again. Weights of the networks that are asked count by their digests (recipes.CHECKERS).
+CODE_VERSION = "9"
 
 # One mild finding makes a good crop medium, two make it low; a grave one makes it low by itself (the rules of
 # benchmarks.tier_rules): 0.7 x 1 >= 0.5 > 0.7 x 0.7 and 0.45 x 1.
 MILD, GRAVE = 0.7, 0.45
-_EDGE = 2
-_SOFT = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +74,13 @@ CHECKS: tuple[Check, ...] = (
           "the mask ends well before the box in which the body was found"),
     Check("incomplete_body", "body", "body_completeness", "below", 0, 1, 0.3, None, MILD, False,
           "only a small part of the body is there, with room for more"),
-    Check("left_out", "body", "left_out", "above", 0, 1, 0.04, 0.4, MILD, False,
+    Check("left_out", "body", "left_out", "above", 0, 1, LEFT_OUT.limit, LEFT_OUT.grave, MILD, False,
           "parts of the figure (hair tips, limbs) are outside the mask"),
-    Check("holes", "holes", "lost_in_holes", "above", 0, 1, 0.03, 0.2, MILD, False,
+    Check("holes", "holes", "lost_in_holes", "above", 0, 1, HOLES.limit, HOLES.grave, MILD, False,
           "the mask has holes in the figure"),
     Check("specks", "specks", "speck_share", "above", 0, 1, 0.03, 0.2, MILD, False,
           "stray pieces lie beside the figure"),
-    Check("background_left", "leak", "background_left", "above", 0, 1, 0.04, 0.25, MILD, False,
+    Check("background_left", "leak", "background_left", "above", 0, 1, BACKGROUND.limit, BACKGROUND.grave, MILD, False,
           "background is left in the cut-out"),
     Check("box_shaped", "leak", "box_fill", "above", 0, 1, 0.95, None, GRAVE, False,
           "the mask is a filled box, not a figure"),
@@ -130,120 +98,3 @@ CHECKS: tuple[Check, ...] = (
     Check("bar_in_crop", "bars", "bar_share", "above", 0, 1, 0.015, 0.2, MILD, False,
           "a black bar of the frame is in the cut-out"),
 )  # fmt: skip
-
-
-def dark_share(cut: CutOut) -> float:
-    """Share 0..1 of the figure that is black (under 24 of 255), or dark (under 40) without any drawing in it.
-
-    It is 0 when one pixel in a hundred is lit (30 or more): black hair and black clothes come with skin, folds or
-    outlines, a faded frame does not.
-    """
-    if not cut.area or percentile(cut.histogram, 0.99) >= 30:
-        return 0.0
-    kernel = np.ones((3, 3), np.uint8)
-    flat = cv2.subtract(cv2.dilate(cut.grey, kernel), cv2.erode(cut.grey, kernel)) < 8
-    black = (cut.grey < 24) | ((cut.grey < 40) & flat)
-    return float(np.count_nonzero(black & cut.mask)) / cut.area
-
-
-def black_share(cut: CutOut) -> float:
-    """Share 0..1 of the mask's pixels darker than 10 of 255."""
-    return float(cut.histogram[:10].sum()) / cut.area if cut.area else 0.0
-
-
-def outside_box(cut: CutOut) -> float:
-    """Share 0..1 of the mask outside the detection's box, grown by 15 % and 12 pixels on each side."""
-    x1, y1, x2, y2 = box_of(cut.detection)
-    dx, dy = 0.15 * max(0.0, x2 - x1) + 12, 0.15 * max(0.0, y2 - y1) + 12
-    width, height = cut.frame_size
-    left, top = int(np.clip(x1 - dx, 0, width)), int(np.clip(y1 - dy, 0, height))
-    right, bottom = int(np.clip(x2 + dx, 0, width)), int(np.clip(y2 + dy, 0, height))
-    if not cut.area:
-        return 0.0
-    return 1.0 - float(np.count_nonzero(cut.subject.covers((left, top, right - left, bottom - top)))) / cut.area
-
-
-@once_per_cutout
-def background_share(cut: CutOut) -> float | None:
-    """Share 0..1 of the cut-out that looks like what lies around it (`mask_facts.background_left`): the mask stage's
-    own figure where it has one, else measured here; None where it cannot be told, as in a blurred picture."""
-    if cut.row.background_left is not None:
-        return cut.row.background_left
-    if not cut.area or _has_soft_lines(cut):
-        return None
-    window = around(cut.window, 0.2, *cut.frame_size)
-    left, top, width, height = window
-    mask = cut.subject.covers(window)
-    others = np.zeros_like(mask)
-    for other in cut.others:
-        others |= other.covers(window)
-    return background_left(cut.image[top : top + height, left : left + width], mask, others & ~mask)
-
-
-def _has_soft_lines(cut: CutOut) -> bool:
-    """True when the figure is so blurred that nobody can tell by a line where it ends."""
-    sharpness = outline_sharpness(cut)
-    return sharpness is not None and sharpness < _SOFT
-
-
-def lost_in_holes(cut: CutOut) -> float | None:
-    """Share 0..1 of the mask's area that the figure lost in holes and bays; None where it cannot be told."""
-    lost = None if _has_soft_lines(cut) else find_lost_parts(cut)
-    return None if lost is None else lost.holes
-
-
-def left_out(cut: CutOut) -> float | None:
-    """Share 0..1 of the figure's ends that the mask leaves out; 0 where more background is left in it: what looks
-    alike on both sides of the outline is then the background. None where it cannot be told."""
-    lost = None if _has_soft_lines(cut) else find_lost_parts(cut)
-    if lost is None:
-        return None
-    return lost.ends if lost.ends > (background_share(cut) or 0.0) else 0.0
-
-
-def stray_share(cut: CutOut) -> float:
-    """Share 0..1 of the mask in pieces beside the largest that end by themselves: a raised arm whose elbow is outside
-    the frame is no speck."""
-    if not cut.area:
-        return 0.0
-    if len(piece_areas(cut.mask)) == 1:
-        return 0.0
-    x, y = cut.window[:2]
-    width, height = cut.frame_size
-    _, _, pieces, _ = cv2.connectedComponentsWithStats(cut.mask.view(np.uint8), connectivity=8)
-    stray = 0
-    for left, top, wide, tall, area in pieces[1:][pieces[1:, cv2.CC_STAT_AREA] < pieces[1:, cv2.CC_STAT_AREA].max()]:
-        at_edge = x + left <= _EDGE or y + top <= _EDGE or x + left + wide >= width - _EDGE
-        stray += 0 if at_edge or y + top + tall >= height - _EDGE else int(area)
-    return stray / cut.area
-
-
-MEASURES: dict[str, Callable[[CutOut], float | None]] = {
-    "black": dark_share,
-    "empty": lambda cut: float(cut.area),
-    "flat": colour_spread,
-    "several_characters": lambda cut: float(count_characters(cut)),
-    "no_character": is_thing,
-    "unsupported": support,
-    "neighbour_left": neighbour_share,
-    "missing_head": missing_head,
-    "headless": headless,
-    "head_cut": head_cut,
-    "outside_box": outside_box,
-    "cut_body": visible_cut,
-    "box_gap": gap_in_box,
-    "incomplete_body": completeness_with_room,
-    "left_out": left_out,
-    "holes": lost_in_holes,
-    "specks": stray_share,
-    "background_left": background_share,
-    "box_shaped": lambda cut: cut.area / cut.mask.size,
-    "bad_shape": lambda cut: max(cut.window[2] / cut.window[3], cut.window[3] / cut.window[2]),
-    "small": lambda cut: float(max(cut.window[2:])),
-    "too_dark": brightness,
-    "faded": contrast,
-    "blurred": outline_sharpness,
-    "text_over": text_over,
-    "interlaced": comb_ratio,
-    "bar_in_crop": bar_in_crop,
-}

@@ -10,7 +10,6 @@ functions.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,8 @@ from lora_assets.vision.images import RgbImage
 from lora_assets.vision.masks import BoolMask, mask_bounds
 from lora_assets.vision.prompted import CANDIDATES, WANTED, Candidates, Embedding, Prompt, best_first, check_prompt
 from lora_assets.vision.sam import load_sam
-from lora_assets.vision.starter_sam import LOOK_SIDE, PIXEL_MEAN, PIXEL_STD
+from lora_assets.vision.starter_sam import LOOK_SIDE, SMALLEST_LOOK
+from lora_assets.vision.starter_windows import Square, cut_window, network_input, window_around, without_norms
 from lora_assets.vision.yolo import torch_device
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ FIRST_LOOK = 96
 """Pixels per side of the first looks at these windows: a third of the time of a look in full."""
 WALK_SIDE = 112
 """Pixels per side of the window in which clicks are made to hold."""
-_MARGIN = 0.15
-_SMALLEST_WINDOW = 32
 _SMALLEST_PATCH = 12
 # What speaks for an answer beside the network's own estimate: sides at the window's rim (in the first look, in the
 # end), the next larger scale, agreement with the first impression. Set on drawn scenes.
@@ -48,9 +46,6 @@ _SAME_THING = 0.75
 # A click beside anything that the network knows: the patch under it, in windows of these scales.
 _PATCH_SCALES = (0.2, 0.45, 0.9)
 _PATCH_SCORE = 0.3
-
-Square = tuple[int, int, int]
-"""Left, top and side of a window in pixels of the frame; it may reach outside."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +75,7 @@ class ClickedStarter:
     """The starter SAM as `Prompted`. Its embedding is the frame itself."""
 
     def __init__(self, sam: Sam, name: str) -> None:
-        self._network: Any = _without_norms(sam.mask_decoder.network)
+        self._network: Any = without_norms(sam.mask_decoder.network)
         self._device = sam.device
         self._name = name
 
@@ -122,28 +117,19 @@ class ClickedStarter:
         in all of them."""
         import torch
 
-        from lora_assets.vision.starter_layers import drawn_box, drawn_points
+        from lora_assets.vision.starter_layers import drawn_points
 
         looks = []
         for window, box in zip(windows, boxes, strict=True):
             left, top, length = window
-            scale = side / length
-            pixels, covered = _cut(image, window, side)
-            colours = (
-                (pixels.astype(np.float32) - np.array(PIXEL_MEAN, np.float32))
-                / np.array(PIXEL_STD, np.float32)
-                * covered[..., None]
-            )
-            asked = drawn_box(torch.from_numpy(((box - [left, top, left, top]) * scale).astype(np.float32)), side)
-            dabs = np.zeros((side, side), np.float32)
+            dabs, given = None, None
             if prompt is not None and len(prompt.points):
-                places = np.column_stack([(prompt.points - [left, top]) * scale, prompt.labels]).astype(np.float32)
-                dabs = drawn_points(torch.from_numpy(places), side).numpy()
-            given = np.zeros((side, side), np.float32)
+                places = np.column_stack([(prompt.points - [left, top]) * (side / length), prompt.labels])
+                dabs = drawn_points(torch.from_numpy(places.astype(np.float32)), side).numpy()
             if belief is not None:
                 given = np.sign(cv2.resize(belief, (side, side), interpolation=cv2.INTER_LINEAR) - 0.5)
-            looks.append(np.stack([*colours.transpose(2, 0, 1), asked.numpy(), dabs, given, covered]))
-        batch = torch.from_numpy(np.stack(looks).astype(np.float32)).to(self._device)
+            looks.append(network_input(image, window, box, side, dabs, given))
+        batch = torch.from_numpy(np.stack(looks)).to(self._device)
         with torch.inference_mode():
             logits, estimates = self._network(batch.contiguous(memory_format=torch.channels_last))
         estimated = np.clip(np.nan_to_num(estimates.float().cpu().numpy()), 0.0, 1.0).astype(np.float64)
@@ -151,7 +137,7 @@ class ClickedStarter:
 
     def _boxed(self, image: RgbImage, box: FloatArray) -> Candidates:
         """The network's three answers to a box."""
-        window = _window_around(box)
+        window = window_around(box)
         logits, estimates = self._look(image, [window], [box], None)
         standing = [Standing(window, box, each, _belief(each)) for each in logits[0, 1:]]
         return _candidates(image, standing, estimates[0, 1:])
@@ -161,7 +147,7 @@ class ClickedStarter:
         found = self._impressions(image, prompt)
         standing, scores = [], []
         if found:
-            boxes, windows = [each.box for each in found], [_window_around(each.box) for each in found]
+            boxes, windows = [each.box for each in found], [window_around(each.box) for each in found]
             logits, estimates = self._look(image, windows, boxes, prompt)
             for each, window, its, told in zip(found, windows, logits[:, 0], estimates[:, 0], strict=True):
                 seen = Standing(window, each.box, its, _belief(its))
@@ -179,10 +165,10 @@ class ClickedStarter:
         wanted = prompt.wanted
         middle = (wanted.min(axis=0) + wanted.max(axis=0)) / 2
         extent = float((wanted.max(axis=0) - wanted.min(axis=0)).max())
-        sides = [max(scale * max(height, width), 1.5 * extent, _SMALLEST_WINDOW) for scale in SCALES]
+        sides = [max(scale * max(height, width), 1.5 * extent, SMALLEST_LOOK) for scale in SCALES]
         edge = np.array([width, height, width, height], np.float64)
         boxes = [np.clip(np.concatenate([middle - side / 2, middle + side / 2]), 0, edge) for side in sides]
-        windows = [_window_around(box) for box in boxes]
+        windows = [window_around(box) for box in boxes]
         logits, estimates = self._look(image, windows, boxes, prompt, FIRST_LOOK)
         found: list[_Impression] = []
         for place, (window, box) in enumerate(zip(windows, boxes, strict=True)):
@@ -220,7 +206,7 @@ class ClickedStarter:
         held = _bounds(standing.belief > 0.5, standing.window, np.array([*image.shape[1::-1]] * 2, np.float64))
         reached = np.concatenate([prompt.points.min(axis=0), prompt.points.max(axis=0)])
         box = np.concatenate([np.minimum(held[:2], reached[:2]), np.maximum(held[2:], reached[2:])])
-        window = _window_around(box)
+        window = window_around(box)
         belief = _moved(standing.belief, standing.window, window)
         logits, _ = self._look(image, [window], [box], prompt, belief=belief)
         return Standing(window, box, logits[0, 0], belief)
@@ -234,55 +220,7 @@ class ClickedStarter:
         return _candidates(image, [held, _clicked_pieces(held, prompt), own], np.array([told, 0.97 * told, 0.9 * told]))
 
 
-def _without_norms(network: Any) -> Any:
-    """A copy of the network whose batch norms are folded into the convolutions before them (Jacob et al. 2018,
-    "Quantization and Training of Neural Networks", 3.2): the same logits to a hundred-thousandth, in four fifths of the
-    time."""
-    import torch
-    from torch import nn
-    from torchvision.models.resnet import BasicBlock
-
-    network = copy.deepcopy(network).eval()
-    modules: list[Any] = list(network.modules())
-    for module in modules:
-        if isinstance(module, BasicBlock):
-            module.conv1, module.bn1 = _folded(module.conv1, module.bn1), nn.Identity()
-            module.conv2, module.bn2 = _folded(module.conv2, module.bn2), nn.Identity()
-        elif isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[1], nn.BatchNorm2d):
-            module[0], module[1] = _folded(module[0], module[1]), nn.Identity()
-    return network.to(memory_format=torch.channels_last)
-
-
-def _folded(convolution: Any, norm: Any) -> Any:
-    from torch.nn.utils.fusion import fuse_conv_bn_eval
-
-    return fuse_conv_bn_eval(convolution, norm)
-
-
 # --- windows and fields ----------------------------------------------------------------------------------------------
-
-
-def _window_around(box: FloatArray) -> Square:
-    """The window in which a box is looked at."""
-    x1, y1, x2, y2 = (float(value) for value in box)
-    side = max(_SMALLEST_WINDOW, int(np.ceil(max(x2 - x1, y2 - y1) * (1 + 2 * _MARGIN))))
-    return round((x1 + x2 - side) / 2), round((y1 + y2 - side) / 2), side
-
-
-def _cut(image: RgbImage, window: Square, side: int) -> tuple[RgbImage, Field]:
-    """The window of a frame at `side` x `side` pixels, and where the frame is in it (1 or 0)."""
-    left, top, length = window
-    height, width = image.shape[:2]
-    x1, y1, x2, y2 = max(0, left), max(0, top), min(width, left + length), min(height, top + length)
-    scale = side / length
-    columns, rows = (round((x - left) * scale) for x in (x1, x2)), (round((y - top) * scale) for y in (y1, y2))
-    (first, last), (upper, lower) = columns, rows
-    pixels, covered = np.zeros((side, side, 3), np.uint8), np.zeros((side, side), np.float32)
-    if x2 > x1 and y2 > y1 and last > first and lower > upper:
-        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        part = cv2.resize(image[y1:y2, x1:x2], (last - first, lower - upper), interpolation=how)
-        pixels[upper:lower, first:last], covered[upper:lower, first:last] = part, 1
-    return pixels, covered
 
 
 def _belief(logits: Field) -> Field:
@@ -363,7 +301,7 @@ def _agreement(impression: _Impression, seen: Standing) -> float:
 def _walked(image: RgbImage, prompt: Prompt, standing: Standing, prior: Field) -> Standing:
     """The standing answer with every click holding, from a prior over its window."""
     left, top, side = standing.window
-    pixels, _ = _cut(image, standing.window, WALK_SIDE)
+    pixels, _ = cut_window(image, standing.window, WALK_SIDE)
     start = cv2.resize(prior, (WALK_SIDE, WALK_SIDE), interpolation=cv2.INTER_LINEAR)
     scale = WALK_SIDE / side
     # The pixel that was clicked on, in its middle and whole: a window may be smaller than the one walked in.
@@ -387,10 +325,10 @@ def _patch(image: RgbImage, prompt: Prompt, scale: float) -> Standing:
     height, width = image.shape[:2]
     wanted = prompt.wanted
     low, high = wanted.min(axis=0), wanted.max(axis=0)
-    half = max(scale * max(height, width), float((high - low).max()) * 1.5, _SMALLEST_WINDOW) / 2
+    half = max(scale * max(height, width), float((high - low).max()) * 1.5, SMALLEST_LOOK) / 2
     middle = (low + high) / 2
     box = np.clip(np.concatenate([middle - half, middle + half]), 0, [width, height, width, height])
-    window = _window_around(box)
+    window = window_around(box)
     prior = np.full((WALK_SIDE, WALK_SIDE), 0.5, np.float32)
     rim = np.ones_like(prior, bool)
     rim[2:-2, 2:-2] = False

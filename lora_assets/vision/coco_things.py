@@ -1,6 +1,6 @@
 """The classes of COCO that are no person: what a detector trained on photographs may call a drawn thing.
 
-How a label is judged does not belong here (body_checks).
+How a label is judged does not belong here (character_counts).
 """
 
 from __future__ import annotations

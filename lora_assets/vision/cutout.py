@@ -21,10 +21,11 @@ from lora_assets.vision.images import RgbImage
 from lora_assets.vision.masks import BoolMask, Window, mask_bounds, mask_pixels, place_pixels
 
 HEAD_LABELS = ("face", "head")
+FRAME_EDGE = 2
+"""What begins or ends within so many pixels of the frame's edge is cut by it."""
 SIDES = ("left", "top", "right", "bottom")
 FACE_SHARE_OF_HEAD = 0.75
 _LEAST_CONFIDENCE = 0.35
-_BORDER = 2
 _DEPTH = 14
 _BAR_LEVEL = 16.0
 _SAME_COLOUR = 20
@@ -159,6 +160,17 @@ def covered_centre(subject: Subject, box: Xyxy) -> float:
     return float(subject.covers((left, top, width, height)).mean())
 
 
+def tops(box: Xyxy, head: Head) -> bool:
+    """True when the head lies in the box and at its top."""
+    return share_inside(head.box, box) >= 0.8 and abs(head.box[1] - box[1]) < 0.4 * head.height
+
+
+def off_top(box: Xyxy, head: Head) -> float:
+    """How far, in heads, a head is from the middle of a box's upper side."""
+    aside = abs((head.box[0] + head.box[2]) - (box[0] + box[2])) / 2
+    return (aside + abs(head.box[1] - box[1])) / max(head.height, 1.0)
+
+
 def heads_in_mask(subject: Subject, heads: Sequence[Head]) -> tuple[Head, ...]:
     """The heads half of whose middle a mask holds. One under 0.12 of the tallest is a picture on a shirt."""
     inside = [head for head in heads if covered_centre(subject, head.box) >= 0.5]
@@ -227,7 +239,7 @@ def _side(image: RgbImage, mask: BoolMask, window: Window, turns: int) -> Side:
     reach = max(2, round(0.01 * turned.shape[1]))
     touching: BoolMask = np.any(turned[:, :reach], axis=1)
     contact = _longest_run(touching) / len(touching)
-    if left <= _BORDER:
+    if left <= FRAME_EDGE:
         return Side(contact, 0.0, True)
     rows = np.flatnonzero(touching) + top
     if not rows.size:

@@ -1,5 +1,5 @@
 """One second try for a crop whose shape failed or whose body was cut although visible: a wider box, a new mask, and
-whichever of the two scores better.
+whichever of the two scores better, if it has no new grave defect.
 
 Costs model time for those crops only. What belongs elsewhere: the segmenter (segment), what is a flaw (checks).
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lora_assets.tables import Detection, Mask, ScoredCrop
+from lora_assets.vision.checks import CHECKS, GRAVE
 from lora_assets.vision.cutout import Xyxy, box_of
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.masks import encode_mask, mask_bounds, mask_pixels, window_pixels
@@ -66,7 +67,8 @@ def score_with_second_try(
 
     A second mask is refined like the first and, where growing spares the neighbours, gives up what other subjects have
     (in their second masks, where those were kept before it; a second box of the same body is no other subject). It is
-    kept when it scores better; the row says that it was tried (`extracted_again`) and carries the mask that was kept.
+    kept when it scores better and has no grave defect that the first has not: a filled box is no mending of a cut body.
+    The row says that it was tried (`extracted_again`) and carries the mask that was kept.
     Without `segment`, or with `settings.extract_again` off, nothing is tried. Raises ValueError as `score_frame` does.
     """
     rows = score_frame(image, detections, masks, settings)
@@ -103,12 +105,19 @@ def score_with_second_try(
                 for d in detections]  # fmt: skip
         scored = score_one(image, told, second, others, settings)
         kept = first[index]
-        if scored.score > kept.crop.score:
+        if scored.score > kept.crop.score and _grave_defects(scored) <= _grave_defects(kept.crop):
             first[index] = ScoredMask(_with_mask(scored, second), second)
             newest[index] = second
         else:
             first[index] = ScoredMask(replace(kept.crop, extracted_again=True), kept.mask)
     return first
+
+
+def _grave_defects(crop: ScoredCrop) -> set[str]:
+    """The names of the findings that veto a crop, or make it low by themselves."""
+    checks = {check.name: check for check in CHECKS}
+    told = ((checks[name], value) for name, value in zip(crop.flags, crop.flag_values, strict=True))
+    return {check.name for check, value in told if check.veto or check.penalty_for(value) <= GRAVE}
 
 
 def _is_same_body(one: Mask, other: Mask) -> bool:

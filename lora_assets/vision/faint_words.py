@@ -3,7 +3,7 @@
 White of one opacity takes every colour the same share of the way to white, on any ground; what is drawn in a picture
 hardly ever does. So one looks for the opacity that stands out among all such steps, then for all steps of it: a word
 has many, on several grounds, going all ways, in one slanting band. What a value means for the score does not belong
-here (checks), nor what lies under other lettering (outlined_lines).
+here (checks), nor what is lettering in the end (lettering).
 """
 
 from __future__ import annotations
@@ -94,45 +94,58 @@ class _Steps:
     columns: npt.NDArray[np.int64]
 
 
-def _across(strip: RgbImage) -> Iterator[tuple[int, RgbImage, RgbImage]]:
-    """Every other column and row with itself four pixels on: which way the step goes (0 to 3: right, left, down, up),
-    what it goes to, and the ground that it comes from."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pairs:
+    """Pixels of every other row and others four pixels on, as one line of pixels (1xNx3): what a step goes to, the
+    ground that it comes from, which way (0 to 3: right, left, down, up), and the width of the picture."""
+
+    light: RgbImage
+    ground: RgbImage
+    way: int
+    width: int
+
+    def middles(self, places: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Rows and columns in the picture of the middles of the steps at these places of the line."""
+        rows, columns = np.divmod(places.astype(np.int64), self.width)
+        middle = _ACROSS // 2
+        return (2 * rows + middle, columns) if self.way >= 2 else (2 * rows, columns + middle)
+
+    def inside(self, places: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        """The places whose two pixels lie in one row: a line of pixels goes on in the next."""
+        return places if self.way >= 2 else places[places % self.width < self.width - _ACROSS]
+
+
+def _across(strip: RgbImage) -> Iterator[_Pairs]:
+    """All pairs of pixels, one way and back, along the columns and the rows."""
+    half = np.ascontiguousarray(strip[::2])
+    width = half.shape[1]
+    line = half.reshape(1, -1, 3)
     for down in (True, False):
-        half = np.ascontiguousarray(strip[:, ::2] if down else strip[::2])
-        one = np.ascontiguousarray(half[_ACROSS:] if down else half[:, _ACROSS:])
-        two = np.ascontiguousarray(half[:-_ACROSS] if down else half[:, :-_ACROSS])
-        yield 2 * down, one, two
-        yield 2 * down + 1, two, one
-
-
-def _middles(places: npt.NDArray[np.intp], width: int, way: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows and columns in the picture of the middles of steps, from their places in the pixels of a part as `_across`
-    gives it, of that width."""
-    rows, columns = np.divmod(places.astype(np.int64), width)
-    middle = _ACROSS // 2
-    return (rows + middle, 2 * columns) if way >= 2 else (2 * rows, columns + middle)
+        step = _ACROSS // 2 * width if down else _ACROSS
+        one, two = line[:, step:], line[:, :-step]
+        yield _Pairs(one, two, 2 * down, width)
+        yield _Pairs(two, one, 2 * down + 1, width)
 
 
 def _steps_to_white(strip: RgbImage) -> _Steps:
-    """Every other row's and column's steps over four pixels in which red, green and blue go the same share of the way
+    """Every other row's steps over four pixels in which red, green and blue go the same share of the way
     to white, to 4 levels: white of that opacity does so on any ground, what is drawn in the picture hardly ever does.
     """
     parts: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.int64]]]
     parts = []
-    for way, light, ground in _across(strip):
-        gain = cv2.subtract(light, ground)
+    for pairs in _across(strip):
+        gain = cv2.subtract(pairs.light, pairs.ground)
         red, green, blue = cv2.split(gain)
         # By places in one line: picking by rows and columns takes three times as long.
-        places = np.flatnonzero(cv2.min(cv2.min(red, green), blue) >= _LEAST_GAIN)
-        under = ground.reshape(-1, 3)[places].astype(np.float32)
+        places = pairs.inside(np.flatnonzero(cv2.min(cv2.min(red, green), blue) >= _LEAST_GAIN))
+        under = pairs.ground[0].take(places, axis=0).astype(np.float32)
         room = 255.0 - under
-        gained = gain.reshape(-1, 3)[places].astype(np.float32)
+        gained = gain[0].take(places, axis=0).astype(np.float32)
         opacity = (gained[:, 0] + gained[:, 1] + gained[:, 2]) / np.maximum(room[:, 0] + room[:, 1] + room[:, 2], 1)
         off = np.abs(gained - opacity[:, None] * room)
         agrees = np.maximum(np.maximum(off[:, 0], off[:, 1]), off[:, 2]) <= _AGREE
         agrees &= (opacity >= 0.2) & (opacity <= 0.8)
-        place = _middles(places[agrees], light.shape[1], way)
-        parts.append((opacity[agrees].astype(np.float32), under[agrees], *place))
+        parts.append((opacity[agrees].astype(np.float32), under[agrees], *pairs.middles(places[agrees])))
     return _Steps(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
 
@@ -181,17 +194,18 @@ class _Strokes:
 
 
 def _steps_of_opacity(strip: RgbImage, opacity: float) -> _Strokes:
-    """Every other row's and column's steps over four pixels that white of this opacity makes, to 6 levels, where any
+    """Every other row's steps over four pixels that white of this opacity makes, to 6 levels, where any
     channel has 16 or more to gain: also on skin and pink hair, whose red is white already."""
     parts: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.int64]]] = []
-    for way, light, ground in _across(strip):
-        gain = cv2.convertScaleAbs(ground, alpha=-opacity, beta=255 * opacity)
-        red, green, blue = cv2.split(cv2.absdiff(light, cv2.add(ground, gain)))
+    for pairs in _across(strip):
+        gain = cv2.convertScaleAbs(pairs.ground, alpha=-opacity, beta=255 * opacity)
+        red, green, blue = cv2.split(cv2.absdiff(pairs.light, cv2.add(pairs.ground, gain)))
         off = cv2.max(cv2.max(red, green), blue)
         red, green, blue = cv2.split(gain)
-        places = np.flatnonzero((off <= _KNOWN_AGREE) & (cv2.max(cv2.max(red, green), blue) >= _KNOWN_GAIN))
-        place = _middles(places, light.shape[1], way)
-        parts.append((*place, ground.reshape(-1, 3)[places], np.full(len(places), way, np.int64)))
+        places = (off <= _KNOWN_AGREE) & (cv2.max(cv2.max(red, green), blue) >= _KNOWN_GAIN)
+        found = pairs.inside(np.flatnonzero(places))
+        way = np.full(len(found), pairs.way, np.int64)
+        parts.append((*pairs.middles(found), pairs.ground[0].take(found, axis=0), way))
     return _Strokes(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
 

@@ -1,8 +1,8 @@
-"""Lettering laid over a figure: outlined lines as of subtitles, and half-transparent white words as of watermarks.
+"""Lettering laid over a figure: lines as of subtitles, and half-transparent words as of watermarks.
 
-Looked for at the size of a frame 360 pixels high, where a stroke of a subtitle is two or three pixels wide. Candidates
-and their signs come from `outlined_lines` and `faint_words`; what makes lettering of them are the two logistic
-regressions here, as plain numbers. What a value means for the score does not belong here (checks).
+Where letters lie is told by the letter finder (`letter_map`) around the figure, what half-transparent white does to its
+grounds by `faint_words`, further to both sides; what makes lettering of these signs are the two logistic regressions
+here, as plain numbers. What a value means for the score does not belong here (checks).
 """
 
 from __future__ import annotations
@@ -13,22 +13,56 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lora_assets.vision.cutout import CutOut
+from lora_assets.vision import faint_words
+from lora_assets.vision.cutout import CutOut, once_per_cutout
 from lora_assets.vision.faint_words import Word, find_word
 from lora_assets.vision.images import RgbImage
+from lora_assets.vision.letter_map import CELL, HEIGHT, STEP, letter_map
 from lora_assets.vision.masks import BoolMask
-from lora_assets.vision.outlined_lines import Rectangle, Row, find_rows
 
-_HEIGHT = 360
-_REACH = 0.2
+# Lengths are shares of the frame's height; a frame much taller than wide counts as one and a half times as tall.
+_REACH, _FAR, _TALLEST = 0.1, 1.0, 1.5
 _LEAST_SIDE = 12
+_LIKELY = 0.5
+# Of 590 drawn words that were told, one was less sure; a third of all crops is, and costs less so.
+_LEAST_SURE = 0.1
 _FAINT_AT_MOST = 0.11
-# Weights of outlined_lines.SIGNS and of faint_words.SIGNS, and the constants, as
-# `python -m lora_assets.benchmarks.tier_lettering` prints them: above 0 it is lettering.
-OUTLINED_LINE = ((2.366, 17.96, 15.7, 15.24, 2.449, -2.623, 1.376, -2.179, 12.15, -3.352, -0.03973), -39.5)
-FAINT_WORD = ((2.957, 4.986, -6.814, 0.03156, 2.359, 0.645, 0.8569, 0.07945, 3.758, 6.007, 5.483, 2.078), -33.71)
+
+LINE_SIGNS = (
+    "cells of lines over the figure (logarithm)", "the same beside it", "their share of the figure",
+    "how sure those over the figure are, 0 to 1", "how sure all of them are, 0 to 1",
+    "cells of faint words over the figure (logarithm)", "how much dots or lines are in the picture, 0 to 1",
+)  # fmt: skip
+WORD_SIGNS = (
+    "cells of faint words over the figure (logarithm)", "the same beside it", "their share of the figure",
+    "how sure those over the figure are, 0 to 1", "how sure all of them are, 0 to 1",
+    "cells of lines over the figure (logarithm)", "1: no opacity stands out", *faint_words.SIGNS,
+)  # fmt: skip
+# Where "how sure those over the figure are" stands among the signs.
+_SURE = 3
+# Weights of the signs, and the constants, as `python -m lora_assets.benchmarks.tier_lettering` prints them: above 0 it
+# is lettering.
+LINES = ((0.5954, 0.5252, 21.38, 7.988, 5.919, 0.5673, -2.13), -18.31)
+WORDS = (
+    (-0.8633, 0.5793, 0.5566, 6.078, 0.4331, -0.01878, 4.276, 1.655, 1.878, -5.336,
+     0.04375, 1.389, -0.0922, 0.9617, -0.1622, 1.625, 3.798, 0.9424, -0.2622),
+    -15.61,
+)  # fmt: skip
 
 Regression = tuple[tuple[float, ...], float]
+Signs = npt.NDArray[np.float64]
+Cells = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Letters:
+    """What was found at a figure: the shares (0..1) of it under lines and under faint words if they are lettering, and
+    the signs of that (see LINE_SIGNS, WORD_SIGNS; None: hardly anything like words is over the figure)."""
+
+    line_share: float
+    word_share: float
+    line_signs: Signs
+    word_signs: Signs | None
 
 
 def text_over(cut: CutOut) -> float | None:
@@ -36,104 +70,118 @@ def text_over(cut: CutOut) -> float | None:
     what is drawn can still be seen through them."""
     if not cut.area:
         return None
-    seen = _strip_of(cut)
-    if seen is None:
+    found = find_letters(cut)
+    if found is None:
         return 0.0
-    area = int(np.count_nonzero(seen.figure))
-    outlined = np.zeros_like(seen.figure)
-    near = outlined[:, seen.columns[0] : seen.columns[1]]
-    for row in _rows(seen, cut):
-        if is_lettering(row.signs, OUTLINED_LINE):
-            near[row.part] |= row.under
-    shares = [int(np.count_nonzero(outlined & seen.figure)) / area]
-    word = find_word(seen.picture, seen.figure, seen.frame_height, seen.tone)
-    if word is not None and is_lettering(word.signs, FAINT_WORD):
-        under = int(np.count_nonzero(word.under(seen.figure.shape) & seen.figure))
-        shares.append(min(_FAINT_AT_MOST, under / area))
-    return max(shares)
+    lines = found.line_share if is_lettering(found.line_signs, LINES) else 0.0
+    is_word = found.word_signs is not None and is_lettering(found.word_signs, WORDS)
+    words = found.word_share if is_word else 0.0
+    return max(lines, min(_FAINT_AT_MOST, words))
 
 
-def is_lettering(signs: npt.NDArray[np.float64], regression: Regression) -> bool:
+def is_lettering(signs: Signs, regression: Regression) -> bool:
     """True when the evidence of the signs (weighted sum and constant: the logarithm of the odds) is above 0."""
     weights, constant = regression
     return float(np.dot(weights, signs)) + constant > 0.0
 
 
-def line_candidates(cut: CutOut) -> list[Row]:
-    """What may be outlined lines near a figure; the `part` of each is the whole frame (HxW)."""
+@once_per_cutout
+def find_letters(cut: CutOut) -> Letters | None:
+    """What may be lettering over a figure; None where there is too little of a frame for letters."""
     seen = _strip_of(cut) if cut.area else None
     if seen is None:
-        return []
-    width, height = cut.frame_size
-    found = []
-    for row in _rows(seen, cut):
-        strip = np.zeros(seen.figure.shape, np.uint8)
-        strip[:, seen.columns[0] : seen.columns[1]][row.part] = row.under
-        rows = min(height - seen.top, round(len(strip) / seen.scale))
-        under = np.zeros((height, width), np.bool_)
-        under[seen.top : seen.top + rows] = cv2.resize(strip, (width, rows), interpolation=cv2.INTER_NEAREST) > 0
-        found.append(Row(row.signs, np.s_[:height, :width], under))
-    return found
+        return None
+    first, last = seen.columns
+    lines, words = letter_map(np.ascontiguousarray(seen.picture[:, first:last]))
+    figure = _in_cells(seen.figure[:, first:last], lines.shape)
+    tone = _tone(seen.picture)
+    of_lines = np.array((*_cell_signs(lines, words, figure), min(tone, 60.0) / 60.0), np.float64)
+    of_words = _cell_signs(words, lines, figure)
+    if of_words[_SURE] < _LEAST_SURE:
+        return Letters(_share_of(figure, lines), 0.0, of_lines, None)
+    word = find_word(seen.picture, seen.figure, HEIGHT, tone)
+    return Letters(
+        _share_of(figure, lines),
+        max(_share_of(figure, words), 0.0 if word is None else _share_under(word, seen.figure)),
+        of_lines,
+        np.array((*of_words, *_opacity_signs(word)), np.float64),
+    )
 
 
-def word_candidate(cut: CutOut) -> Word | None:
-    """What may be a faint word; None where there is hardly anything like one."""
-    seen = _strip_of(cut) if cut.area else None
-    return None if seen is None else find_word(seen.picture, seen.figure, seen.frame_height, seen.tone)
+def _cell_signs(own: Cells, other: Cells, figure: Cells) -> tuple[float, ...]:
+    on, everywhere = own * figure, float(own.sum())
+    over = float(on.sum())
+    return (
+        float(np.log1p(over)), float(np.log1p(max(0.0, everywhere - over))), over / float(figure.sum()),
+        float((on * own).sum()) / max(over, 1e-6), float((own * own).sum()) / max(everywhere, 1e-6),
+        float(np.log1p(float((other * figure).sum()))),
+    )  # fmt: skip
+
+
+def _opacity_signs(word: Word | None) -> tuple[float, ...]:
+    return (1.0, *(0.0 for _ in faint_words.SIGNS)) if word is None else (0.0, *(float(sign) for sign in word.signs))
+
+
+def _share_of(figure: Cells, likely: Cells) -> float:
+    return float(figure[likely > _LIKELY].sum()) / float(figure.sum())
+
+
+def _share_under(word: Word, figure: BoolMask) -> float:
+    return int(np.count_nonzero(word.under(figure.shape) & figure)) / int(np.count_nonzero(figure))
+
+
+def _in_cells(figure: BoolMask, shape: tuple[int, ...]) -> Cells:
+    """How much of each cell (0..1) the figure covers."""
+    rows, columns = shape
+    whole = np.zeros((rows * CELL, columns * CELL), np.float32)
+    whole[: figure.shape[0], : figure.shape[1]] = figure
+    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Strip:
-    """The rows of the frame around a figure at work size, the figure in them, the frame's height there, the first row
-    in the frame, the scale (pixels here / pixels of the frame), the columns near the figure, and the tone."""
+    """The frame around a figure at work size, as wide as a word may reach to both sides, the figure in it, and the
+    columns near the figure."""
 
     picture: RgbImage
     figure: BoolMask
-    frame_height: int
-    top: int
-    scale: float
     columns: tuple[int, int]
-    tone: float
 
 
 def _strip_of(cut: CutOut) -> _Strip | None:
     """None where there is too little of a frame for letters. A faint word is told by what it does to all the grounds
-    that it crosses, also beside the figure: the strip is as wide as the frame."""
+    that it crosses, also beside the figure."""
     width, height = cut.frame_size
-    reach = round(_REACH * height)
-    _, y, _, h = cut.window
-    top, bottom = max(0, y - reach // 4), min(height, y + h + reach // 4)
-    strip, figure = cut.image[top:bottom], cut.subject.covers((0, top, width, bottom - top))
-    scale = min(1.0, _HEIGHT / height)
+    tall = min(float(height), _TALLEST * width)
+    scale = min(1.0, HEIGHT / tall)
+    x, y, wide, high = cut.window
+    top, bottom = _span(y, high, height, _REACH * tall, scale)
+    near = _span(x, wide, width, _REACH * tall, scale)
+    left, right = max(0, min(near[0], round(x - _FAR * tall))), min(width, max(near[1], round(x + wide + _FAR * tall)))
+    picture = cut.image[top:bottom, left:right]
+    figure = cut.subject.covers((left, top, right - left, bottom - top))
     if scale < 1.0:
-        size = (max(1, round(strip.shape[1] * scale)), max(1, round(strip.shape[0] * scale)))
-        strip = np.asarray(cv2.resize(strip, size, interpolation=cv2.INTER_AREA), np.uint8)
+        size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
         figure = cv2.resize(figure.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-    if min(strip.shape[:2]) < _LEAST_SIDE or not figure.any():
+    first = round((near[0] - left) * scale)
+    last = min(picture.shape[1], max(first + 1, round((near[1] - left) * scale)))
+    if min(picture.shape[0], last - first) < _LEAST_SIDE or not figure[:, first:last].any():
         return None
-    frame_height = round(height * scale)
-    inside = np.flatnonzero(figure.any(axis=0))
-    reach = round(_REACH * frame_height)
-    columns = (max(0, int(inside[0]) - reach), min(strip.shape[1], int(inside[-1]) + 1 + reach))
-    return _Strip(np.ascontiguousarray(strip), figure, frame_height, top, scale, columns, _tone(strip))
+    return _Strip(np.ascontiguousarray(picture), figure, (first, last))
 
 
-def _tone(strip: RgbImage) -> float:
+def _span(start: int, length: int, most: int, reach: float, scale: float) -> tuple[int, int]:
+    """From where to where a side of the frame (0 to `most` pixels) is looked at: the figure's part of it and `reach` on
+    both sides, and as much more as fills the network's steps at work size."""
+    first, last = max(0.0, start - reach), min(float(most), start + length + reach)
+    wanted = min(float(most), -(-(last - first) * scale // STEP) * STEP / scale)
+    first = max(0.0, min(first - (wanted - (last - first)) / 2, most - wanted))
+    return round(first), min(most, round(first + wanted))
+
+
+def _tone(picture: RgbImage) -> float:
     """How far pixels differ from the mean of the 25 around them, in levels: drawn pictures by 1 to 12, pictures printed
     in dots or lines by 20 to 60."""
-    grey = np.asarray(cv2.cvtColor(strip, cv2.COLOR_RGB2GRAY), np.uint8)
+    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
     return float(cv2.mean(cv2.absdiff(grey, cv2.blur(grey, (5, 5))))[0])
-
-
-def _rows(seen: _Strip, cut: CutOut) -> list[Row]:
-    """Candidates near the figure. Eyes, glasses and the gloss of hair are as bright and as outlined as letters: heads
-    are told with their hair."""
-    left, right = seen.columns
-    heads: list[Rectangle] = []
-    for head in cut.heads:
-        hair = max(0.0, head.height - (head.box[3] - head.box[1]))
-        x1, x2 = (int(value * seen.scale) - left for value in (head.box[0] - hair, head.box[2] + hair))
-        y1, y2 = (int((value - seen.top) * seen.scale) for value in (head.box[1] - hair, head.box[3]))
-        heads.append((x1, y1, x2, y2))
-    part = np.ascontiguousarray(seen.picture[:, left:right])
-    return find_rows(part, seen.figure[:, left:right], heads, seen.frame_height, seen.tone)

@@ -36,7 +36,8 @@ def load_saliency(path: Path, threads: int = 1) -> Saliency:
     inputs, outputs = session.get_inputs(), session.get_outputs()
     shape = list(inputs[0].shape)
     one_picture = len(inputs) == 1 and len(shape) == 4 and shape[1] == 3 and inputs[0].type == "tensor(float)"
-    if not one_picture or len(outputs[0].shape) != 4:
+    channels = outputs[0].shape[1] if len(outputs[0].shape) == 4 else 0
+    if not one_picture or (isinstance(channels, int) and channels != 1):
         told = f"{[(i.name, i.shape, i.type) for i in inputs]} -> {outputs[0].shape}"
         raise ModelError(
             f"{path} is no ONNX file of the U2Net family ({told}; expected input.1[1,3,320,320] or "

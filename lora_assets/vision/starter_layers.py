@@ -19,13 +19,10 @@ from torchvision.models.resnet import BasicBlock
 from torchvision.ops import Conv2dNormActivation
 
 from lora_assets.vision.starter_prompts import FIRST_CORNER, LAST_CORNER, UNWANTED, WANTED
-from lora_assets.vision.starter_sam import LOOK_SIDE
+from lora_assets.vision.starter_sam import LOOK_MARGIN, LOOK_SIDE, SMALLEST_LOOK
 
 LOOK_STEP = 2
 """Pixels of a look per pixel of its logits."""
-MARGIN = 0.15
-"""How far a look reaches beyond the box, in its longer sides."""
-SMALLEST_LOOK = 32
 MASK_STEP = 4
 """Input pixels per pixel of a low-resolution mask."""
 SOFT_EDGE = 4.0
@@ -48,7 +45,7 @@ class Look:
 
 def look_around(x1: float, y1: float, x2: float, y2: float) -> Look:
     """The look at a box."""
-    side = max(SMALLEST_LOOK, max(x2 - x1, y2 - y1) * (1 + 2 * MARGIN))
+    side = max(SMALLEST_LOOK, max(x2 - x1, y2 - y1) * (1 + 2 * LOOK_MARGIN))
     cells = -(-int(side) // MASK_STEP)
     left = round(((x1 + x2) / 2 - cells * MASK_STEP / 2) / MASK_STEP)
     top = round(((y1 + y2) / 2 - cells * MASK_STEP / 2) / MASK_STEP)

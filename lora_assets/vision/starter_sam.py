@@ -18,6 +18,10 @@ IMAGE_SIZE = 768
 """Side in pixels of the square that a frame is resized into (longest side) and padded to."""
 LOOK_SIDE = 160
 """Pixels per side of a look at a prompt."""
+LOOK_MARGIN = 0.15
+"""How far a look reaches beyond the box, in its longer sides."""
+SMALLEST_LOOK = 32
+"""Pixels per side, at least, of what a look sees."""
 CELL = 16
 """Pixels per side of a cell of the "embedding"."""
 WIDTHS = (24, 48, 96, 160, 256)
@@ -29,7 +33,7 @@ PIXEL_STD = (58.395, 57.12, 57.375)
 
 def architecture_numbers() -> dict[str, object]:
     """Every number that fixes the shape of the network, for the card beside the weights."""
-    from lora_assets.vision.starter_layers import CHANNELS, LOOK_STEP, MARGIN, MASK_STEP, MASKS
+    from lora_assets.vision.starter_layers import CHANNELS, LOOK_STEP, MASK_STEP, MASKS
 
     return {
         "image_size": IMAGE_SIZE,
@@ -40,7 +44,7 @@ def architecture_numbers() -> dict[str, object]:
         "masks": MASKS,
         "look_side": LOOK_SIDE,
         "look_step": LOOK_STEP,
-        "look_margin": MARGIN,
+        "look_margin": LOOK_MARGIN,
         "mask_step": MASK_STEP,
     }
 

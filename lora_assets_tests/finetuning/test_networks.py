@@ -118,6 +118,22 @@ def test_the_starter_is_judged_by_clicks_as_a_person_gets_them(networks):
     assert score == pytest.approx(float(told.scores[0]))
 
 
+def test_the_starter_is_judged_by_boxes_as_a_tracker_gets_them(networks):
+    from lora_assets.vision.segment import SegmentSettings, starter_segmenter
+
+    network = networks["starter"]
+    assert isinstance(network, StarterNetwork)
+    page, things = draw_page(4)
+    prompts = first_prompts(np.random.default_rng(1), [things[1][1]], SIZE, BOX, 0.0)
+    assert prompts.boxes is not None
+    (mask,), (told,) = network.boxed(page, prompts.boxes)
+    (window,) = starter_segmenter(network.module, SegmentSettings())(page, prompts.boxes)
+    height, width = window.mask.shape
+    assert mask.shape == page.shape[:2] and mask.sum() == window.mask.sum() > 0
+    assert (mask[window.y : window.y + height, window.x : window.x + width] == window.mask).all()
+    assert told == window.predicted_iou
+
+
 def test_the_single_mask_of_sam2_learns_by_its_own_token(sam2_folder, data):
     from lora_assets.finetuning.learning import choose_weights
     from lora_assets.finetuning.settings import TrainingSettings

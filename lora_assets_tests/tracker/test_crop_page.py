@@ -116,7 +116,7 @@ def test_the_factors_make_the_score(drawn: Path):
     crop = crops_of(drawn)[0]
     checks = {check.name: check for check in CHECKS}
     names = ["blurred", "left_out", "cut_body", "background_left", "box_shaped"]
-    values = [0.05, 0.2, 0.5, 0.1, 0.99]
+    values = [0.05, 0.1, 0.5, 0.1, 0.99]
     crop = replace(
         crop, flags=names, flag_values=values, flag_limits=[checks[n].limit for n in names], is_valid_content=True
     )

@@ -13,21 +13,20 @@ import pytest
 from lora_assets.tables import Detection, ScoredCrop, columns
 from lora_assets.vision.body_checks import (
     body_completeness,
-    count_by_each,
-    count_characters,
     cut_probability,
     gap_in_box,
     head_cut,
     headless,
-    is_thing,
-    neighbour_share,
     support,
     visible_cut,
 )
-from lora_assets.vision.checks import CHECKS, MEASURES, background_share, dark_share
+from lora_assets.vision.character_counts import count_by_each, count_characters, is_thing, neighbour_share
+from lora_assets.vision.checks import CHECKS
 from lora_assets.vision.cutout import CutOut, find_heads, make_cutout, make_subject
 from lora_assets.vision.lettering import text_over
 from lora_assets.vision.lost_parts import find_lost_parts
+from lora_assets.vision.mask_evidence import LEFT_OUT
+from lora_assets.vision.measures import MEASURES, background_share, dark_share, ground_share, lost_ends
 from lora_assets.vision.picture_flaws import (
     Bars,
     bar_in_crop,
@@ -306,12 +305,13 @@ def test_a_hole_that_the_frame_cuts_is_a_hole():
 
 def test_what_is_left_out_cannot_be_told_without_lines_nor_where_it_is_background():
     short = figure(200)
-    assert (MEASURES["left_out"](cut_of(short)) or 0.0) > 0.1
+    assert (MEASURES["left_out"](cut_of(short)) or 0.0) > LEFT_OUT.limit
     soft = np.asarray(cv2.GaussianBlur(painted(figure()), (0, 0), 4), np.uint8)
     assert all(MEASURES[name](cut_of(short, soft)) is None for name in ("left_out", "holes", "background_left"))
     taken = cut_of(short)
     subject = make_subject(taken.image, dataclasses.replace(taken.row, background_left=0.9), taken.detection)
-    assert MEASURES["left_out"](make_cutout(taken.image, subject, (), ())) == 0.0
+    assert lost_ends(make_cutout(taken.image, subject, (), ())) == 0.0
+    assert (MEASURES["left_out"](make_cutout(taken.image, subject, (), ())) or 0.0) < (lost_ends(taken) or 0.0)
 
 
 def test_background_in_the_cut_out_is_measured_where_the_mask_stage_did_not():
@@ -322,7 +322,7 @@ def test_background_in_the_cut_out_is_measured_where_the_mask_stage_did_not():
     told = cut_of(figure())
     row = dataclasses.replace(told.row, background_left=0.77)
     subject = make_subject(told.image, row, told.detection)
-    assert background_share(make_cutout(told.image, subject, (), ())) == 0.77
+    assert ground_share(make_cutout(told.image, subject, (), ())) == 0.77
 
 
 def test_stray_pieces_and_a_neighbours_pixels():

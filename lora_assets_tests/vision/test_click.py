@@ -148,8 +148,8 @@ def test_weights_that_make_no_masks_are_refused(tmp_path):
 
 def test_folding_the_norms_changes_nothing():
     torch = pytest.importorskip("torch")
-    from lora_assets.vision.click_starter import _without_norms
     from lora_assets.vision.starter_layers import CHANNELS, LookNetwork
+    from lora_assets.vision.starter_windows import without_norms
 
     torch.manual_seed(0)
     network = LookNetwork((8, 12, 16), (1, 2, 1)).eval()
@@ -158,7 +158,7 @@ def test_folding_the_norms_changes_nothing():
             module.running_mean.normal_()
             module.running_var.uniform_(0.5, 2)
             torch.nn.init.normal_(module.weight)
-    folded = _without_norms(network)
+    folded = without_norms(network)
     looks = torch.randn(2, CHANNELS, 48, 48)
     with torch.inference_mode():
         for before, after in zip(network(looks), folded(looks), strict=True):

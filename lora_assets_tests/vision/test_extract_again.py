@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lora_assets.tables import Detection, Mask, ScoredCrop, to_table
+from lora_assets.vision import extract_again
 from lora_assets.vision.crops import crop_id_of, kept_mask
 from lora_assets.vision.extract_again import ScoredMask, score_with_second_try, wider_box
 from lora_assets.vision.masks import mask_pixels, window_pixels
@@ -82,6 +83,19 @@ def test_a_second_mask_that_is_worse_is_not_kept_and_the_row_says_that_it_was_tr
         after, asked = tried(answer)
         assert len(asked) == 1 and after.crop.extracted_again and after.crop.second_rle is None
         assert np.array_equal(mask_pixels(after.mask), mask_pixels(mask_row(figure(290))))
+
+
+@pytest.mark.parametrize(("flag", "value"), [("several_characters", 2.0), ("box_shaped", 0.99), ("outside_box", 0.5)])
+def test_a_second_mask_with_a_grave_defect_of_its_own_is_not_kept_though_it_scores_better(
+    monkeypatch: pytest.MonkeyPatch, flag: str, value: float
+):
+    whole = tried(figure())[0].crop
+    spoilt = dataclasses.replace(whole, score=0.49, flags=[flag], flag_values=[value], flag_limits=[0.0])
+    mild = dataclasses.replace(spoilt, flags=["specks"], flag_values=[0.05])
+    for crop, is_kept in ((spoilt, False), (mild, True)):
+        monkeypatch.setattr(extract_again, "score_one", lambda *_, told=crop, **__: told)
+        after, _ = tried(figure())
+        assert after.crop.extracted_again and (after.crop.second_rle is not None) == is_kept
 
 
 def test_an_empty_answer_changes_nothing():

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
-from lora_assets.vision import faint_words, outlined_lines
+from lora_assets.models import ModelError
+from lora_assets.vision import faint_words, letter_map
 from lora_assets.vision.cutout import CutOut, make_cutout, make_subject
-from lora_assets.vision.lettering import line_candidates, text_over, word_candidate
+from lora_assets.vision.lettering import LINE_SIGNS, WORD_SIGNS, find_letters, text_over
 from lora_assets_tests.vision.drawn import detection_row, mask_row
 
 
@@ -99,17 +102,29 @@ def test_short_and_long_lines_over_a_figure_are_found(height: int, text: str, si
 
 
 @pytest.mark.parametrize("height", [360, 720])
-def test_candidates_tell_finite_signs_and_lie_where_the_letters_are(height: int):
+def test_what_is_found_tells_finite_signs_and_which_kind_of_letters_it_is(height: int):
     image, mask = dressed(height, height * 16 // 9)
-    cut = cut_of(with_subtitle(image, "WAIT FOR ME", 1.0), mask)
-    rows = line_candidates(cut)
-    assert rows and all(len(row.signs) == len(outlined_lines.SIGNS) and np.isfinite(row.signs).all() for row in rows)
-    assert all(row.under.shape == row.under[row.part].shape == image.shape[:2] for row in rows)
-    ys, _ = np.nonzero(rows[0].under)
-    assert abs(ys.mean() - height / 2) < height / 20
-    word = word_candidate(cut_of(with_words(image, 0.5), mask))
-    assert word is not None and len(word.signs) == len(faint_words.SIGNS) and np.isfinite(word.signs).all()
-    assert line_candidates(cut_of(image, mask)) == []
+    plain, subtitle, words = (
+        find_letters(cut_of(picture, mask))
+        for picture in (image, with_subtitle(image, "WAIT FOR ME", 1.0), with_words(image, 0.5))
+    )
+    assert plain is not None and subtitle is not None and words is not None
+    for found in (plain, subtitle, words):
+        assert len(found.line_signs) == len(LINE_SIGNS) and np.isfinite(found.line_signs).all()
+        assert 0.0 <= found.line_share <= 1.0 and 0.0 <= found.word_share <= 1.0
+    assert subtitle.line_signs[0] > plain.line_signs[0] + 2.0
+    assert words.word_signs is not None and len(words.word_signs) == len(WORD_SIGNS)
+    assert np.isfinite(words.word_signs).all() and words.word_share > plain.word_share + 0.01
+
+
+def test_letters_on_a_page_many_times_as_tall_as_wide_are_found():
+    image, mask = dressed(360, 400)
+    page = np.concatenate([image] * 26)
+    below = np.zeros(page.shape[:2], np.bool_)
+    below[-360:] = mask
+    assert text_over(cut_of(page, below)) == 0.0
+    page[-360:] = with_subtitle(image, "WAIT FOR ME", 1.0)
+    assert (text_over(cut_of(page, below)) or 0.0) > 0.008
 
 
 @pytest.mark.parametrize("picture", ["grey ramp", "noise", "black", "white"])
@@ -130,17 +145,22 @@ def test_frames_of_any_size_are_measured(shape: tuple[int, int]):
     assert text_over(cut_of(np.full((*shape, 3), 200, np.uint8), mask)) == 0.0
 
 
-def test_the_lines_of_a_strip_hold_what_they_lie_on_and_not_the_strip():
-    strip = np.zeros((300, 6000, 3), np.uint8)
-    for x in range(0, 6000, 300):
-        for y in range(60, 300, 60):
-            cv2.putText(strip, "lilI lilI lil", (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1)
-    rows = outlined_lines.find_rows(strip, np.ones(strip.shape[:2], np.bool_), (), 300, 5.0)
-    assert len(rows) >= 40
-    assert sum(row.under.size for row in rows) <= strip[..., 0].size
-    for row in rows:
-        part = np.zeros(strip.shape[:2], np.bool_)[row.part]
-        assert part.shape == row.under.shape and row.under.any()
+@pytest.mark.parametrize(("height", "width"), [(12, 12), (33, 70), (64, 96), (70, 13)])
+def test_every_begun_cell_of_a_picture_gets_an_answer(height: int, width: int):
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    found = letter_map.letter_map(noise)
+    assert found.shape == (2, -(-height // letter_map.CELL), -(-width // letter_map.CELL))
+    assert 0.0 <= found.min() <= found.max() <= 1.0
+
+
+def test_a_missing_letter_finder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(letter_map, "STARTER_LETTERS", tmp_path / "starter_letters.onnx")
+    letter_map.open_letter_finder.cache_clear()
+    try:
+        with pytest.raises(ModelError, match=r"starter_letters\.onnx is not there"):
+            letter_map.letter_map(np.zeros((40, 40, 3), np.uint8))
+    finally:
+        letter_map.open_letter_finder.cache_clear()
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (4, 300), (300, 4), (5, 5)])

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lora_assets.models import ModelError, OpenWeights, resolve
+from lora_assets.starter import STARTER_CRITIC, STARTER_LETTERS
 from lora_assets.vision.masks import BoolMask
 from lora_assets.vision.saliency_onnx import load_saliency
 from lora_assets.vision.second_opinion import disagreement, grabcut, salient
@@ -111,6 +112,9 @@ def test_the_file_of_a_network_is_told_from_a_detectors(tmp_path: Path):
         load_saliency(boxes)
     with pytest.raises(ModelError, match="makes no masks"):
         load_segmenter(resolve(str(boxes), tmp_path), SegmentSettings())
+    for own in (STARTER_CRITIC, STARTER_LETTERS):
+        with pytest.raises(ModelError, match=rf"{own.name} is no ONNX file of the U2Net family"):
+            load_saliency(own)
     cut = tmp_path / "cut.onnx"
     cut.write_bytes(net.path.read_bytes()[:90])
     with pytest.raises(ModelError, match=r"cut\.onnx cannot be opened"):

@@ -1,0 +1,335 @@
+"""Masks as segmenters get them wrong, made from true ones: what the mask critic learns from.
+
+Everything is drawn at random, so that no kind of damage has a shape of its own to be known by. Which pixels of a
+damaged mask are wrong is told by `wrong_pixels`; how the critic sees them does not belong here (critic_look).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from lora_assets.vision.images import RgbImage
+from lora_assets.vision.masks import BoolMask, mask_bounds
+
+RIM, RIM_SHARE = 4, 0.012
+"""A rim around the figure of so many pixels, or that share of its longer side if that is less, is no error."""
+LOST_RIM_SHARE = 0.005
+GOOD_SHARE = 0.4
+"""How many masks are left as good ones are."""
+SECOND_SHARE = 0.3
+"""How many of the damaged ones are damaged once more."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """A character in a part of a drawn frame: the picture HxWx3, its own pixels, those of the others, their masks."""
+
+    image: RgbImage
+    figure: BoolMask
+    others: tuple[BoolMask, ...]
+
+    @property
+    def longer(self) -> int:
+        """The longer side of the figure's bounds."""
+        bounds = mask_bounds(self.figure)
+        return max(bounds[2:]) if bounds else 1
+
+
+Damage = Callable[[np.random.Generator, BoolMask, Drawn], BoolMask]
+
+
+def wrong_pixels(mask: BoolMask, figure: BoolMask, grown: int = 0) -> tuple[BoolMask, BoolMask]:
+    """Which pixels are in a mask and not of the figure, and which are of the figure and not in the mask; thin rims
+    along the outline are neither, nor is the rim of a mask that was `grown` by so many pixels on purpose."""
+    bounds = mask_bounds(figure)
+    longer = max(bounds[2:]) if bounds else 1
+    rim = int(np.clip(round(RIM_SHARE * longer), 1, max(RIM, RIM * longer // 600))) + grown
+    lost_rim = max(1, round(LOST_RIM_SHARE * longer))
+    return _beyond_rim(mask & ~figure, figure, rim), _beyond_rim(figure & ~mask, mask, lost_rim)
+
+
+def _beyond_rim(wrong: BoolMask, right: BoolMask, rim: int) -> BoolMask:
+    core = wrong & ~_grown(right, rim)
+    return wrong & _grown(core, rim + 1) if core.any() else core
+
+
+def good_mask(rng: np.random.Generator, drawn: Drawn) -> BoolMask:
+    """The figure as a good segmenter finds it: exact, smoothed, a little wider or narrower, its outline trembling."""
+    figure, most = drawn.figure, max(1, min(RIM, round(0.015 * drawn.longer)))
+    kind = int(rng.integers(6))
+    if kind == 1:
+        return cv2.medianBlur(figure.astype(np.uint8), 5) > 0
+    if kind in (2, 3):
+        grown = _grown(figure, int(rng.integers(1, most + 1)))
+        return grown & ~_union(drawn.others, figure.shape) | figure if rng.random() < 0.7 else grown
+    if kind == 4:
+        return _shrunk(figure, 1)
+    if kind == 5:
+        return _trembling(rng, figure, float(rng.uniform(0.5, min(3.0, most))))
+    return figure
+
+
+def damaged_mask(rng: np.random.Generator, drawn: Drawn, found: BoolMask | None = None) -> BoolMask:
+    """A mask of the character, good or damaged in one or two ways; `found` is what a segmenter answered, which is taken
+    as it is or damaged further. Never empty."""
+    mask = good_mask(rng, drawn) if found is None or not found.any() else found
+    if rng.random() < (GOOD_SHARE if found is None else 0.6):
+        return mask if mask.any() else drawn.figure
+    for _ in range(2 if rng.random() < SECOND_SHARE else 1):
+        names = list(DAMAGES)
+        shares = np.array([share for _, share in DAMAGES.values()])
+        name = names[int(rng.choice(len(names), p=shares / shares.sum()))]
+        after = DAMAGES[name][0](rng, mask, drawn)
+        # A few pixels of a figure are no mask that anybody would look at.
+        if np.count_nonzero(after & drawn.figure) >= 0.15 * np.count_nonzero(drawn.figure):
+            mask = after
+    return mask if mask.any() else drawn.figure
+
+
+# --- added -----------------------------------------------------------------------------------------------------------
+
+
+def add_patches(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMask:
+    """One to eight patches of what lies around, grown from places along the outline."""
+    wanted = _amount(rng) * np.count_nonzero(drawn.figure)
+    ys, xs = np.nonzero(_grown(mask, 2) & ~mask)
+    if not len(ys):
+        return mask
+    count = int(rng.integers(1, 9))
+    spared = _union(drawn.others, mask.shape) if rng.random() < 0.6 else np.zeros_like(mask)
+    after = mask.copy()
+    for _ in range(count):
+        at = int(rng.integers(len(ys)))
+        after |= patch(rng, drawn.image, int(xs[at]), int(ys[at]), wanted / count) & ~spared
+    return after
+
+
+def add_specks(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMask:
+    """One to eight patches beside the figure."""
+    wanted = _amount(rng) * np.count_nonzero(drawn.figure)
+    ys, xs = np.nonzero(~_grown(mask, 6))
+    if not len(ys):
+        return mask
+    count = int(rng.integers(1, 9))
+    after = mask.copy()
+    for _ in range(count):
+        at = int(rng.integers(len(ys)))
+        after |= patch(rng, drawn.image, int(xs[at]), int(ys[at]), wanted / count)
+    return after
+
+
+def add_other(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMask:
+    """Another character, or what one side of it or a patch of it holds."""
+    seen = [other for other in drawn.others if np.count_nonzero(other) > 40]
+    if not seen:
+        return add_patches(rng, mask, drawn)
+    other = seen[int(rng.integers(len(seen)))]
+    part = rng.random()
+    if part < 0.35:
+        other = other & half_plane(rng, other, float(rng.uniform(0.2, 0.8)))
+    elif part < 0.65:
+        ys, xs = np.nonzero(other & _grown(mask, 12))
+        if len(ys):
+            at = int(rng.integers(len(ys)))
+            wanted = _amount(rng) * np.count_nonzero(drawn.figure)
+            other = other & patch(rng, drawn.image, int(xs[at]), int(ys[at]), wanted)
+    return mask | other
+
+
+def add_around(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMask:
+    """The mask closed, or filled to its hull, an ellipse or its box, all around or on one side; the others spared or
+    not."""
+    x, y, w, h = mask_bounds(mask) or (0, 0, 1, 1)
+    kind = int(rng.integers(5))
+    after = mask.copy()
+    if kind < 2:
+        reach = max(2, round(rng.uniform(0.03, 0.2) * drawn.longer))
+        after = _closed(mask, reach)
+    elif kind == 2:
+        points = cv2.findNonZero(mask.astype(np.uint8))
+        levels = mask.astype(np.uint8)
+        cv2.fillConvexPoly(levels, cv2.convexHull(points), 1)
+        after = levels > 0
+    elif kind == 3:
+        levels = mask.astype(np.uint8)
+        cv2.ellipse(levels, (x + w // 2, y + h // 2), (w // 2, h // 2), 0, 0, 360, 1, -1)
+        after = levels > 0
+    else:
+        after[y : y + h, x : x + w] = True
+    if rng.random() < 0.35:
+        after = mask | (after & half_plane(rng, after, float(rng.uniform(0.2, 0.8))))
+    return after & ~_union(drawn.others, mask.shape) | mask if rng.random() < 0.6 else after
+
+
+# --- lost ------------------------------------------------------------------------------------------------------------
+
+
+def cut_straight(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMask:
+    """The mask ends at a straight line: below most often, on another side, or slanting."""
+    return mask & half_plane(rng, drawn.figure, float(rng.uniform(0.35, 0.98)), rng.random() < 0.55)
+
+
+def lose_thin(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMask:
+    """Everything thin is lost, or some of it: the mask is opened."""
+    reach = max(1, round(rng.uniform(0.004, 0.09) * drawn.longer))
+    if rng.random() < 0.5:
+        reach = int(rng.integers(2, 32))
+    opened = _opened(mask, reach) & mask
+    if rng.random() < 0.5:
+        return opened
+    count, labels = cv2.connectedComponents((mask & ~opened).astype(np.uint8), connectivity=8)
+    back = rng.random(count) < rng.uniform(0.1, 0.9)
+    back[0] = False
+    return opened | back[np.asarray(labels, np.int32)]
+
+
+def make_holes(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMask:
+    """One to five holes or bites: discs, polygons, or zones of one colour."""
+    wanted = _amount(rng) * np.count_nonzero(drawn.figure)
+    ys, xs = np.nonzero(mask)
+    count = int(rng.integers(1, 6))
+    after = mask.copy()
+    for _ in range(count):
+        at = int(rng.integers(len(ys)))
+        after &= ~patch(rng, drawn.image, int(xs[at]), int(ys[at]), wanted / count)
+    return after
+
+
+def lose_zones(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMask:
+    """One to three zones of one colour are lost whole: a skirt, a sleeve, a lock of hair, a shoe."""
+    ys, xs = np.nonzero(mask & drawn.figure)
+    if not len(ys):
+        return mask
+    lost = np.zeros_like(mask)
+    for _ in range(int(rng.integers(1, 4))):
+        at = int(rng.integers(len(ys)))
+        lost |= _zone(rng, drawn.image, int(xs[at]), int(ys[at]), 10.0 * drawn.longer)
+    # What lies between a lost zone and its outline goes with it.
+    return mask & ~_closed(lost & mask, 2)
+
+
+def shrink(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMask:
+    """The mask is narrower than the figure all around, or on one side."""
+    after = _shrunk(mask, max(2, round(rng.uniform(0.008, 0.035) * drawn.longer)))
+    return after | (mask & half_plane(rng, mask, float(rng.uniform(0.3, 0.7)))) if rng.random() < 0.5 else after
+
+
+def shift(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMask:
+    """The mask lies beside where it should: too much on one side, too little on the other."""
+    reach = rng.uniform(0.015, 0.06) * drawn.longer
+    angle = rng.uniform(0, 2 * np.pi)
+    move = np.array([[1, 0, reach * np.cos(angle)], [0, 1, reach * np.sin(angle)]], np.float32)
+    return cv2.warpAffine(mask.astype(np.uint8), move, mask.shape[::-1], flags=cv2.INTER_NEAREST) > 0
+
+
+DAMAGES: dict[str, tuple[Damage, float]] = {
+    "patches": (add_patches, 4.0),
+    "specks": (add_specks, 1.0),
+    "other": (add_other, 2.0),
+    "around": (add_around, 1.5),
+    "cut": (cut_straight, 2.5),
+    "thin": (lose_thin, 3.5),
+    "holes": (make_holes, 2.0),
+    "zones": (lose_zones, 1.5),
+    "shrunk": (shrink, 0.5),
+    "shifted": (shift, 0.4),
+}
+
+
+# --- shapes ----------------------------------------------------------------------------------------------------------
+
+
+def patch(rng: np.random.Generator, image: RgbImage, x: int, y: int, area: float) -> BoolMask:
+    """A patch of about `area` pixels at a place: an ellipse, a polygon, a strip, or a zone of the picture's colours."""
+    levels = np.zeros(image.shape[:2], np.uint8)
+    radius = max(1.5, float(np.sqrt(max(area, 1.0) / np.pi)) * rng.uniform(0.7, 1.3))
+    kind = rng.random()
+    if kind < 0.3:
+        flat = rng.uniform(0.4, 1.0)
+        axes = (max(1, round(radius / np.sqrt(flat))), max(1, round(radius * np.sqrt(flat))))
+        cv2.ellipse(levels, (x, y), axes, float(rng.uniform(0, 180)), 0, 360, 1, -1)
+    elif kind < 0.55:
+        count = int(rng.integers(3, 10))
+        angles = np.sort(rng.uniform(0, 2 * np.pi, count))
+        far = radius * rng.uniform(0.5, 1.6, count)
+        points = np.stack([x + far * np.cos(angles), y + far * np.sin(angles)], axis=1)
+        cv2.fillPoly(levels, [np.round(points).astype(np.int32)], 1)
+    elif kind < 0.7:
+        thick = max(2, round(radius * rng.uniform(0.3, 0.8)))
+        angle, length = rng.uniform(0, 2 * np.pi), 3.1 * radius**2 / thick
+        end = (round(x + length * np.cos(angle)), round(y + length * np.sin(angle)))
+        cv2.line(levels, (x, y), end, 1, thick)
+    else:
+        return _zone(rng, image, x, y, 1.6 * radius)
+    return levels > 0
+
+
+def half_plane(rng: np.random.Generator, mask: BoolMask, share: float, below: bool = False) -> BoolMask:
+    """Where a share 0..1 of a mask lies on this side of a straight line; with `below` it is level and the rest is
+    below."""
+    kind = 0.0 if below else rng.random()
+    angle = np.pi / 2 if below else (int(rng.integers(4)) * np.pi / 2 if kind < 0.6 else rng.uniform(0, 2 * np.pi))
+    rows, columns = (np.arange(side, dtype=np.float32) for side in mask.shape)
+    along = columns * np.float32(np.cos(angle)) + rows[:, None] * np.float32(np.sin(angle))
+    return along <= np.quantile(along[mask], share) if mask.any() else np.ones_like(mask)
+
+
+def _zone(rng: np.random.Generator, image: RgbImage, x: int, y: int, reach: float) -> BoolMask:
+    """What hangs together with a pixel by like colours, within `reach` pixels of it."""
+    height, width = image.shape[:2]
+    far = max(3, round(reach))
+    left, top = max(0, x - far), max(0, y - far)
+    part = np.ascontiguousarray(image[top : min(height, y + far), left : min(width, x + far)])
+    found = np.zeros((part.shape[0] + 2, part.shape[1] + 2), np.uint8)
+    tolerance = (float(rng.uniform(4, 28)),) * 3
+    # Without a fixed range it also climbs along gradients.
+    flags = 4 | cv2.FLOODFILL_MASK_ONLY | (255 << 8) | (cv2.FLOODFILL_FIXED_RANGE if rng.random() < 0.7 else 0)
+    if not flags & cv2.FLOODFILL_FIXED_RANGE:
+        tolerance = (float(rng.uniform(1, 6)),) * 3
+    cv2.floodFill(part, found, (x - left, y - top), (0,), tolerance, tolerance, flags)
+    whole = np.zeros((height, width), np.bool_)
+    whole[top : top + part.shape[0], left : left + part.shape[1]] = _closed(found[1:-1, 1:-1] > 0, 1)
+    return whole
+
+
+def _trembling(rng: np.random.Generator, mask: BoolMask, strength: float) -> BoolMask:
+    """The mask with its outline off by up to `strength` pixels, here outwards and there inwards."""
+    levels = mask.astype(np.uint8)
+    signed = cv2.distanceTransform(levels, cv2.DIST_L2, 3) - cv2.distanceTransform(1 - levels, cv2.DIST_L2, 3)
+    cells = max(2, round(max(mask.shape) / rng.uniform(8, 40)))
+    noise = cv2.resize(rng.uniform(-1, 1, (cells, cells)).astype(np.float32), mask.shape[::-1])
+    return signed + strength * noise > 0
+
+
+def _amount(rng: np.random.Generator) -> float:
+    """A share of the figure: log-uniform from hardly anything to half of it."""
+    return float(np.exp(rng.uniform(np.log(0.006), np.log(0.5))))
+
+
+def _union(masks: tuple[BoolMask, ...], shape: tuple[int, ...]) -> BoolMask:
+    whole = np.zeros(shape, np.bool_)
+    for mask in masks:
+        whole |= mask
+    return whole
+
+
+def _grown(mask: BoolMask, reach: int) -> BoolMask:
+    """The mask grown by `reach` pixels, by its distance map: as fast for a far reach as for a near one."""
+    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3) <= reach if mask.any() else mask
+
+
+def _shrunk(mask: BoolMask, reach: int) -> BoolMask:
+    """The mask without what lies within `reach` pixels of its outline; the frame's edge is none."""
+    return cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3) > reach
+
+
+def _opened(mask: BoolMask, reach: int) -> BoolMask:
+    return _grown(_shrunk(mask, reach), reach)
+
+
+def _closed(mask: BoolMask, reach: int) -> BoolMask:
+    return mask | ~_grown(~_grown(mask, reach), reach) if mask.any() else mask
