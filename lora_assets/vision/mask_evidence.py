@@ -32,9 +32,9 @@ class Blend:
 
 
 # What looks like the ground around, and what the critic calls too much.
-BACKGROUND = Blend((0.3846, 0.6154), 0.03753, 0.1254)
+BACKGROUND = Blend((0.3425, 0.6575), 0.03602, 0.1335)
 # Ends that look like the figure, how far the mask ends before its box, how plainly the body goes on where it ends, and
 # what the critic misses beyond its outline.
-LEFT_OUT = Blend((0.299, 0.2737, 0.0981, 0.3291), 0.03501, 0.1239)
+LEFT_OUT = Blend((0.2669, 0.282, 0.0883, 0.3628), 0.03333, 0.1249)
 # What looks like the figure in the mask's gaps, and what the critic misses there.
-HOLES = Blend((0.4642, 0.5358), 0.01887, 0.1706)
+HOLES = Blend((0.4335, 0.5665), 0.01873, 0.1784)
