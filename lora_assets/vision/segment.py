@@ -257,8 +257,8 @@ def segmenter_of(model: Sam | BoxModel, settings: SegmentSettings, opinion: Opin
 
 def starter_segmenter(sam: Sam, settings: SegmentSettings, opinion: Opinion | None = None) -> Segmenter:
     """A segmenter around a model of the starter's architecture, on the device that it is on, asked as `starter_boxes`
-    tells. There is one candidate; predicted_iou is what can be expected of both looks (`starter_boxes.expected_iou`),
-    stability that of its logits before pixels of like colour agree, after which hardly any are unsure."""
+    tells. There is one candidate; stability is that of its logits before pixels of like colour agree, after which
+    hardly any are unsure."""
     starter = BoxedStarter(sam)
 
     def segment(image: RgbImage, xyxy: npt.NDArray[np.floating]) -> list[WindowMask]:
