@@ -15,7 +15,8 @@ _READ_OWN_PICTURES = {
     "exports/pixels.py", "exports/preview.py", "exports/reading/sizes.py", "exports/writing/kohya.py",
     "identity/descriptions.py", "main_line/preview.py", "mask_lab/drawing.py", "mask_lab/layers.py",
     "mask_lab/making.py", "mining/drawing.py", "mining/folders.py", "quality/pictures.py", "quality/sheet.py",
-    "scenes/transmission.py", "tracker/picture_check.py", "tracker/routes_mask_lab.py", "training/rendered.py",
+    "scenes/transmission.py", "tracker/picture_check.py", "tracker/routes_mask_lab.py",
+    "training/critic_samples.py", "training/letter_finder.py", "training/rendered.py",
     "benchmarks/pipeline.py", "benchmarks/quality.py",
 }  # fmt: skip
 
