@@ -37,7 +37,7 @@ from lora_assets.models import ModelError, resolve
 from lora_assets.store import atomic_write_json
 from lora_assets.sums import file_sha256
 from lora_assets.training.detector import batch_of, learn_batch, new_network, write_network
-from lora_assets.training.feeding import batches, usual_feeders
+from lora_assets.training.feeding import batches
 from lora_assets.training.loop import LoopOptions, Trained, run_loop
 from lora_assets.training.schedule import TrainingError
 from lora_assets.training.scores import FoundBoxes, matched, score_boxes
@@ -141,7 +141,7 @@ def train_page_detector(
         model.to(device()),
         settings,
         LoopOptions(state, resume, None, publish_minutes),
-        lambda step: batches(partial(_views, pages, size, settings), step, usual_feeders()),
+        lambda step: batches(partial(_views, pages, size, settings), step),
         _train_step,
         ("box", "class", "edge"),
         publish,

@@ -1,4 +1,4 @@
-"""The network of the mask critic: a small residual U-Net, and how it begins with what the starter SAM has learned.
+"""The network of the mask critic: a smaller trunk than the starter SAM's, and how it begins with what that has learned.
 
 Torch is imported at the top, so import this module inside a function only. How it is trained is in `mask_critic`.
 """
@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional
-from torchvision.models.resnet import BasicBlock
-from torchvision.ops import Conv2dNormActivation
 
 from lora_assets.vision.critic_look import CHANNELS
-from lora_assets.vision.starter_layers import LookNetwork
+from lora_assets.vision.starter_layers import LookNetwork, ResidualUNet
 from lora_assets.vision.starter_sam import WIDTHS as SAM_WIDTHS
 
 WIDTHS = SAM_WIDTHS[:4]
@@ -24,36 +21,17 @@ _RARE = -3.0
 _POINTS = 4
 
 
-class CriticNetwork(nn.Module):
+class CriticNetwork(ResidualUNet):
     """From looks Bx`CHANNELS`xSxS: logits Bx2x(S/2)x(S/2), of what is too much in the mask and of what it lacks."""
 
     def __init__(self) -> None:
-        super().__init__()
-        downs: list[nn.Module] = []
-        before = CHANNELS
-        for width, count in zip(WIDTHS, BLOCKS, strict=True):
-            halving = Conv2dNormActivation(before, width, kernel_size=3, stride=2)
-            downs.append(nn.Sequential(halving, *(BasicBlock(width, width) for _ in range(count))))
-            before = width
-        self.downs = nn.ModuleList(downs)
-        pairs = list(zip(WIDTHS[:0:-1], WIDTHS[-2::-1], strict=True))
-        self.narrow = nn.ModuleList(nn.Conv2d(wide, width, kernel_size=1) for wide, width in pairs)
-        self.aside = nn.ModuleList(nn.Conv2d(width, width, kernel_size=1) for _, width in pairs)
-        self.ups = nn.ModuleList(Conv2dNormActivation(width, width, 3) for _, width in pairs)
+        super().__init__(CHANNELS, WIDTHS, BLOCKS, smoothings=1)
         self.maps = nn.Conv2d(WIDTHS[0], MAPS, kernel_size=1)
         nn.init.constant_(self.maps.bias, _RARE)  # pyright: ignore[reportArgumentType]
 
     def forward(self, looks: torch.Tensor) -> torch.Tensor:
         """The logits of a batch of looks."""
-        seen = []
-        for down in self.downs:
-            looks = down(looks)
-            seen.append(looks)
-        picture = seen[-1]
-        for narrow, aside, up, beside in zip(self.narrow, self.aside, self.ups, seen[-2::-1], strict=True):
-            picture = functional.interpolate(narrow(picture), scale_factor=2.0, mode="nearest")
-            picture = up(picture + aside(beside))
-        return self.maps(picture)
+        return self.maps(self.seen(looks)[1])
 
 
 def begin_with(network: CriticNetwork, teacher: LookNetwork) -> int:

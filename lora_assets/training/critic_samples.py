@@ -15,7 +15,7 @@ import numpy as np
 from lora_assets.starter import STARTER_SAM
 from lora_assets.training.mask_damages import Drawn, damaged_mask, good_mask, patch, wrong_pixels
 from lora_assets.training.rendered import RenderedFrame
-from lora_assets.training.segmenter import cut_frame, jittered_boxes
+from lora_assets.training.segmenter import choose_character, jittered_boxes
 from lora_assets.vision.critic_look import cells, coverage, look_around, paint
 from lora_assets.vision.masks import BoolMask, mask_bounds
 from lora_assets.vision.refine import find_preset, refine_pixels
@@ -51,16 +51,12 @@ def make_sample(
 ) -> Sample | None:
     """A character of a frame with a mask that may be wrong; None when the frame shows nobody. The shares are those of
     the training's settings."""
-    seen = np.flatnonzero(~np.isnan(frame.boxes[:, 0]))
     if rng.random() < share_of_nobody:
         return _nobody(rng, frame)
-    if len(seen) == 0:
+    chosen = choose_character(rng, frame, CUT_SHARE)
+    if chosen is None:
         return None
-    sides = np.sqrt((frame.boxes[seen, 2:] - frame.boxes[seen, :2]).prod(axis=1))
-    index = int(rng.choice(seen, p=sides / sides.sum()))
-    if rng.random() < CUT_SHARE:
-        cut = cut_frame(rng, frame, index)
-        frame = frame if np.isnan(cut.boxes[index, 0]) else cut
+    frame, index = chosen
     height, width = frame.owners.shape
     box = jittered_boxes(rng, frame.boxes[index : index + 1], width, height)[0]
     answer = starter_answer(frame.image, box) if rng.random() < share_of_answers else None

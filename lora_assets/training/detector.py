@@ -21,7 +21,7 @@ import numpy as np
 from lora_assets.starter import STARTER_YOLO
 from lora_assets.store import atomic_write, put_in_place
 from lora_assets.training.card_entry import data_record, write_entry
-from lora_assets.training.feeding import batches, usual_feeders
+from lora_assets.training.feeding import batches
 from lora_assets.training.loop import LoopOptions, Trained, run_loop
 from lora_assets.training.options import run_training
 from lora_assets.training.rendered import FIRST_UNSEEN_SEED, RenderedFrame, frame_path, read_frame, render_frames
@@ -176,7 +176,7 @@ def train_detector(
         model,
         settings,
         LoopOptions(state_path, resume, start, publish_minutes),
-        lambda step: batches(partial(_views, paths, settings), step, usual_feeders() if feeders is None else feeders),
+        lambda step: batches(partial(_views, paths, settings), step, feeders),
         _train_step,
         ("box", "class", "edge"),
         publish,

@@ -24,7 +24,7 @@ from lora_assets.starter import STARTER_LETTERS
 from lora_assets.store import atomic_write_bytes
 from lora_assets.training.card_entry import write_entry
 from lora_assets.training.export import OPSET, as_onnx
-from lora_assets.training.feeding import batches, usual_feeders
+from lora_assets.training.feeding import batches
 from lora_assets.training.lettered_frames import LetteredFrame, letter_frame
 from lora_assets.training.loop import LoopOptions, Trained, run_loop
 from lora_assets.training.options import run_training
@@ -178,9 +178,7 @@ def train_letter_finder(
         network,
         settings,
         LoopOptions(checkpoint or frames_folder / f"{out.stem}.training", resume, start, publish_minutes),
-        lambda step: batches(
-            partial(make_batch, paths, settings), step, usual_feeders() if feeders is None else feeders
-        ),
+        lambda step: batches(partial(make_batch, paths, settings), step, feeders),
         _train_step,
         ("loss", "recall of lines", "recall of words"),
         publish,

@@ -25,11 +25,10 @@ from lora_assets.training.card_entry import data_record, write_entry
 from lora_assets.training.critic_samples import Sample, make_sample, starter_network
 from lora_assets.training.detector import HELD_OUT_SEEDS, check_frames
 from lora_assets.training.export import as_onnx, in_half_precision
-from lora_assets.training.feeding import batches, usual_feeders
+from lora_assets.training.feeding import batches, samples_of_frames
 from lora_assets.training.loop import LoopOptions, Trained, run_loop
 from lora_assets.training.options import run_training
 from lora_assets.training.rendered import RenderedFrame, frame_path, read_frame, render_frames
-from lora_assets.training.schedule import TrainingError
 from lora_assets.vision.critic_look import CHANNELS, LOOK_SIDE, LOOK_STEP, MARGIN
 from lora_assets.vision.device import device
 
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
 FIRST_PLAIN_SEED = 12_000_000
 """Seeds of the plain frames: drawn like the others, but nothing hides their one to three characters."""
-SAMPLES_PER_FRAME = 2
 POSITIVE_WEIGHT = 2.0
 DICE_WEIGHT = 0.3
 
@@ -141,7 +139,7 @@ def train_critic(
         network,
         settings,
         LoopOptions(state_path, resume, start, publish_minutes),
-        lambda step: batches(partial(_samples, paths, settings), step, usual_feeders() if feeders is None else feeders),
+        lambda step: batches(partial(_samples, paths, settings), step, feeders),
         _train_step,
         ("loss", "IoU too much", "IoU missing"),
         publish,
@@ -206,16 +204,8 @@ def _train_step(
 
 def _samples(paths: Sequence[Path], settings: CriticSettings, step: int) -> list[Sample]:
     rng = np.random.default_rng((settings.seed, step))
-    samples: list[Sample] = []
-    for _ in range(100 * settings.batch):
-        frame = read_frame(paths[int(rng.integers(len(paths)))])
-        for _ in range(SAMPLES_PER_FRAME):
-            sample = make_sample(rng, frame, settings.share_of_answers, settings.share_of_nobody)
-            if sample is not None:
-                samples.append(sample)
-        if len(samples) >= settings.batch:
-            return samples[: settings.batch]
-    raise TrainingError("the drawn frames show hardly anybody: draw more frames, or look at how scenes are drawn")
+    shares = settings.share_of_answers, settings.share_of_nobody
+    return samples_of_frames(rng, paths, settings.batch, lambda frame: make_sample(rng, frame, *shares))
 
 
 def _publish(

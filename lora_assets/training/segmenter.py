@@ -22,11 +22,10 @@ from lora_assets.starter import STARTER_SAM
 from lora_assets.store import atomic_write, put_in_place
 from lora_assets.training.card_entry import data_record, write_entry
 from lora_assets.training.detector import HELD_OUT_SEEDS, check_frames
-from lora_assets.training.feeding import batches, usual_feeders
+from lora_assets.training.feeding import batches, samples_of_frames
 from lora_assets.training.loop import LoopOptions, Trained, run_loop
 from lora_assets.training.options import run_training
 from lora_assets.training.rendered import RenderedFrame, frame_path, read_frame, render_frames
-from lora_assets.training.schedule import TrainingError
 from lora_assets.training.views import Window, cut_view, mirrored, owner_boxes, recoloured
 from lora_assets.vision.device import device
 from lora_assets.vision.masks import mask_iou
@@ -43,8 +42,6 @@ if TYPE_CHECKING:
     import torch
     from segment_anything.modeling import Sam
 
-SAMPLES_PER_FRAME = 2
-"""Samples taken from a frame once it is read, as reading costs as much as making one."""
 OUTSIDE_WEIGHT = 0.1
 """What a pixel outside the frame weighs beside one inside."""
 CUT_SHARE = 0.25
@@ -126,6 +123,22 @@ def cut_frame(rng: np.random.Generator, frame: RenderedFrame, index: int) -> Ren
     )
 
 
+def choose_character(
+    rng: np.random.Generator, frame: RenderedFrame, cut_share: float
+) -> tuple[RenderedFrame, int] | None:
+    """One of the characters of a frame, large ones more often, and the frame, which is made to end within it in
+    `cut_share` of the cases; None when the frame shows nobody."""
+    seen = np.flatnonzero(~np.isnan(frame.boxes[:, 0]))
+    if len(seen) == 0:
+        return None
+    sides = np.sqrt((frame.boxes[seen, 2:] - frame.boxes[seen, :2]).prod(axis=1))
+    index = int(rng.choice(seen, p=sides / sides.sum()))
+    if rng.random() < cut_share:
+        cut = cut_frame(rng, frame, index)
+        frame = frame if np.isnan(cut.boxes[index, 0]) else cut
+    return frame, index
+
+
 def make_sample(rng: np.random.Generator, frame: RenderedFrame, settings: SegmenterSettings) -> Sample | None:
     """A prompt for one of the characters of a frame; None when it shows nobody."""
     import torch
@@ -133,14 +146,10 @@ def make_sample(rng: np.random.Generator, frame: RenderedFrame, settings: Segmen
     from lora_assets.vision.starter_layers import drawn_box, drawn_points, look_around
     from lora_assets.vision.starter_prompts import WANTED
 
-    seen = np.flatnonzero(~np.isnan(frame.boxes[:, 0]))
-    if len(seen) == 0:
+    chosen = choose_character(rng, frame, CUT_SHARE)
+    if chosen is None:
         return None
-    sides = np.sqrt((frame.boxes[seen, 2:] - frame.boxes[seen, :2]).prod(axis=1))
-    index = int(rng.choice(seen, p=sides / sides.sum()))
-    if rng.random() < CUT_SHARE:
-        cut = cut_frame(rng, frame, index)
-        frame = frame if np.isnan(cut.boxes[index, 0]) else cut
+    frame, index = chosen
     height, width = frame.owners.shape
     by_point = rng.random()
     box = jittered_boxes(rng, frame.boxes[index : index + 1], width, height)[0]
@@ -244,7 +253,7 @@ def train_segmenter(
         sam,
         settings,
         LoopOptions(state_path, resume, start, publish_minutes),
-        lambda step: batches(partial(_samples, paths, settings), step, usual_feeders() if feeders is None else feeders),
+        lambda step: batches(partial(_samples, paths, settings), step, feeders),
         _train_step,
         ("loss", "mask IoU"),
         publish,
@@ -308,16 +317,7 @@ def _train_step(sam: Sam, optimizer: torch.optim.Optimizer, samples: Sequence[Sa
 
 def _samples(paths: Sequence[Path], settings: SegmenterSettings, step: int) -> list[Sample]:
     rng = np.random.default_rng((settings.seed, step))
-    samples: list[Sample] = []
-    for _ in range(100 * settings.batch):
-        frame = read_frame(paths[int(rng.integers(len(paths)))])
-        for _ in range(SAMPLES_PER_FRAME):
-            sample = make_sample(rng, frame, settings)
-            if sample is not None:
-                samples.append(sample)
-        if len(samples) >= settings.batch:
-            return samples[: settings.batch]
-    raise TrainingError("the drawn frames show hardly anybody: draw more frames, or look at how scenes are drawn")
+    return samples_of_frames(rng, paths, settings.batch, lambda frame: make_sample(rng, frame, settings))
 
 
 def _publish(

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from lora_assets.vision.mask_evidence import BACKGROUND, HOLES, LEFT_OUT
 
 # Also of the measures in measures, body_checks, character_counts, picture_flaws, lettering, faint_words, letter_map,
-# lost_parts, outline_pieces, piece_evidence, mask_evidence, mask_critic, critic_look and screentone, and of the second
-# try in extract_again. Weights of the networks that are asked count by their digests (recipes.CHECKERS).
+# lost_parts, outline_pieces, piece_evidence, mask_evidence, mask_critic, checking_maps, critic_look and screentone, and
+# of the second try in extract_again. Weights of the networks that are asked count by their digests (recipes.CHECKERS).
 CODE_VERSION = "9"
 
 # One mild finding makes a good crop medium, two make it low; a grave one makes it low by itself (the rules of

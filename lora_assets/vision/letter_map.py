@@ -1,22 +1,18 @@
 """Where lettering lies over a picture, by the letter finder: a small network that comes with the package.
 
-Starter weights (`lora_assets.training.letter_finder` makes them), by onnxruntime; one session with one thread, opened
-at the first question, serves all threads of a process. Which share of a figure is under letters is worked out in
-lettering.
+Starter weights (`lora_assets.training.letter_finder` makes them), asked by `checking_maps`. Which share of a figure is
+under letters is worked out in lettering.
 """
 
 from __future__ import annotations
-
-from functools import cache
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from lora_assets.starter import STARTER_LETTERS
+from lora_assets.vision.checking_maps import likely_maps
 from lora_assets.vision.images import RgbImage
-from lora_assets.vision.yolo_onnx import open_session
 
 HEIGHT = 360
 """Pixels of a frame's height at which letters are looked for: strokes of subtitles are two or three pixels wide."""
@@ -35,18 +31,8 @@ def letter_map(picture: RgbImage) -> npt.NDArray[np.float32]:
         picture = np.asarray(
             cv2.copyMakeBorder(picture, 0, -height % STEP, 0, -width % STEP, cv2.BORDER_REPLICATE), np.uint8
         )
-    session, feed, answer = open_letter_finder()
-    images = np.empty((1, 3, *picture.shape[:2]), np.float32)
-    for plane, channel in zip(images[0], cv2.split(picture), strict=True):
-        np.multiply(channel, np.float32(1 / 255.0), out=plane)
-    images -= 0.5
-    told = np.asarray(session.run([answer], {feed: images})[0], np.float32)[0]
-    return 1.0 / (1.0 + np.exp(-np.clip(told[:, : -(-height // CELL), : -(-width // CELL)], -30.0, 30.0)))
-
-
-@cache
-def open_letter_finder() -> tuple[Any, str, str]:
-    """The network's session and the names of what goes in and comes out, opened once. Raises ModelError as
-    `letter_map` does."""
-    session = open_session(STARTER_LETTERS)
-    return session, session.get_inputs()[0].name, session.get_outputs()[0].name
+    layers = np.empty((3, *picture.shape[:2]), np.float32)
+    for number, channel in enumerate(cv2.split(picture)):
+        np.multiply(channel, np.float32(1 / 255.0), out=layers[number])
+    layers -= 0.5
+    return likely_maps(STARTER_LETTERS, layers)[:, : -(-height // CELL), : -(-width // CELL)]

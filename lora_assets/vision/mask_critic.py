@@ -1,26 +1,20 @@
 """The mask critic: a small network that looks at a cut-out and tells what is too much in its mask, and what it lacks.
 
-Starter weights (`lora_assets.training.mask_critic` makes them), by onnxruntime; one session with one thread, opened at
-the first question, serves all threads of a process. What a look is made of is in `critic_look`; what the shares mean
-for a check does not belong here (mask_evidence).
+Starter weights (`lora_assets.training.mask_critic` makes them), asked by `checking_maps`. What a look is made of is in
+`critic_look`; what the shares mean for a check does not belong here (mask_evidence).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from threading import Lock
-from typing import Any
 
 import numpy as np
 
 from lora_assets.starter import STARTER_CRITIC
+from lora_assets.vision.checking_maps import likely_maps
 from lora_assets.vision.critic_look import Floats, cells, look_around, paint
 from lora_assets.vision.cutout import CutOut, box_of, once_per_cutout
 from lora_assets.vision.outline_pieces import enclosed_gaps
-from lora_assets.vision.yolo_onnx import open_session
-
-_opening = Lock()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,11 +56,7 @@ def criticise(cut: CutOut) -> Critique | None:
     canvas = paint(
         look, cut.frame_size, cut.image[y : y + height, x : x + width], cut.subject.covers(part), others, box
     )
-    # Threads that ask first at once would open one each.
-    with _opening:
-        session, feed, answer = _session()
-    told = np.asarray(session.run([answer], {feed: canvas.layers()[None]})[0], np.float32)[0]
-    maps = 1.0 / (1.0 + np.exp(-np.clip(told, -30.0, 30.0)))
+    maps = likely_maps(STARTER_CRITIC, canvas.layers())
     held, inside = cells(canvas.mask), cells(canvas.inside)
     enclosed = cells(enclosed_gaps(canvas.mask > 0.5).astype(np.float32))
     return Critique(maps[0], maps[1], held, np.maximum(inside - held, 0.0), enclosed)
@@ -88,9 +78,3 @@ def doubts(cut: CutOut) -> Doubts | None:
             )
         )
     )  # fmt: skip
-
-
-@cache
-def _session() -> tuple[Any, str, str]:
-    session = open_session(STARTER_CRITIC)
-    return session, session.get_inputs()[0].name, session.get_outputs()[0].name

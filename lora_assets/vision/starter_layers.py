@@ -70,13 +70,14 @@ def drawn_points(points: torch.Tensor, side: int = LOOK_SIDE) -> torch.Tensor:
     return (dabs * signs[:, None, None]).sum(dim=0).clamp(-1, 1)
 
 
-class LookNetwork(nn.Module):
-    """From looks Bx`CHANNELS`xSxS: logits Bx4x(S/2)x(S/2) (the single mask, then three), and predicted IoUs Bx4."""
+class ResidualUNet(nn.Module):
+    """The trunk of a network that sees a look: halved once for each of `widths`, with `blocks` residual blocks at each
+    size, and put together again up to half of the look's side, by `smoothings` convolutions at each size."""
 
-    def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
+    def __init__(self, channels: int, widths: tuple[int, ...], blocks: tuple[int, ...], smoothings: int) -> None:
         super().__init__()
         downs: list[nn.Module] = []
-        before = CHANNELS
+        before = channels
         for width, count in zip(widths, blocks, strict=True):
             halving = Conv2dNormActivation(before, width, kernel_size=3, stride=2)
             downs.append(nn.Sequential(halving, *(BasicBlock(width, width) for _ in range(count))))
@@ -85,17 +86,10 @@ class LookNetwork(nn.Module):
         pairs = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
         self.narrow = nn.ModuleList(nn.Conv2d(wide, width, kernel_size=1) for wide, width in pairs)
         self.aside = nn.ModuleList(nn.Conv2d(width, width, kernel_size=1) for _, width in pairs)
-        self.ups = nn.ModuleList(
-            nn.Sequential(Conv2dNormActivation(width, width, 3), Conv2dNormActivation(width, width, 3))
-            for _, width in pairs
-        )
-        self.masks = nn.Conv2d(widths[0], MASKS, kernel_size=1)
-        self.quality = nn.Sequential(
-            nn.Linear(widths[-1] + widths[0], widths[0] * 4), nn.ReLU(), nn.Linear(widths[0] * 4, MASKS)
-        )
+        self.ups = nn.ModuleList(_smoothing(width, smoothings) for _, width in pairs)
 
-    def forward(self, looks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits and predicted IoUs of a batch of looks."""
+    def seen(self, looks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is seen of looks BxCxSxS at the coarsest size, and at half of their side (BxWx(S/2)x(S/2))."""
         maps = []
         for down in self.downs:
             looks = down(looks)
@@ -104,8 +98,30 @@ class LookNetwork(nn.Module):
         for narrow, aside, up, beside in zip(self.narrow, self.aside, self.ups, maps[-2::-1], strict=True):
             picture = functional.interpolate(narrow(picture), scale_factor=2.0, mode="nearest")
             picture = up(picture + aside(beside))
-        seen = torch.cat([maps[-1].mean(dim=(2, 3)), picture.mean(dim=(2, 3))], dim=1)
-        return self.masks(picture), self.quality(seen)
+        return maps[-1], picture
+
+
+def _smoothing(width: int, count: int) -> nn.Module:
+    # One alone lies in no Sequential of its own: trained weights know it by its name.
+    each = [Conv2dNormActivation(width, width, 3) for _ in range(count)]
+    return each[0] if count == 1 else nn.Sequential(*each)
+
+
+class LookNetwork(ResidualUNet):
+    """From looks Bx`CHANNELS`xSxS: logits Bx4x(S/2)x(S/2) (the single mask, then three), and predicted IoUs Bx4."""
+
+    def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
+        super().__init__(CHANNELS, widths, blocks, smoothings=2)
+        self.masks = nn.Conv2d(widths[0], MASKS, kernel_size=1)
+        self.quality = nn.Sequential(
+            nn.Linear(widths[-1] + widths[0], widths[0] * 4), nn.ReLU(), nn.Linear(widths[0] * 4, MASKS)
+        )
+
+    def forward(self, looks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits and predicted IoUs of a batch of looks."""
+        coarse, picture = self.seen(looks)
+        means = torch.cat([coarse.mean(dim=(2, 3)), picture.mean(dim=(2, 3))], dim=1)
+        return self.masks(picture), self.quality(means)
 
 
 class LookDecoder(nn.Module):

@@ -70,11 +70,7 @@ def test_what_the_training_writes_is_told_by_its_card_and_run_by_the_product(
     assert entry.figures == figures and figures["held_out_frames"] == 1.0
     assert entry.settings["steps_done"] == TINY.steps and out.stat().st_size < 1_000_000
     monkeypatch.setattr(letter_map, "STARTER_LETTERS", out)
-    letter_map.open_letter_finder.cache_clear()
-    try:
-        found = letter_map.letter_map(read_ground(folder / f"ground_{TINY.first_seed:09d}.png")[:70, :50])
-    finally:
-        letter_map.open_letter_finder.cache_clear()
+    found = letter_map.letter_map(read_ground(folder / f"ground_{TINY.first_seed:09d}.png")[:70, :50])
     assert found.shape == (2, 18, 13) and np.isfinite(found).all() and 0 <= found.min() <= found.max() <= 1
 
 

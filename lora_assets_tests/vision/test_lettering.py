@@ -155,12 +155,8 @@ def test_every_begun_cell_of_a_picture_gets_an_answer(height: int, width: int):
 
 def test_a_missing_letter_finder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(letter_map, "STARTER_LETTERS", tmp_path / "starter_letters.onnx")
-    letter_map.open_letter_finder.cache_clear()
-    try:
-        with pytest.raises(ModelError, match=r"starter_letters\.onnx is not there"):
-            letter_map.letter_map(np.zeros((40, 40, 3), np.uint8))
-    finally:
-        letter_map.open_letter_finder.cache_clear()
+    with pytest.raises(ModelError, match=r"starter_letters\.onnx is not there"):
+        letter_map.letter_map(np.zeros((40, 40, 3), np.uint8))
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (4, 300), (300, 4), (5, 5)])

@@ -19,7 +19,7 @@ from lora_assets.scenes.truth import CharacterTruth
 from lora_assets.starter import STARTER_CARD, STARTER_CRITIC
 from lora_assets.starter.card import check_file, read_card
 from lora_assets.tables import Detection
-from lora_assets.vision import mask_critic
+from lora_assets.vision import checking_maps
 from lora_assets.vision.critic_look import CHANNELS, LOOK_SIDE, look_around, paint
 from lora_assets.vision.cutout import CutOut, make_cutout, make_subject
 from lora_assets.vision.detect import DetectSettings, load_detector
@@ -86,8 +86,8 @@ def test_threads_share_one_session(monkeypatch: pytest.MonkeyPatch):
     image, mask = np.full((60, 80, 3), 90, np.uint8), np.zeros((60, 80), np.bool_)
     mask[20:40, 30:50] = True
     opened = []
-    monkeypatch.setattr(mask_critic, "open_session", lambda path: opened.append(path) or open_session(path))
-    mask_critic._session.cache_clear()
+    monkeypatch.setattr(checking_maps, "open_session", lambda path: opened.append(path) or open_session(path))
+    checking_maps._opened.cache_clear()
     cuts = [cut_of(image, mask, (30.0, 20.0, 50.0, 40.0)) for _ in range(6)]
     with ThreadPoolExecutor(6) as pool:
         told = set(pool.map(doubts, cuts))
