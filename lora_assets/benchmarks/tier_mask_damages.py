@@ -82,6 +82,8 @@ def leave_out_head(crop: Damaged, base: Base, rng: np.random.Generator) -> bool:
     crop.mask[:at] = False
     kept = (crop.mask & base.figure)[int(base.head[1]) : int(base.head[3])].sum()
     crop.strengths["headless"] = 1.0 - float(kept / max(1, before))
+    # Raised arms end with it.
+    _lost(crop, base, "cut")
     if rng.random() < 0.4:
         crop.box = (crop.box[0], float(at), crop.box[2], crop.box[3])
     return bool(crop.mask.sum() > 1000)

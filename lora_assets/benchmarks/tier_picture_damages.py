@@ -188,8 +188,7 @@ def lay_bars(crop: Damaged, base: Base, rng: np.random.Generator) -> bool:
     mask[end:] = False
     on_bars = int(mask[:bar].sum()) + int(mask[height - bar :].sum())
     crop.strengths["bars"] = float(on_bars / max(1, mask.sum()))
-    seen = bounds_of(_above(base.figure, max(end, 1)))
-    crop.mask, crop.box = mask, (seen[0], seen[1], seen[2], float(max(end, 1)))
+    crop.mask, crop.box = mask, bounds_of(_above(base.figure, max(end, 1)))
     crop.characters = tuple(replace(each, mask=_above(each.mask, height - bar)) for each in crop.characters)
     return bool(mask.any())
 
