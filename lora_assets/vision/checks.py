@@ -13,7 +13,7 @@ from lora_assets.vision.mask_evidence import BACKGROUND, HOLES, LEFT_OUT
 # Also of the measures in measures, body_checks, character_counts, picture_flaws, lettering, faint_words, letter_map,
 # lost_parts, outline_pieces, piece_evidence, mask_evidence, mask_critic, checking_maps, critic_look and screentone, and
 # of the second try in extract_again. Weights of the networks that are asked count by their digests (recipes.CHECKERS).
-CODE_VERSION = "9"
+CODE_VERSION = "10"
 
 # One mild finding makes a good crop medium, two make it low; a grave one makes it low by itself (the rules of
 # benchmarks.tier_rules): 0.7 x 1 >= 0.5 > 0.7 x 0.7 and 0.45 x 1.
@@ -65,7 +65,7 @@ CHECKS: tuple[Check, ...] = (
           "a head was found in the box, and the mask leaves it out"),
     Check("headless", "head", "headless", "above", 0, 1, 0.15, None, GRAVE, False,
           "the frame's top edge cuts the figure, and no head is in it"),
-    Check("head_cut", "head", "head_cut", "above", 0, 1, 0.3, None, MILD, False, "the frame's edge cuts the head"),
+    Check("head_cut", "head", "head_cut", "above", 0, 1, 0.5, None, MILD, False, "the frame's edge cuts the head"),
     Check("outside_box", "leak", "outside_box", "above", 0, 1, 0.12, 0.35, MILD, False,
           "much of the mask lies outside the box that it was made from"),
     Check("cut_body", "body", "visible_cut", "above", 0, 1, 0.27, None, MILD, False,

@@ -32,9 +32,9 @@ class Blend:
 
 
 # What looks like the ground around, and what the critic calls too much.
-BACKGROUND = Blend((0.3425, 0.6575), 0.03602, 0.1335)
+BACKGROUND = Blend((0.3067, 0.6933), 0.03785, 0.1447)
 # Ends that look like the figure, how far the mask ends before its box, how plainly the body goes on where it ends, and
 # what the critic misses beyond its outline.
-LEFT_OUT = Blend((0.2669, 0.282, 0.0883, 0.3628), 0.03333, 0.1249)
+LEFT_OUT = Blend((0.2593, 0.2561, 0.08827, 0.3963), 0.03333, 0.1393)
 # What looks like the figure in the mask's gaps, and what the critic misses there.
-HOLES = Blend((0.4335, 0.5665), 0.01873, 0.1784)
+HOLES = Blend((0.4442, 0.5558), 0.01878, 0.1766)
