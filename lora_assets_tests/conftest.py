@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,18 @@ def pytest_report_header() -> str:
         "GPU": Path("/dev/nvidiactl").exists(),
     }
     return "present: " + ", ".join(f"{name} {'yes' if there else 'no'}" for name, there in present.items())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is made while modules are imported and tests are gathered lasts for the run: no sweep for garbage goes
+    through those millions of objects, now or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import cv2
@@ -108,6 +109,7 @@ def test_a_drawing_without_characters_or_boxes_is_told(tmp_path: Path):
 # --- failures --------------------------------------------------------------------------------------------------------
 
 
+@functools.cache
 def _answers() -> list[SceneAnswers]:
     detector = _detector((0.0, 0.0, 0.2, 0.2, 0.8, 2), (0.5, 0.5, 0.6, 0.6, 0.6, 0))
     return [answer_scene(unseen_scene(seed), detector, _filled) for seed in range(960_000, 960_006)]

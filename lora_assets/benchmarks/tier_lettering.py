@@ -28,7 +28,7 @@ from lora_assets.vision.lettering import LINE_SIGNS, LINES, WORD_SIGNS, WORDS, R
 FIRST_SEED, SCENES = 9_300_000, 420
 # The share of the crops that have lettering of a kind over them. Among the labelled crops it is about 0.03 of each; a
 # word that is missed makes a crop wrongly high, which is worse than a good crop lost.
-EXPECTED = 0.15
+EXPECTED = 0.2
 _SHARES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
 # The defect that a kind of lettering is in the rules.
 _DEFECTS = {"lines": "text", "words": "watermark"}

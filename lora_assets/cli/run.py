@@ -95,7 +95,7 @@ def _print_summary(project: Project, tracker: str, outcome: Outcome) -> None:
     typer.echo(f"{done}, {outcome.seconds:.1f} s")
     start = "" if running_url(project.data, PAGES) else "   (start the servers with: make up)"
     typer.echo(f"page:    {pages_url(project.data)}/tracker/{tracker}{start}")
-    typer.echo(f"Dagster: {dagster_url(project.data)}/assets/tracker_dashboard?partition={tracker}")
+    typer.echo(f"Dagster: {dagster_url(project.data)}/assets/tracker_dashboard?partition={tracker}&view=partitions")
 
 
 def _print_videos(project: Project, tracker: str) -> None:

@@ -172,9 +172,15 @@ def stage_changes(stage: str, before: StageRecord, after: StageRecord) -> tuple[
 
 
 def _weight_changes(stage: str, before: StageRecord, after: StageRecord) -> list[Change]:
-    if [sha256 for _, sha256 in before.weights] == [sha256 for _, sha256 in after.weights]:
+    hashes = [sha256 for _, sha256 in before.weights], [sha256 for _, sha256 in after.weights]
+    if hashes[0] == hashes[1]:
         return []
-    return [Change(stage, WEIGHTS, "", _weights_text(before.weights), _weights_text(after.weights))]
+    # Of several weights only the other ones are named; where but their order differs, all are.
+    old = tuple(used for used in before.weights if used[1] not in hashes[1])
+    new = tuple(used for used in after.weights if used[1] not in hashes[0])
+    if not old and not new:
+        old, new = before.weights, after.weights
+    return [Change(stage, WEIGHTS, "", _weights_text(old), _weights_text(new))]
 
 
 def _weights_text(weights: tuple[tuple[str, str], ...]) -> str:
@@ -183,6 +189,11 @@ def _weights_text(weights: tuple[tuple[str, str], ...]) -> str:
 
 def _setting_changes(stage: str, before: StageRecord, after: StageRecord) -> list[Change]:
     names = sorted({*before.settings, *after.settings})
+    if before.settings.get("preset") != after.settings.get("preset"):
+        # A preset's numbers follow from its name, which some recipes keep alone. The pages start without cv2.
+        from lora_assets.vision.refine_presets import PARAMETERS
+
+        names = [name for name in names if name == "matting" or name not in PARAMETERS]
 
     def told(record: StageRecord, name: str) -> str:
         return value_text(record.settings[name]) if name in record.settings else _ABSENT

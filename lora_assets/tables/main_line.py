@@ -228,6 +228,7 @@ class ScoredCrop:
         Annotated[float, Column("parts of the figure in holes of the mask, of two signs as a share of it", 0.0, 1.0)]
         | None
     ) = None
+    raggedness: Annotated[float, Column("length of the mask's outlines over its convex hull's", 1.0)] | None = None
     speck_share: Annotated[float, Column("share of the mask beside its largest piece", 0.0, 1.0)] | None = None
     background_left: (
         Annotated[float, Column("share of the mask that is background, of two signs; null: cannot be told", 0.0, 1.0)]

@@ -7,10 +7,12 @@ middle, what is good on its left and what is bad on its right, so that 27 differ
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lora_assets.models.registry import CHECK, WEIGHTS, ModelError, pinned_sha256
 from lora_assets.tables import ScoredCrop
 from lora_assets.tracker.summary import PARTS
 
@@ -21,6 +23,8 @@ _MIDDLE, _END = 50.0, 100.0
 _OPEN_SPAN = 4.0
 # A check that looks at less than its column tells: completeness counts only where the frame had room for more.
 _COUNTS_WITH_ROOM = "incomplete_body"
+# The one reason that is no check's, as vision.score writes it into the table.
+_LOW_SCORE = re.compile(r"the score [\d.]+ is under ([\d.]+)(?: \(weak: (.*)\))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +73,17 @@ class Findings:
     """the findings that the technical score was multiplied by"""
     veto_caps: bool
     """true when a veto holds the score under 0.5, lower than the factors alone would"""
+    under: float | None
+    """the least score of the high tier, where the crop is not fit for training because its own is lower"""
+    weak: tuple[str, ...]
+    """names of the parts that are told to be weak with it"""
     reasons: tuple[str, ...]
-    """why it is not fit for training, beside the findings, in the words of the score"""
+    """why else it is not fit for training, beside the findings, in the words that its table keeps"""
     rules_then: str
     """version of the checks that judged the crop, where it is not today's; limits of passed checks are today's"""
     rules_now: str
+    networks_then: tuple[str, ...]
+    """names of the package's networks that checks ask and that judged the crop as another file than today's"""
 
 
 def findings_of(crop: ScoredCrop, facts: Mapping[str, Any]) -> Findings:
@@ -93,6 +103,8 @@ def findings_of(crop: ScoredCrop, facts: Mapping[str, Any]) -> Findings:
     lines += [_retired(name, *told[name]) for name in told if name not in known]
     flagged = sorted((line for line in lines if line.crossed), key=lambda line: (not line.veto, line.factor))
     measured = [line for line in lines if not line.crossed and line.value is not None]
+    others = [reason for reason in crop.reasons if reason not in {check.why for check in checks.CHECKS}]
+    low = next((found for reason in others if (found := _LOW_SCORE.fullmatch(reason))), None)
     versions = str(facts.get("code_version") or "").split(".")
     then = versions[1] if len(versions) > 1 else ""
     return Findings(
@@ -106,10 +118,25 @@ def findings_of(crop: ScoredCrop, facts: Mapping[str, Any]) -> Findings:
         factors=tuple(line for line in flagged if line.factor < 1.0),
         veto_caps=any(line.veto for line in flagged)
         and crop.technical_score * math.prod(line.factor for line in flagged) > crop.score + 1e-6,
-        reasons=tuple(reason for reason in crop.reasons if reason not in {check.why for check in checks.CHECKS}),
+        under=float(low[1]) if low else None,
+        weak=tuple(name.replace(" ", "_") for name in (low[2] or "").split(", ") if name) if low else (),
+        reasons=tuple(reason for reason in others if low is None or reason != low[0]),
         rules_then=then if then and then != checks.CODE_VERSION else "",
         rules_now=checks.CODE_VERSION,
+        networks_then=_networks_changed(facts.get("weights")),
     )
+
+
+def _networks_changed(used: Any) -> tuple[str, ...]:
+    """Of the networks that judged a crop, by name and SHA-256 as its table tells them, those of today's package that
+    are other files now. Crops of a time before there was a network are told by the version of the checks."""
+    told = {str(one.get("name")): one.get("sha256") for one in used or () if isinstance(one, dict)}
+    today = [weights for weights in WEIGHTS if weights.task == CHECK and weights.name in told]
+    try:
+        return tuple(weights.name for weights in today if told[weights.name] != pinned_sha256(weights))
+    except ModelError:
+        # A damaged package: the run tells of it, a crop that was made before is still shown.
+        return ()
 
 
 def _strongest(checks: tuple[Check, ...], told: Mapping[str, tuple[float, float]]) -> set[str]:

@@ -34,6 +34,11 @@ class FunnelBar:
     outline: str
     """points of the slope to the next bar, "" for the last"""
 
+    @property
+    def percent(self) -> float:
+        """Its length in percent of the longest bar's."""
+        return 100 * self.length / (WIDTH - LEFT - RIGHT)
+
 
 @dataclass(frozen=True, slots=True)
 class ReasonLine:

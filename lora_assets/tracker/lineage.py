@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from lora_assets.specs import TrackerSpec
 from lora_assets.store import PublishedTable
 from lora_assets.tracker.cells import Cell
-from lora_assets.tracker.pages import RunLink, run_link
+from lora_assets.tracker.pages import RunLink, partition_url, run_link
 from lora_assets.tracker.summary import WeightFacts, stage_facts
 
 _RECIPE = re.compile(r"[0-9a-f]{16}")
@@ -70,20 +69,25 @@ class Step:
 def steps_of(data: Path, spec: TrackerSpec, cell: Cell, dagster_url: str) -> dict[str, Step]:
     """The steps of a cell by name, in their order: frames, detections, segments, masks, scored_crops."""
 
-    def asset(name: str, partition: str) -> str:
-        return f"{dagster_url}/assets/{quote(name)}?{urlencode({'partition': partition})}"
-
     both = f"{cell.dataset}|{spec.id}"
     steps = {
-        "frames": _step("frames", cell.frames, {}, dagster_url, asset("raw_frames", cell.dataset)),
+        "frames": _step("frames", cell.frames, {}, dagster_url, partition_url(dagster_url, "raw_frames", cell.dataset)),
         "detections": _step(
-            "detections", cell.detections, spec.settings.get("detect", {}), dagster_url, asset("detections", both)
+            "detections",
+            cell.detections,
+            spec.settings.get("detect", {}),
+            dagster_url,
+            partition_url(dagster_url, "detections", both),
         ),
     }
-    masks = _step("masks", cell.masks, {}, dagster_url, asset("masks", both))
+    masks = _step("masks", cell.masks, {}, dagster_url, partition_url(dagster_url, "masks", both))
     steps["segments"], steps["masks"] = _mask_steps(data, spec, cell.masks, masks)
     steps["scored_crops"] = _step(
-        "scored_crops", cell.scored_crops, spec.settings.get("score", {}), dagster_url, asset("scored_crops", both)
+        "scored_crops",
+        cell.scored_crops,
+        spec.settings.get("score", {}),
+        dagster_url,
+        partition_url(dagster_url, "scored_crops", both),
     )
     return steps
 

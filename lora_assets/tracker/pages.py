@@ -178,9 +178,9 @@ def tracker_url(tracker: str) -> str:
     return f"/tracker/{quote(tracker, safe='')}"
 
 
-def asset_url(dagster_url: str, tracker: str) -> str:
-    """Dagster's page of a tracker's dashboard."""
-    return f"{dagster_url}/assets/tracker_dashboard?{urlencode({'partition': tracker})}"
+def partition_url(dagster_url: str, asset: str, partition: str) -> str:
+    """Dagster's page of one partition of an asset. Without `view` it shows the partition that was made last."""
+    return f"{dagster_url}/assets/{quote(asset)}?{urlencode({'partition': partition, 'view': 'partitions'})}"
 
 
 def run_link(dagster_url: str, run_id: str) -> RunLink:
@@ -330,7 +330,7 @@ def tracker_page(cells: Cells, view: ReviewedView, query: Mapping[str, str], dag
         next_url=_page_url(tracker, choice, show, page + 1) if page < page_count(items) else "",
         starter_weights=starter_weights(datasets),
         runs=tuple(run_link(dagster_url, run) for run in run_ids(datasets)),
-        asset_url=asset_url(dagster_url, tracker),
+        asset_url=partition_url(dagster_url, "tracker_dashboard", tracker),
         built_at=dashboard.built_at if dashboard else 0.0,
         problem_count=dashboard.problem_count if dashboard else 0,
         problems=dashboard.problems if dashboard else (),

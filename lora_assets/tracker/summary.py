@@ -81,6 +81,8 @@ class DatasetSummary:
     name: str
     counts: Counts
     stages: tuple[StageFacts, ...]
+    repeated: int = 0
+    """usable files with the bytes of another one, which are no frames of their own"""
 
     @property
     def complete(self) -> bool:
@@ -234,6 +236,15 @@ def stage_facts(stage: str, table: PublishedTable | None) -> StageFacts:
     )
 
 
+def _repeated(listed: PublishedTable | None) -> int:
+    """Usable files of a listed folder that are no frames of their own; 0 where its writer did not count the files."""
+    told = listed.facts if listed else {}
+    files, frames, quarantined = (told.get(name) for name in ("files", "frames", "quarantined"))
+    if files is None or frames is None or quarantined is None:
+        return 0
+    return max(0, int(_number(files) - _number(frames) - _number(quarantined)))
+
+
 def summarise(cells: Cells, spec: TrackerSpec) -> tuple[Counts, tuple[DatasetSummary, ...]]:
     """Counts over all datasets, and the summary of each, from the tables as they are now."""
     found = cells.of(spec)
@@ -243,6 +254,7 @@ def summarise(cells: Cells, spec: TrackerSpec) -> tuple[Counts, tuple[DatasetSum
             cell.name,
             count(cells, [cell]),
             tuple(stage_facts(stage, table) for stage, table in cell.tables()),
+            _repeated(cell.frames),
         )
         for cell in found
     )
@@ -338,4 +350,4 @@ def _dataset_from_json(told: dict[str, Any]) -> DatasetSummary:
         StageFacts(**{**stage, "weights": tuple(WeightFacts(**weights) for weights in stage["weights"])})
         for stage in told["stages"]
     )
-    return DatasetSummary(told["dataset"], told["name"], Counts(**told["counts"]), stages)
+    return DatasetSummary(told["dataset"], told["name"], Counts(**told["counts"]), stages, told.get("repeated", 0))

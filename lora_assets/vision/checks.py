@@ -78,6 +78,8 @@ CHECKS: tuple[Check, ...] = (
           "parts of the figure (hair tips, limbs) are outside the mask"),
     Check("holes", "holes", "lost_in_holes", "above", 0, 1, HOLES.limit, HOLES.grave, MILD, False,
           "the mask has holes in the figure"),
+    Check("frayed", "holes", "raggedness", "above", 1, None, 2.3, None, MILD, False,
+          "the mask is frayed: its outline runs to and fro through the figure"),
     Check("specks", "specks", "speck_share", "above", 0, 1, 0.03, 0.2, MILD, False,
           "stray pieces lie beside the figure"),
     Check("background_left", "leak", "background_left", "above", 0, 1, BACKGROUND.limit, BACKGROUND.grave, MILD, False,

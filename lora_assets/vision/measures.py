@@ -42,6 +42,7 @@ from lora_assets.vision.picture_flaws import (
 
 _SOFT = 0.25
 _SMALL = 256
+_RIM = 4
 
 
 def dark_share(cut: CutOut) -> float:
@@ -150,6 +151,25 @@ def lost_ends(cut: CutOut) -> float | None:
     return lost.ends if lost.ends > (ground_share(cut) or 0.0) else 0.0
 
 
+def raggedness(cut: CutOut) -> float:
+    """How frayed the mask is: the length of its outlines, those of its gaps too, over the length of its convex hull's.
+
+    At 256 pixels or less on the longer side, so that steps of single pixels do not count. 1 for a convex mask; drawn
+    figures with loose hair and thin limbs reach 2.
+    """
+    if not cut.area:
+        return 1.0
+    levels = np.pad(cut.mask.astype(np.uint8) * np.uint8(255), _RIM)
+    scale = _SMALL / max(cut.mask.shape)
+    if scale < 1.0:
+        levels = np.asarray(cv2.resize(levels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+    outlines, _ = cv2.findContours((levels > 127).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    if not outlines:
+        return 1.0
+    hull = cv2.arcLength(cv2.convexHull(np.concatenate(outlines)), True)
+    return max(1.0, sum(cv2.arcLength(outline, True) for outline in outlines) / max(1.0, hull))
+
+
 def stray_share(cut: CutOut) -> float:
     """Share 0..1 of the mask in pieces beside the largest that end by themselves: a raised arm whose elbow is outside
     the frame is no speck."""
@@ -184,6 +204,7 @@ MEASURES: dict[str, Callable[[CutOut], float | None]] = {
     "incomplete_body": completeness_with_room,
     "left_out": left_out,
     "holes": lost_in_holes,
+    "frayed": raggedness,
     "specks": stray_share,
     "background_left": background_share,
     "box_shaped": lambda cut: cut.area / cut.mask.size,

@@ -49,6 +49,8 @@ def test_nothing_changed(data):
         (Recipes(detect={"conf": 0.4}), "detection conf 0.25 -> 0.4"),
         (Recipes(weights={"other": "cc" * 32}), "detection weights yolo (aaaaaaaa) -> other (cccccccc)"),
         (Recipes(weights={"yolo": "cc" * 32}), "detection weights yolo (aaaaaaaa) -> yolo (cccccccc)"),
+        # Of several weights, those that are the same are no cause.
+        (Recipes(weights={"yolo": "aa" * 32, "b": "cc" * 32}), "detection weights – -> b (cccccccc)"),
         (Recipes(code={"detections": "2"}), "detection code 1 -> 2"),
         (Recipes(detect={"conf": 0.4, "iou": 0.5}), "2 changes of detection: conf 0.25 -> 0.4, iou 0.45 -> 0.5"),
         (Recipes(reading="reading-2"), "detection, by reading of frames (code or limits) reading-1 -> reading-2"),
@@ -74,6 +76,9 @@ def test_a_box_that_differs_is_traced_to_the_recipe_of_detections(data, recipes,
     ("recipes", "text"),
     [
         (Recipes(refine={"preset": "extended"}), "mask preset aggressive -> extended"),
+        # The numbers of a preset follow from its name.
+        (Recipes(refine={"preset": "smooth", "close": 3, "gaussian": 11}), "mask preset aggressive -> smooth"),
+        (Recipes(refine={"close": 3}), "mask close – -> 3"),
         (Recipes(segment={"margin": 0.2}), "mask margin 0.1 -> 0.2"),
         (Recipes(sam={"sam": "dd" * 32}), "mask weights sam (bbbbbbbb) -> sam (dddddddd)"),
         (Recipes(code={"segments": "1.2"}), "mask code of segments 1 -> 1.2"),

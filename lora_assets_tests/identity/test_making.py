@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -30,8 +31,24 @@ from lora_assets_tests.identity.test_networks import tiny_network
 
 
 @pytest.fixture
-def cell(tmp_path) -> tuple[Store, Written]:
+def fresh_cell(tmp_path) -> tuple[Store, Written]:
+    """A cell whose crops nobody has looked at yet."""
     return Store(tmp_path), write_dolls(tmp_path, little_film())
+
+
+@pytest.fixture(scope="module")
+def _described(tmp_path_factory) -> tuple[Path, Written]:
+    data = tmp_path_factory.mktemp("described") / "data"
+    written = write_dolls(data, little_film())
+    describe_crops(Store(data), read_crops(Store(data), TRACKER).crops)
+    return data, written
+
+
+@pytest.fixture
+def cell(_described, tmp_path) -> tuple[Store, Written]:
+    """A cell whose crops are described already, which is most of the work, and of which no characters were made."""
+    shutil.copytree(_described[0], tmp_path, dirs_exist_ok=True)
+    return Store(tmp_path), _described[1]
 
 
 def _whose(rows, written: Written) -> dict[str, set[str]]:
@@ -49,8 +66,8 @@ def _no_cut(image):
     return None
 
 
-def test_each_doll_is_one_character_and_keeps_its_id(cell):
-    store, written = cell
+def test_each_doll_is_one_character_and_keeps_its_id(fresh_cell):
+    store, written = fresh_cell
     made = make_characters(store, TRACKER)
     assert sorted(map(sorted, _whose(made.rows, written).values())) == [["green"], ["red"], ["violet"]]
     assert made.numbers["characters"] == 3
@@ -157,8 +174,8 @@ def test_a_network_speaks_where_its_weights_are(cell):
         make_characters(store, TRACKER, IdentitySettings(embedding="arcface"))
 
 
-def test_a_lost_thumbnail_is_no_trouble(cell):
-    store, written = cell
+def test_a_lost_thumbnail_is_no_trouble(fresh_cell):
+    store, written = fresh_cell
     crop = next(iter(written.dolls))
     Path(store.picture("thumbs", crop, ".webp")).unlink()
     rows = {row.crop_id: row for row in make_characters(store, TRACKER).rows}
@@ -189,8 +206,8 @@ def test_pulled_and_swapped_weights_are_seen(cell, monkeypatch):
         make_characters(store, TRACKER, named)
 
 
-def test_crops_are_looked_at_anew_when_their_heads_are_found(cell):
-    store, _ = cell
+def test_crops_are_looked_at_anew_when_their_heads_are_found(fresh_cell):
+    store, _ = fresh_cell
     crops = read_crops(store, TRACKER).crops
     bare = [replace(crop, heads=()) for crop in crops]
     without, headed = describe_crops(store, bare), describe_crops(store, crops)
@@ -205,8 +222,8 @@ def test_crops_are_looked_at_anew_when_their_heads_are_found(cell):
     assert embed_crops(store, space, crops, headed).weights.all()
 
 
-def test_crops_are_seen_again_when_their_pictures_are_back(cell):
-    store, written = cell
+def test_crops_are_seen_again_when_their_pictures_are_back(fresh_cell):
+    store, written = fresh_cell
     lost = {store.picture("thumbs", crop, ".webp"): crop for crop in written.dolls}
     kept = {Path(path): Path(path).read_bytes() for path in lost}
     for path in kept:

@@ -21,17 +21,16 @@ from lora_assets_tests.judge.cells import drawn_rows
 QUICK = JudgeSettings(resamples=100, folds=3)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _whole_curves():
+def _learn_with_whole_curve(rows, labels, groups):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "learning_curve", learning_curve)
-        yield
+        return learn(rows, labels, groups, QUICK)
 
 
 @pytest.fixture(scope="module")
-def judged(_whole_curves):
+def judged():
     rows, labels, groups = drawn_rows(120)
-    return rows, labels, groups, learn(rows, labels, groups, QUICK)
+    return rows, labels, groups, _learn_with_whole_curve(rows, labels, groups)
 
 
 def test_it_finds_what_the_reviewer_looks_at(judged):
@@ -55,10 +54,10 @@ def test_it_is_right_on_crops_that_it_has_not_seen(judged):
 
 def test_equal_inputs_give_an_equal_judge_and_others_another_digest(judged):
     rows, labels, groups, judge = judged
-    again = learn(rows, labels, groups, QUICK)
+    again = _learn_with_whole_curve(rows, labels, groups)
     assert judge_to_json(again) == judge_to_json(judge)
     assert judge_digest(again) == judge_digest(judge)
-    turned = learn(rows, [1 - labels[0], *labels[1:]], groups, QUICK)
+    turned = _learn_with_whole_curve(rows, [1 - labels[0], *labels[1:]], groups)
     assert judge_digest(turned) != judge_digest(judge)
 
 
@@ -214,8 +213,8 @@ def test_lengths_that_differ_are_refused():
 
 
 @pytest.mark.parametrize("count", [0, 24, 120])
-def test_the_report_is_a_picture(count):
-    judge = learn(*drawn_rows(count), QUICK)
+def test_the_report_is_a_picture(count, judged):
+    judge = judged[3] if count == 120 else learn(*drawn_rows(count), QUICK)
     png = draw_report(judge, "第03話-" + "x" * 80)
     assert png == draw_report(judge, "第03話-" + "x" * 80)
     with Image.open(io.BytesIO(png)) as picture:

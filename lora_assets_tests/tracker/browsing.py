@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import html
+import re
 import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -14,12 +18,23 @@ from lora_assets.tracker.app import create_app
 from lora_assets.tracker.serve import open_socket
 
 CHROMIUM = Path("/usr/bin/chromium")
+# The last list counts: Playwright's own, and the two pages under the address bar, which each window would open.
+_WITHOUT = (
+    "AvoidUnnecessaryBeforeUnloadCheckSync,DestroyProfileOnBrowserClose,HttpsUpgrades,HttpsFirstBalancedModeAutoEnable,"
+    "LensOverlay,MediaRouter,PaintHolding,ThirdPartyStoragePartitioning,AvoidCorsURLLoaderRestartOnRedirect,"
+    "OptimizationHints,NetworkTimeServiceQuerying,AimEnabled,PreconnectToSearch,WebUIOmniboxPopup,WebUIOmniboxAimPopup"
+)
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
     # Else a processor pretends to be a GPU, which is a third of all the work.
     "--disable-gpu-compositing",
+    "--disable-gpu-rasterization",
     "--disable-software-rasterizer",
+    "--in-process-gpu",
+    f"--disable-features={_WITHOUT}",
+    # Else the window, which nobody sees, draws a turning wheel 60 times a second while a page loads.
+    "--force-prefers-reduced-motion",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -72,3 +87,16 @@ class Server:
 def pages_of(data: Path) -> Server:
     """The pages of a data folder on a free port; a browser that comes before they are ready waits for them."""
     return Server(lambda: create_app(data, password_hash=None))
+
+
+def first_crop(data: Path, listed: str) -> str:
+    """Address of the page of the first crop that the page `listed` shows, asked without a browser."""
+
+    async def asking() -> str:
+        transport = httpx.ASGITransport(create_app(data, password_hash=None))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", trust_env=False) as client:
+            return (await client.get(listed)).text
+
+    found = re.search(r'href="([^"]*/crop/[^"]*)"', asyncio.run(asking()))
+    assert found, f"{listed} shows no crop"
+    return html.unescape(found[1])

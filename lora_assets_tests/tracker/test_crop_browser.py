@@ -11,17 +11,23 @@ import pytest
 
 from lora_assets.verdicts import open_log
 from lora_assets.verdicts.record import NOTE_LIMIT
+from lora_assets_tests.tracker.browsing import first_crop
 from lora_assets_tests.tracker.drawn_data import TRACKER
 
 pytestmark = pytest.mark.browser
 
 
+@pytest.fixture(scope="module")
+def worst(drawn: Path) -> str:
+    """Address of the worst crop; asked before the browser's loop is this thread's."""
+    return first_crop(drawn, f"/tracker/{TRACKER}?sort=worst")
+
+
 @pytest.fixture
-def page(new_page: Callable[..., Any], own: Path) -> Any:
+def page(worst: str, new_page: Callable[..., Any], own: Path) -> Any:
     """The page of the worst crop of a data folder of its own, in a context that may not complain."""
     page = new_page(own, locale="en", viewport={"width": 1280, "height": 800})
-    page.goto(f"/tracker/{TRACKER}?sort=worst")
-    page.goto(page.get_attribute("a[href*='/crop/']", "href"))
+    page.goto(worst)
     ready(page)
     return page
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from lora_assets.models.registry import CHECK, WEIGHTS, pinned_sha256
 from lora_assets.specs import TrackerSpec, dataset_slug, write_tracker
 from lora_assets.store import Store, atomic_write_json, digest
 from lora_assets.tables import Detection, Mask, ScoredCrop, from_table, to_table
@@ -110,6 +112,38 @@ def test_all_checks_are_told_flagged_ones_first_and_unmeasured_ones_said(drawn: 
     assert {line.name: line.limit for line in lines}["blurred"] == 0.55
     assert not found.rules_then
     assert findings_of(crop, {"code_version": "2.1.2.1"}).rules_then == "1"
+
+
+def test_a_score_that_is_too_low_is_told_in_the_words_of_the_page(drawn: Path):
+    crop = crops_of(drawn)[0]
+    why = next(iter(CHECKS)).why
+    low = "the score 0.42 is under 0.8 (weak: detector confidence, edge quality)"
+    found = findings_of(replace(crop, reasons=[why, low, "words of another time"]), {})
+    assert (found.under, found.weak) == (0.8, ("detector_confidence", "edge_quality"))
+    assert found.reasons == ("words of another time",)
+    assert findings_of(replace(crop, reasons=["the score 0.7 is under 0.75"]), {}).weak == ()
+    assert findings_of(replace(crop, reasons=[why]), {}).under is None
+
+
+def test_networks_that_changed_since_the_crop_was_judged_are_named(drawn: Path):
+    crop = crops_of(drawn)[0]
+    today = {one.name: pinned_sha256(one) for one in WEIGHTS if one.task == CHECK}
+    used = [{"name": name, "sha256": sha256, "starter": False} for name, sha256 in today.items()]
+    assert findings_of(crop, {"weights": used}).networks_then == ()
+    used[0] = {**used[0], "sha256": "ab" * 32}
+    assert findings_of(crop, {"weights": used}).networks_then == (used[0]["name"],)
+    for nothing in (None, [], [None]):
+        assert findings_of(crop, {"weights": nothing}).networks_then == ()
+
+
+def test_the_page_tells_of_changed_networks_and_links_to_its_own_partition(own: Path, client_of):
+    crops = crops_of(own)
+    used = [{"name": "starter-critic", "sha256": "ab" * 32, "starter": False}]
+    publish_again(own, "scored_crops", crops, ScoredCrop, weights=used)
+    text = client_of(own).get(url_of(crops[0])).text
+    assert "Judged by an earlier mask critic" in text
+    # Without the view, Dagster shows the partition that was made last.
+    assert f"assets/scored_crops?partition={quote(f'{SLUG}|{TRACKER}')}&amp;view=partitions" in text
 
 
 def test_the_factors_make_the_score(drawn: Path):

@@ -36,7 +36,7 @@ def chosen(tmp_path_factory):
 def test_it_shows_funnel_coverage_and_reasons(chosen, client_of, language):
     answer = client_of(chosen).get(f"/tracker/{TRACKER}/dataset?lang={language}")
     assert answer.status_code == 200
-    assert answer.text.count("<rect") == len(FUNNEL)
+    assert answer.text.count('<rect class="bar-') == len(FUNNEL)
     assert answer.text.count('class="dataset-tile"') == 10
     assert "&lt;b&gt;ハル&lt;/b&gt;" in answer.text
     assert "<b>ハル" not in answer.text

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lora_assets.tracker
+from lora_assets.models.registry import CHECK, WEIGHTS
 from lora_assets.tracker.language import LANGUAGES, LabelError, choose_language, read_labels
 from lora_assets.vision.checks import CHECKS
 
@@ -38,8 +39,8 @@ def test_every_label_is_used_and_every_used_label_exists():
     for key in re.findall(r'\bt\("([a-z0-9_.]+)"[,)]', source):
         assert key in words, key
     grouped = (
-        "body.", "compare_", "flag.", "framing.", "funnel.", "lab.show_", "lab.why_", "part.", "progress.", "ready.",
-        "ready_state.",
+        "body.", "compare_", "flag.", "framing.", "funnel.", "lab.show_", "lab.why_", "network.", "part.", "progress.",
+        "ready.", "ready_state.",
         "reason.", "said.", "script.ground_", "script.mark_", "script.said_", "script.why_", "sort.", "sort_hint.",
         "stage.", "tab.", "tier.", "tier_use.", "verdict.", "view.", "why.",
     )  # fmt: skip
@@ -64,6 +65,12 @@ def test_every_check_has_a_word_in_every_language():
     for code in LANGUAGES:
         labels = read_labels(code)
         assert [check.name for check in CHECKS if f"flag.{check.name}" not in labels.words] == [], code
+
+
+def test_every_network_that_checks_ask_has_a_word_in_every_language():
+    names = {weights.name for weights in WEIGHTS if weights.task == CHECK}
+    for code in LANGUAGES:
+        assert set(read_labels(code).group("network")) == names, code
 
 
 def test_every_check_says_why_in_every_language():

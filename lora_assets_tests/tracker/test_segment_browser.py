@@ -12,7 +12,7 @@ import pytest
 from lora_assets.tracker.app import create_app
 from lora_assets.tracker.clicking import Clicker
 from lora_assets.verdicts.corrections import read_corrections
-from lora_assets_tests.tracker.browsing import Server
+from lora_assets_tests.tracker.browsing import Server, first_crop
 from lora_assets_tests.tracker.drawn_data import TRACKER
 from lora_assets_tests.tracker.fake_clicks import PROGRAM
 
@@ -20,25 +20,24 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def served(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """Address and data folder of pages whose clicks cost nothing."""
+def served(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path, str]]:
+    """Pages whose clicks cost nothing: their address, their data folder, and the address of their best crop."""
     data = shutil.copytree(drawn, tmp_path_factory.mktemp("clicked") / "data")
     app = create_app(data, password_hash=None)
     app.state.clicker = Clicker(data, program=PROGRAM)
     server = Server(lambda: app)
-    yield server.url, data
+    yield server.url, data, first_crop(data, f"/tracker/{TRACKER}?sort=best")
     app.state.clicker.close()
     server.stop()
 
 
 @pytest.fixture
-def page(served: tuple[str, Path], new_page: Callable[..., Any]) -> Any:
+def page(served: tuple[str, Path, str], new_page: Callable[..., Any]) -> Any:
     """The page of a frame, reached from one of its crops; its scripts may not fail."""
     page = new_page(
         served[0], expected=("error", "warning"), locale="en", viewport={"width": 1280, "height": 800}, has_touch=True
     )
-    page.goto(f"/tracker/{TRACKER}?sort=best")
-    page.goto(page.get_attribute("a[href*='/crop/']", "href"))
+    page.goto(served[2])
     page.click(".toggle-link")
     page.wait_for_selector("#segment[data-opened=true]")
     return page

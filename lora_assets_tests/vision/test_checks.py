@@ -204,6 +204,17 @@ def test_leaks_boxes_and_lines_are_measured():
     assert MEASURES["bad_shape"](cut_of(line)) > 6
 
 
+def test_a_frayed_mask_is_told_from_a_figure_at_any_size():
+    frayed = figure()
+    frayed[60:190:12, 130:170] = False
+    told = MEASURES["frayed"](cut_of(frayed))
+    assert told is not None and told > 2.3
+    assert MEASURES["frayed"](cut_of(figure())) == pytest.approx(1.2, abs=0.3)
+    large = np.repeat(np.repeat(frayed, 4, axis=0), 4, axis=1)
+    assert MEASURES["frayed"](cut_of(large, painted(large))) == pytest.approx(told, rel=0.15)
+    assert MEASURES["frayed"](cut_of(np.zeros((300, 320), np.bool_))) == 1.0
+
+
 # --- the picture under the figure ------------------------------------------------------------------------------------
 
 

@@ -35,6 +35,12 @@ def plain_scenes(scenes: list[SceneFrame]) -> list[SceneFrame]:
     return [*(scene for scene in scenes if not scene.effects), *alone]
 
 
+@pytest.fixture(scope="module")
+def plain_rows(plain_scenes: list[SceneFrame]) -> list[list[ScoredCrop]]:
+    """The rows of each of `plain_scenes`."""
+    return [score_frame(scene.image, *scene_rows(scene)) for scene in plain_scenes]
+
+
 def is_good(truth: CharacterTruth) -> bool:
     """Head and torso are there, in one piece, large enough, and the frame does not cut the head."""
     x1, y1, x2, y2 = truth.box
@@ -45,25 +51,24 @@ def is_good(truth: CharacterTruth) -> bool:
     return min(head[0], head[1], WIDTH - head[2], HEIGHT - head[3]) >= 2 and shape.speck_share < 0.012
 
 
-def test_most_good_characters_are_high(plain_scenes: list[SceneFrame]):
+def test_most_good_characters_are_high(plain_scenes: list[SceneFrame], plain_rows: list[list[ScoredCrop]]):
     tiers = []
-    for scene in plain_scenes:
-        detections, masks = scene_rows(scene)
-        for row, truth in zip(score_frame(scene.image, detections, masks), scene.characters, strict=True):
+    for scene, rows in zip(plain_scenes, plain_rows, strict=True):
+        for row, truth in zip(rows, scene.characters, strict=True):
             if is_good(truth):
                 tiers.append(row.tier)
     assert len(tiers) >= 10
     assert tiers.count(HIGH) >= 0.8 * len(tiers)
 
 
-def test_most_refined_good_characters_have_no_flag(plain_scenes: list[SceneFrame]):
+def test_most_refined_good_characters_have_no_flag(plain_scenes: list[SceneFrame], plain_rows: list[list[ScoredCrop]]):
     rows = []
-    for scene in plain_scenes:
+    for scene, measured in zip(plain_scenes, plain_rows, strict=True):
         detections, masks = scene_rows(scene)
         # The mask stage measures the background that is left before refinement grows the outline on purpose.
         told = [
             dataclasses.replace(mask, background_left=row.background_left)
-            for mask, row in zip(masks, score_frame(scene.image, detections, masks), strict=True)
+            for mask, row in zip(masks, measured, strict=True)
         ]
         refined = score_frame(scene.image, detections, refine_rows(told, WIDTH, HEIGHT))
         rows += [row for row, truth in zip(refined, scene.characters, strict=True) if is_good(truth)]
@@ -78,10 +83,11 @@ def test_hardly_any_character_of_scenes_is_refused(scenes: list[SceneFrame]):
     assert sum(not row.is_valid_content for row in rows) <= 0.05 * len(rows)
 
 
-@pytest.mark.parametrize("kind", ["black", "noise", "faded", "white"])
-def test_no_crop_of_a_black_frame_is_high(scenes: list[SceneFrame], kind: str):
+@pytest.mark.parametrize(("first", "kind"), [(0, "black"), (1, "noise"), (2, "faded"), (3, "white")])
+def test_no_crop_of_a_black_frame_is_high(scenes: list[SceneFrame], first: int, kind: str):
+    """A quarter of the scenes for each kind: a frame in which nothing is to be seen is much like another."""
     count = 0
-    for scene in scenes:
+    for scene in scenes[first::4]:
         image = {
             "black": np.zeros_like(scene.image),
             "noise": np.random.default_rng(scene.seed).integers(0, 12, scene.image.shape, dtype=np.uint8),
@@ -92,7 +98,7 @@ def test_no_crop_of_a_black_frame_is_high(scenes: list[SceneFrame], kind: str):
             count += 1
             assert row.tier == "low" and row.score < 0.5 and not row.has_picture
             assert {"black", "flat", "empty"} & set(row.flags), (kind, row)
-    assert count > 50
+    assert count > 12
 
 
 @pytest.mark.parametrize("refined", [False, True])
