@@ -10,6 +10,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from lora_assets.judge.additive import (
     Additive,
@@ -137,6 +138,8 @@ def _fit_all(
     return found
 
 
+# Its matrices are so small that threads of the linear algebra cost more than they give, on a busy machine many times.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def train(
     names: Sequence[str],
     values: FloatArray,
