@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from lora_assets.models import OpenWeights, resolve
-from lora_assets.models.registry import SALIENCY_ONNX, SAM2, STARTER_SAM, YOLO_ONNX
+from lora_assets.models.registry import CHECK, SALIENCY_ONNX, SAM2, STARTER_SAM, WEIGHTS, YOLO_ONNX
 from lora_assets.specs import SpecError, TrackerSpec, section_settings
 from lora_assets.store import Store, StoreError, atomic_write_json, digest
 from lora_assets.verdicts.corrections import Kept
@@ -66,7 +66,7 @@ CODE_VERSIONS = {
 _FAMILY_VERSIONS = {SAM2: f".sam2-{sam2.CODE_VERSION}", STARTER_SAM: f".starter-{starter_boxes.CODE_VERSION}"}
 
 
-CHECKERS = ("starter-critic", "starter-letters")
+CHECKERS = tuple(weights.name for weights in WEIGHTS if weights.task == CHECK)
 """The packaged networks that the checks of crops ask. There are no others, so that nobody is told to fetch better."""
 
 

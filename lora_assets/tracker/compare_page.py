@@ -18,7 +18,7 @@ from lora_assets.comparing.details import CropChange, CropSide, Difference, Flag
 from lora_assets.comparing.flag_counts import FlagCount
 from lora_assets.specs import known_tracker_ids
 from lora_assets.tracker.cells import Cells
-from lora_assets.tracker.pages import PAGE_SIZE, Link, crop_url, page_count, picture_url, tracker_url
+from lora_assets.tracker.pages import PAGE_SIZE, Link, crop_url, page_count, partition_url, picture_url, tracker_url
 from lora_assets.tracker.view import Choice
 
 CHECK = "not_worse_than_baseline"
@@ -184,7 +184,7 @@ def compare_page(found: Comparison, query: Mapping[str, str], dagster_url: str) 
         after_url=tracker_url(found.after),
         swap_url=compare_url(found.after, found.before),
         choose_url=f"/compare?{urlencode({'before': found.before, 'after': found.after})}",
-        check_url=_check_url(dagster_url, found.after),
+        check_url=f"{partition_url(dagster_url, 'tracker_dashboard', found.after, 'checks')}&checkDetail={CHECK}",
         json_url=f"/api{url}",
         changes=_change_links(found, wanted),
         matched=found.matched,
@@ -204,11 +204,6 @@ def compare_page(found: Comparison, query: Mapping[str, str], dagster_url: str) 
         previous_url=selection_url(found, wanted, page - 1) if page > 1 else "",
         next_url=selection_url(found, wanted, page + 1) if page < pages else "",
     )
-
-
-def _check_url(dagster_url: str, tracker: str) -> str:
-    query = urlencode({"partition": tracker, "view": "checks", "checkDetail": CHECK})
-    return f"{dagster_url}/assets/tracker_dashboard?{query}"
 
 
 def _change_links(found: Comparison, wanted: Selection) -> tuple[Link, ...]:

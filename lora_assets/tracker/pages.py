@@ -178,9 +178,9 @@ def tracker_url(tracker: str) -> str:
     return f"/tracker/{quote(tracker, safe='')}"
 
 
-def partition_url(dagster_url: str, asset: str, partition: str) -> str:
+def partition_url(dagster_url: str, asset: str, partition: str, view: str = "partitions") -> str:
     """Dagster's page of one partition of an asset. Without `view` it shows the partition that was made last."""
-    return f"{dagster_url}/assets/{quote(asset)}?{urlencode({'partition': partition, 'view': 'partitions'})}"
+    return f"{dagster_url}/assets/{quote(asset)}?{urlencode({'partition': partition, 'view': view})}"
 
 
 def run_link(dagster_url: str, run_id: str) -> RunLink:
