@@ -155,7 +155,11 @@ def _uncover(layer: _Layer, covered: np.ndarray) -> CharacterTruth | ThingTruth 
     if layer.prop is None or layer.prop.name in UNNAMED:
         return None
     box = mask_bounds(visible)
-    return None if box is None else ThingTruth(layer.prop.name, layer.window.shifted(box))
+    if box is None:
+        return None
+    mask = np.zeros_like(covered)
+    mask[layer.window.rows, layer.window.columns] = visible
+    return ThingTruth(layer.prop.name, layer.window.shifted(box), mask)
 
 
 @lru_cache(maxsize=2)

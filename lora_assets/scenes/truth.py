@@ -46,10 +46,12 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class ThingTruth:
-    """A visible thing or animal that is no character: its key in `props.PROPS` and its box (xyxy pixels, as above)."""
+    """A visible thing or animal that is no character: its key in `props.PROPS`, its box (xyxy pixels, as above) and its
+    visible pixels (bool HxW)."""
 
     name: str
     box: Box
+    mask: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,10 @@ OTHERS_KNOWN_SHARE = 0.85
 BOX_OF_MASK_SHARE = 0.35
 """How often the detector's box is that of the mask, whatever is wrong with it."""
 CUT_SHARE = 0.2
+THINGS_SHARE = 0.7
+"""How often nobody is a thing or an animal of the frame rather than a patch of it, where it shows one."""
+SMALLEST_THING = 0.003
+"""Share of the frame from which a thing may be taken for a character."""
 REFINED_SHARE = 0.35
 REFINED_BY = {"aggressive": 10, "extended": 5}
 """Presets that trackers refine masks by, and by how many pixels they grow them at most."""
@@ -83,7 +87,34 @@ def make_sample(
 
 
 def _nobody(rng: np.random.Generator, frame: RenderedFrame) -> Sample | None:
-    """A mask of something that is no character: zones and patches of the rest of the frame."""
+    """A mask of something that is no character: things and animals, or zones and patches of the rest of the frame."""
+    mask = _things(rng, frame) if rng.random() < THINGS_SHARE else None
+    mask = _patches(rng, frame) if mask is None else mask
+    if mask is None:
+        return None
+    bounds = mask_bounds(mask)
+    if bounds is None:
+        return None
+    box = np.array([[bounds[0], bounds[1], bounds[0] + bounds[2], bounds[1] + bounds[3]]], np.float32)
+    told = jittered_boxes(rng, box, frame.owners.shape[1], frame.owners.shape[0])[0]
+    others = frame.owners > 0 if rng.random() < OTHERS_KNOWN_SHARE else np.zeros_like(mask)
+    return _sample(rng, frame, (0, 0), mask, others, (mask, np.zeros_like(mask)), tuple(float(each) for each in told))  # pyright: ignore[reportArgumentType]
+
+
+def _things(rng: np.random.Generator, frame: RenderedFrame) -> BoolMask | None:
+    """The mask of one thing of a frame, as a segmenter finds it, rarely that of two; None where none is large enough
+    to be taken for somebody."""
+    areas = np.bincount(frame.things.ravel(), minlength=1)
+    large = np.flatnonzero(areas[1:] >= SMALLEST_THING * frame.things.size) + 1
+    if not len(large):
+        return None
+    mask = np.zeros(frame.things.shape, np.bool_)
+    for number in rng.permutation(large)[: 2 if rng.random() < 0.15 else 1]:
+        mask |= damaged_mask(rng, Drawn(frame.image, frame.things == number, (frame.owners > 0,)))
+    return mask & (frame.owners == 0)
+
+
+def _patches(rng: np.random.Generator, frame: RenderedFrame) -> BoolMask | None:
     ys, xs = np.nonzero(frame.owners == 0)
     if not len(ys):
         return None
@@ -95,14 +126,7 @@ def _nobody(rng: np.random.Generator, frame: RenderedFrame) -> Sample | None:
         place = rng.normal((x, y), side / 4)
         beside = np.clip(place, 0, np.array(mask.shape[::-1]) - 1).astype(int)
         mask |= patch(rng, frame.image, int(beside[0]), int(beside[1]), 0.2 * side**2)
-    mask &= frame.owners == 0
-    bounds = mask_bounds(mask)
-    if bounds is None:
-        return None
-    box = np.array([[bounds[0], bounds[1], bounds[0] + bounds[2], bounds[1] + bounds[3]]], np.float32)
-    told = jittered_boxes(rng, box, frame.owners.shape[1], frame.owners.shape[0])[0]
-    others = frame.owners > 0 if rng.random() < OTHERS_KNOWN_SHARE else np.zeros_like(mask)
-    return _sample(rng, frame, (0, 0), mask, others, (mask, np.zeros_like(mask)), tuple(float(each) for each in told))  # pyright: ignore[reportArgumentType]
+    return mask & (frame.owners == 0)
 
 
 def _surroundings(frame: RenderedFrame, index: int) -> tuple[Drawn, tuple[int, int]]:
@@ -114,7 +138,9 @@ def _surroundings(frame: RenderedFrame, index: int) -> tuple[Drawn, tuple[int, i
     right, bottom = min(width, int(x2 + pad)), min(height, int(y2 + pad))
     owners = frame.owners[top:bottom, left:right]
     others = tuple(owners == number + 1 for number in range(len(frame.boxes)) if number != index)
-    return Drawn(frame.image[top:bottom, left:right], owners == index + 1, others), (left, top)
+    things = frame.things[top:bottom, left:right]
+    around = tuple(things == number for number in np.unique(things[things > 0]))
+    return Drawn(frame.image[top:bottom, left:right], owners == index + 1, others, around), (left, top)
 
 
 def _sample(

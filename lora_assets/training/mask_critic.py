@@ -63,7 +63,7 @@ class CriticSettings:
     hold: float = 0.4
     weight_decay: float = 0.02
     share_of_answers: float = 0.15
-    share_of_nobody: float = 0.08
+    share_of_nobody: float = 0.12
     seed: int = 0
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.masks import BoolMask, mask_bounds
@@ -22,15 +23,19 @@ GOOD_SHARE = 0.4
 """How many masks are left as good ones are."""
 SECOND_SHARE = 0.3
 """How many of the damaged ones are damaged once more."""
+SEGMENTS_SIDE = 200
+"""Pixels of the longer side of what is divided into segments."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawn:
-    """A character in a part of a drawn frame: the picture HxWx3, its own pixels, those of the others, their masks."""
+    """A character in a part of a drawn frame: the picture HxWx3, its own pixels, those of the other characters, and
+    those of the things around."""
 
     image: RgbImage
     figure: BoolMask
     others: tuple[BoolMask, ...]
+    things: tuple[BoolMask, ...] = ()
 
     @property
     def longer(self) -> int:
@@ -165,6 +170,67 @@ def add_around(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMa
     return after & ~_union(drawn.others, mask.shape) | mask if rng.random() < 0.6 else after
 
 
+def add_thing(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMask:
+    """One or two things or animals near the figure, or one side of them."""
+    near = _grown(mask, max(4, round(0.1 * drawn.longer)))
+    seen = [thing for thing in drawn.things if np.count_nonzero(thing) > 40 and (thing & near).any()]
+    if not seen:
+        return add_segments(rng, mask, drawn)
+    after = mask.copy()
+    for at in rng.permutation(len(seen))[: int(rng.integers(1, 3))]:
+        thing = good_mask(rng, Drawn(drawn.image, seen[int(at)], (drawn.figure, *drawn.others)))
+        part = thing & half_plane(rng, thing, float(rng.uniform(0.2, 0.8))) if rng.random() < 0.4 else thing
+        after |= part & ~drawn.figure
+    return after
+
+
+def add_segments(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMask:
+    """One to three things beside the figure, or their parts, as their own outlines show them: a house, a tree, a lamp.
+
+    Neighbouring segments of the picture (`picture_segments`) are joined, like colours first, from a place along the
+    outline."""
+    ys, xs = np.nonzero(_grown(mask, 3) & ~mask)
+    if not len(ys):
+        return mask
+    # Finer than the look at it need not be, and it is many times as fast.
+    scale = min(1.0, SEGMENTS_SIDE / max(mask.shape))
+    to = tuple(max(4, round(side * scale)) for side in mask.shape[::-1])
+    small = cv2.resize(drawn.image, to, interpolation=cv2.INTER_AREA)
+    segments = picture_segments(rng, small, max(5.0, rng.uniform(0.04, 0.16) * drawn.longer * scale))
+    free = ~(drawn.figure | mask)
+    if rng.random() < 0.6:
+        free &= ~_union(drawn.others, mask.shape)
+    small_free = cv2.resize(free.astype(np.uint8), to, interpolation=cv2.INTER_AREA) > 0
+    wanted, count = 2.0 * _amount(rng) * np.count_nonzero(drawn.figure) * scale**2, int(rng.integers(1, 4))
+    joined = np.zeros(segments.shape, np.bool_)
+    for _ in range(count):
+        at = int(rng.integers(len(ys)))
+        first = segments[min(to[1] - 1, int(ys[at] * scale)), min(to[0] - 1, int(xs[at] * scale))]
+        joined |= joined_segments(rng, small, segments, small_free, int(first), wanted / count)
+    return mask | (cv2.resize(joined.astype(np.float32), mask.shape[::-1]) > 0.5) & free
+
+
+def fill_bays(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMask:
+    """What lies between limbs, between arm and head, or within an outline, is taken for the figure: some of the gaps
+    that closing the mask, or its hull, would fill."""
+    if rng.random() < 0.7:
+        filled = _closed(mask, max(3, round(rng.uniform(0.03, 0.25) * drawn.longer)))
+    else:
+        levels = mask.astype(np.uint8)
+        cv2.fillConvexPoly(levels, cv2.convexHull(cv2.findNonZero(levels)), 1)
+        filled = levels > 0
+    # Cut off from one another by what is hardly wider than a rim, they are bays of their own.
+    gaps = _opened(filled & ~mask, max(1, round(0.008 * drawn.longer)))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(gaps.astype(np.uint8), connectivity=4)
+    large = np.nonzero(stats[1:, cv2.CC_STAT_AREA] >= 0.004 * np.count_nonzero(drawn.figure))[0] + 1
+    if not len(large):
+        return mask
+    taken = np.zeros(count, np.bool_)
+    taken[rng.permutation(large)[: int(rng.integers(1, 4))]] = True
+    chosen = _grown(taken[np.asarray(labels, np.int32)], 2) & filled
+    return mask | (chosen & ~_union(drawn.others, mask.shape) if rng.random() < 0.6 else chosen)
+
+
 # --- lost ------------------------------------------------------------------------------------------------------------
 
 
@@ -231,6 +297,9 @@ DAMAGES: dict[str, tuple[Damage, float]] = {
     "specks": (add_specks, 1.0),
     "other": (add_other, 2.0),
     "around": (add_around, 1.5),
+    "thing": (add_thing, 2.0),
+    "segments": (add_segments, 2.5),
+    "bays": (fill_bays, 1.5),
     "cut": (cut_straight, 2.5),
     "thin": (lose_thin, 3.5),
     "holes": (make_holes, 2.0),
@@ -266,6 +335,52 @@ def patch(rng: np.random.Generator, image: RgbImage, x: int, y: int, area: float
     else:
         return _zone(rng, image, x, y, 1.6 * radius)
     return levels > 0
+
+
+def picture_segments(rng: np.random.Generator, image: RgbImage, pitch: float) -> npt.NDArray[np.int32]:
+    """The picture divided along its edges into segments about `pitch` pixels wide: a watershed (Meyer 1992) from a
+    trembling grid. Labels HxW from 1; no pixel is without one."""
+    height, width = image.shape[:2]
+    rows, columns = max(1, round(height / pitch)), max(1, round(width / pitch))
+    places = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), axis=-1) + 0.5
+    places += rng.uniform(-0.35, 0.35, places.shape)
+    at = (places * (height / rows, width / columns)).reshape(-1, 2).astype(int)
+    markers = np.zeros((height, width), np.int32)
+    markers[np.clip(at[:, 0], 1, max(1, height - 2)), np.clip(at[:, 1], 1, max(1, width - 2))] = 1 + np.arange(len(at))
+    labels = cv2.watershed(cv2.medianBlur(image, 3), markers)
+    # Watersheds themselves, and the border of the picture, belong to whatever is beside them.
+    return cv2.dilate(labels.astype(np.float32), np.ones((3, 3), np.uint8)).astype(np.int32).clip(1)
+
+
+def joined_segments(
+    rng: np.random.Generator, image: RgbImage, segments: npt.NDArray[np.int32], free: BoolMask, first: int, area: float
+) -> BoolMask:
+    """Segments that hang together, the `first` of them named, until they hold `area` pixels of `free` or nothing is
+    left; what is like the last one in colour is joined first, by chance."""
+    count = int(segments.max()) + 1
+    held = np.bincount(segments[free], minlength=count)
+    total = np.maximum(np.bincount(segments.ravel(), minlength=count), 1)
+    colours = np.stack(
+        [np.bincount(segments.ravel(), image[..., channel].ravel(), count) / total for channel in range(3)], axis=1
+    )
+    beside = [(segments[:, 1:], segments[:, :-1]), (segments[1:], segments[:-1])]
+    pairs = np.concatenate([np.stack([a[a != b], b[a != b]], axis=1) for a, b in beside])
+    pairs = np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0)
+    faithful = rng.uniform(10, 120)
+    taken, open_ones, sum_held, last = {first}, np.zeros(count, np.bool_), int(held[first]), first
+    while sum_held < area:
+        open_ones[pairs[pairs[:, 0] == last, 1]] = True
+        open_ones[list(taken)] = False
+        waiting = np.nonzero(open_ones & (held > 0))[0]
+        if not len(waiting):
+            break
+        unlike = np.linalg.norm(colours[waiting] - colours[last], axis=1) + rng.exponential(faithful, len(waiting))
+        last = int(waiting[np.argmin(unlike)])
+        taken.add(last)
+        sum_held += int(held[last])
+    chosen = np.zeros(count, np.bool_)
+    chosen[list(taken)] = True
+    return chosen[segments]
 
 
 def half_plane(rng: np.random.Generator, mask: BoolMask, share: float, below: bool = False) -> BoolMask:

@@ -30,6 +30,10 @@ FRAME_SIZES = ((854, 480), (854, 480), (854, 480), (854, 480), (640, 480), (480,
 JPEG_QUALITY = 92
 FIRST_UNSEEN_SEED = 900_000
 """Frames with seeds from here on are never trained on, and their characters have held-out hair, clothes and colours."""
+HELD_OUT_THINGS = frozenset(
+    {"dog", "penguin", "robot", "bag", "guitar", "bicycle", "table", "lamp_post", "trunk", "streamers"}
+)
+"""Things whose pixels no training is told of, so that it can be measured what it makes of a thing that it was not."""
 RENDERER_NOTE = "renderers.txt"
 """Beside the frames: which versions of the renderer drew them."""
 
@@ -40,13 +44,15 @@ DrawScene = Callable[[int, int, int], "SceneFrame"]
 class RenderedFrame:
     """A drawn frame with its truth as arrays.
 
-    `image` is uint8 HxWx3 RGB; `owners` uint8 HxW, 0 for background and k for the k-th character; the boxes are float32
-    Nx4 xyxy pixels, NaN rows where a head or face is not visible.
+    `image` is uint8 HxWx3 RGB; `owners` uint8 HxW, 0 for background and k for the k-th character; `things` uint8 HxW
+    the same for what is no character (nothing in frames that were kept before things were); the boxes are float32 Nx4
+    xyxy pixels, NaN rows where a head or face is not visible.
     """
 
     seed: int
     image: np.ndarray
     owners: np.ndarray
+    things: np.ndarray
     boxes: np.ndarray
     head_boxes: np.ndarray
     face_boxes: np.ndarray
@@ -61,10 +67,14 @@ def rendered_frame(scene: SceneFrame) -> RenderedFrame:
         if owners[character.mask].any():
             raise ValueError(f"scene {scene.seed}: character {number} claims pixels of another; masks must be disjoint")
         owners[character.mask] = number
+    things = np.zeros_like(owners)
+    for number, thing in enumerate([each for each in scene.things if each.name not in HELD_OUT_THINGS][:255], start=1):
+        things[thing.mask] = number
     return RenderedFrame(
         seed=scene.seed,
         image=scene.image,
         owners=owners,
+        things=things,
         boxes=_box_rows([character.box for character in scene.characters]),
         head_boxes=_box_rows([character.head_box for character in scene.characters]),
         face_boxes=_box_rows([character.face_box for character in scene.characters]),
@@ -79,13 +89,16 @@ def frame_path(folder: Path, seed: int) -> Path:
 def write_frame(path: Path, frame: RenderedFrame) -> None:
     """Write one frame atomically; the picture loses a little to JPEG, as video frames do."""
     jpeg = cv2.imencode(".jpg", frame.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-    owners = cv2.imencode(".png", frame.owners, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1]
+    owners, things = (
+        cv2.imencode(".png", layer, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1] for layer in (frame.owners, frame.things)
+    )
     content = io.BytesIO()
     np.savez(
         content,
         seed=np.int64(frame.seed),
         jpeg=jpeg.reshape(-1),
         owners=owners.reshape(-1),
+        things=things.reshape(-1),
         boxes=frame.boxes,
         head_boxes=frame.head_boxes,
         face_boxes=frame.face_boxes,
@@ -100,10 +113,14 @@ def read_frame(path: Path) -> RenderedFrame:
         owners = cv2.imdecode(stored["owners"], cv2.IMREAD_GRAYSCALE)
         if image is None or owners is None:
             raise ValueError(f"{path.name} is damaged: delete it, and it will be drawn again")
+        things = cv2.imdecode(stored["things"], cv2.IMREAD_GRAYSCALE) if "things" in stored else np.zeros_like(owners)
+        if things is None:
+            raise ValueError(f"{path.name} is damaged: delete it, and it will be drawn again")
         return RenderedFrame(
             seed=int(stored["seed"]),
             image=np.ascontiguousarray(image[..., ::-1]),
             owners=owners.reshape(owners.shape[:2]),
+            things=things.reshape(owners.shape[:2]),
             boxes=stored["boxes"],
             head_boxes=stored["head_boxes"],
             face_boxes=stored["face_boxes"],

@@ -119,7 +119,11 @@ def cut_frame(rng: np.random.Generator, frame: RenderedFrame, index: int) -> Ren
         bottom = math.ceil(y1 + kept * (y2 - y1))
     owners = frame.owners[top:bottom, left:right]
     return replace(
-        frame, image=frame.image[top:bottom, left:right], owners=owners, boxes=owner_boxes(owners, len(frame.boxes))
+        frame,
+        image=frame.image[top:bottom, left:right],
+        owners=owners,
+        things=frame.things[top:bottom, left:right],
+        boxes=owner_boxes(owners, len(frame.boxes)),
     )
 
 

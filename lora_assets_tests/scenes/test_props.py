@@ -9,6 +9,7 @@ from lora_assets.scenes.ink import Ink, raster
 from lora_assets.scenes.layout import random_stage
 from lora_assets.scenes.props import OTHER_BOUNDS, PROP_BOUNDS, PROPS, draw_prop
 from lora_assets.scenes.stage import Prop, Stage, render_stage
+from lora_assets.scenes.truth import mask_bounds
 
 SIZE, FOOT = 40, (200.0, 90.0)
 
@@ -46,7 +47,16 @@ def test_things_are_told_where_they_can_be_seen():
     assert 60 < x1 - x0 < 140
     assert y0 == pytest.approx(170 - 80 * 1.1, abs=8)
     assert y1 == pytest.approx(174, abs=6)
+    assert mask_bounds(frame.things[0].mask) == frame.things[0].box
     assert frame.characters == ()
+
+
+def test_a_thing_has_the_pixels_that_nothing_nearer_hides():
+    cat, ball = Prop("cat", 1, (160.0, 170.0), 80.0), Prop("ball", 1, (160.0, 170.0), 40.0)
+    alone, both = (render_stage(Stage(items, 5, ("room", "day")), 320, 180, 0) for items in ((cat,), (cat, ball)))
+    assert both.things[1].name == "ball"
+    assert not (both.things[0].mask & both.things[1].mask).any()
+    assert np.array_equal(both.things[0].mask | both.things[1].mask, alone.things[0].mask | both.things[1].mask)
 
 
 def test_a_stage_without_characters_shows_more_things():

@@ -43,6 +43,16 @@ def test_samples_tell_of_the_mask_and_of_its_surroundings(seed: int, nobody: flo
         assert not held.any() or sample.targets[0][held].mean() > 0.9
 
 
+def test_a_thing_of_the_frame_is_nobody():
+    things = np.zeros_like(FRAME.owners)
+    things[20:90, 130:180] = 1
+    frame = dataclasses.replace(FRAME, things=things, owners=np.zeros_like(FRAME.owners))
+    samples = [make_sample(np.random.default_rng(seed), frame, 0.0, 1.0) for seed in range(6)]
+    masks = [sample.weights[0] for sample in samples if sample is not None]
+    # The look is around the thing, which is taller than wide, so that about half of it is held.
+    assert sum(0.2 < float(mask.mean()) < 0.6 for mask in masks) >= 3
+
+
 def test_a_frame_without_anybody_gives_only_masks_of_nobody():
     nobody = dataclasses.replace(
         FRAME, boxes=np.full_like(FRAME.boxes, np.nan), owners=np.zeros_like(FRAME.owners)

@@ -7,12 +7,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lora_assets.training.mask_damages import DAMAGES, Drawn, damaged_mask, good_mask, wrong_pixels
+from lora_assets.training.mask_damages import (
+    DAMAGES,
+    Drawn,
+    add_segments,
+    add_thing,
+    damaged_mask,
+    fill_bays,
+    good_mask,
+    wrong_pixels,
+)
 from lora_assets.training.rendered import rendered_frame
 from lora_assets_tests.training.drawn import draw_blocks
 
 FRAME = rendered_frame(draw_blocks(2, 320, 180))
-DRAWN = Drawn(FRAME.image, FRAME.owners == 1, (FRAME.owners == 2,))
+BESIDE = np.zeros_like(FRAME.owners, np.bool_)
+BESIDE[100:170, 132:160] = True
+DRAWN = Drawn(FRAME.image, FRAME.owners == 1, (FRAME.owners == 2,), (BESIDE & (FRAME.owners == 0),))
 
 
 @settings(deadline=None, max_examples=40)
@@ -39,6 +50,32 @@ def test_each_damage_damages(name: str):
         assert mask.shape == DRAWN.figure.shape
         changed += bool((mask != DRAWN.figure).any())
     assert changed >= 2
+
+
+def test_what_leaks_is_not_the_figure_and_follows_the_picture():
+    """A plain ground with a red thing beside the figure: segments stop at its outline, a thing is taken whole."""
+    image, figure, thing = np.full((200, 300, 3), 90, np.uint8), np.zeros((200, 300), bool), np.zeros((200, 300), bool)
+    figure[40:180, 60:120], thing[90:150, 118:200] = True, True
+    thing &= ~figure
+    image[figure], image[thing] = (30, 160, 60), (220, 30, 30)
+    drawn = Drawn(image, figure, (), (thing,))
+    whole = [(add_thing(np.random.default_rng(seed), figure, drawn) & thing).sum() / thing.sum() for seed in range(12)]
+    assert max(whole) > 0.97
+    inside = outside = 0
+    for seed in range(20):
+        added = add_segments(np.random.default_rng(seed), figure, drawn) & ~figure
+        share = float((added & thing).sum() / max(1, added.sum()))
+        inside, outside = inside + (share > 0.9), outside + (share < 0.1)
+    assert inside + outside >= 10 and inside >= 2
+
+
+def test_bays_lie_between_limbs():
+    figure = np.zeros((200, 200), np.bool_)
+    figure[20:180, 60:80] = figure[20:180, 120:140] = figure[20:50, 60:140] = True
+    drawn = Drawn(np.full((200, 200, 3), 90, np.uint8), figure, ())
+    added = [fill_bays(np.random.default_rng(seed), figure, drawn) & ~figure for seed in range(12)]
+    assert all(mask[:, :58].sum() + mask[:, 142:].sum() == 0 for mask in added)
+    assert sum(mask[60:150, 85:115].any() for mask in added) >= 6
 
 
 def test_wrong_is_what_lies_beyond_the_rim():

@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lora_assets.scenes.props import PROPS
+from lora_assets.scenes.truth import ThingTruth
 from lora_assets.training.rendered import (
     FRAME_SIZES,
+    HELD_OUT_THINGS,
     draw_frame,
     drawn_by,
     frame_path,
@@ -18,6 +21,7 @@ from lora_assets.training.rendered import (
     render_frames,
     rendered_frame,
     renderer_digest,
+    write_frame,
 )
 from lora_assets_tests.training.drawn import draw_blocks
 
@@ -26,7 +30,7 @@ def test_frame_survives_the_disk(tmp_path: Path):
     (path,) = render_frames(tmp_path, [3], draw_blocks)
     drawn, read = draw_frame(3, draw_blocks), read_frame(path)
     assert read.seed == 3
-    assert np.array_equal(read.owners, drawn.owners)
+    assert np.array_equal(read.owners, drawn.owners) and np.array_equal(read.things, drawn.things)
     for name in ("boxes", "head_boxes", "face_boxes"):
         assert np.array_equal(getattr(read, name), getattr(drawn, name), equal_nan=True)
     difference = np.abs(read.image.astype(int) - drawn.image)
@@ -64,11 +68,37 @@ def test_real_scenes_fit():
     assert len(frame.boxes) == frame.owners.max()
 
 
-def test_a_damaged_picture_is_named(tmp_path: Path):
+def test_things_are_told_but_for_those_held_out(tmp_path: Path):
+    scene, mask = draw_blocks(0, 200, 100), np.zeros((100, 200), bool)
+    mask[80:, 150:] = True
+    held_out = min(HELD_OUT_THINGS)
+    things = tuple(ThingTruth(name, (150.0, 80.0, 200.0, 100.0), mask) for name in (held_out, "cat"))
+    frame = rendered_frame(dataclasses.replace(scene, things=things))
+    assert np.array_equal(frame.things, mask.astype(np.uint8))
+    assert not rendered_frame(dataclasses.replace(scene, things=things[:1])).things.any()
+    write_frame(tmp_path / "frame.npz", frame)
+    assert np.array_equal(read_frame(tmp_path / "frame.npz").things, frame.things)
+
+
+def test_frames_that_were_kept_before_things_were_have_none(tmp_path: Path):
+    (path,) = render_frames(tmp_path, [0], draw_blocks)
+    with np.load(path) as stored:
+        content = {name: value for name, value in stored.items() if name != "things"}
+    np.savez(path, **content)
+    read = read_frame(path)
+    assert read.things.shape == read.owners.shape and not read.things.any()
+
+
+def test_held_out_things_are_things_that_are_drawn():
+    assert set(PROPS) > HELD_OUT_THINGS
+
+
+@pytest.mark.parametrize("layer", ["jpeg", "things"])
+def test_a_damaged_picture_is_named(tmp_path: Path, layer: str):
     (path,) = render_frames(tmp_path, [0], draw_blocks)
     with np.load(path) as stored:
         content = dict(stored)
-    content["jpeg"] = content["jpeg"][:20]
+    content[layer] = content[layer][:20]
     np.savez(path, **content)
     with pytest.raises(ValueError, match=path.name):
         read_frame(path)
