@@ -19,6 +19,7 @@ import numpy as np
 
 from lora_assets.training.rendered import RenderedFrame, read_frame
 from lora_assets.training.schedule import TrainingError
+from lora_assets.vision import parent_watch
 from lora_assets.vision.device import device
 
 Batch = TypeVar("Batch")
@@ -64,7 +65,7 @@ def batches(make: Callable[[int], Batch], first: int, feeders: int | None = None
     if feeders < 1:
         yield from map(make, count(first))
         return
-    pool = ProcessPoolExecutor(feeders, get_context("spawn"), _one_thread)
+    pool = ProcessPoolExecutor(feeders, get_context("spawn"), _begin_feeding, (os.getpid(),))
     try:
         waiting = deque(pool.submit(make, step) for step in range(first, first + AHEAD * feeders))
         for step in count(first + AHEAD * feeders):
@@ -74,9 +75,11 @@ def batches(make: Callable[[int], Batch], first: int, feeders: int | None = None
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _one_thread() -> None:
+def _begin_feeding(parent: int) -> None:
     import cv2
     import torch
 
+    # Processes of a pool wait for work for ever when the training is killed.
+    parent_watch.end_with(parent)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

@@ -195,7 +195,7 @@ def add_segments(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> Bool
     # Finer than the look at it need not be, and it is many times as fast.
     scale = min(1.0, SEGMENTS_SIDE / max(mask.shape))
     to = tuple(max(4, round(side * scale)) for side in mask.shape[::-1])
-    small = cv2.resize(drawn.image, to, interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(drawn.image, to, interpolation=cv2.INTER_AREA), np.uint8)
     segments = picture_segments(rng, small, max(5.0, rng.uniform(0.04, 0.16) * drawn.longer * scale))
     free = ~(drawn.figure | mask)
     if rng.random() < 0.6:
