@@ -52,6 +52,7 @@ Where to change what:
     how a file is written, leftovers swept      atomic.py
     how results are found again                 store.py
     when a file is taken in, or waits           main_line/frames.py, vision/sniff.py
+    in which order frames of a folder stand     film_order.py
     which frames of a video are kept            vision/video.py, vision/video_choice.py, main_line/videos.py
     what counts as a video, combed frames       vision/video_formats.py, vision/video_fields.py
     a share of a folder's pictures              main_line/sampling.py

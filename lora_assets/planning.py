@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from lora_assets.main_line.corrections import usable_recipes
+from lora_assets.main_line.deleted import absent_words
 from lora_assets.models import ModelError
 from lora_assets.recipes import TrackerRecipes, tracker_recipes
 from lora_assets.specs import (
@@ -57,16 +58,18 @@ class DashboardDue:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done, and in words what cannot be done and why."""
+    """What is to be done, and in words what cannot be done and why. `waiting` are datasets of which it cannot be known
+    whether their cell is due, since the log of corrections cannot be used."""
 
     cells: tuple[CellDue, ...] = ()
     dashboards: tuple[DashboardDue, ...] = ()
     problems: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
 
     @property
     def nothing(self) -> bool:
-        """True when everything is up to date."""
-        return not self.cells and not self.dashboards
+        """True when everything is known to be up to date."""
+        return not self.cells and not self.dashboards and not self.waiting
 
 
 def tracker_datasets(store: Store, spec: TrackerSpec) -> list[str]:
@@ -84,20 +87,17 @@ def _cell_due(
 ) -> CellDue | None:
     """A cell that was made for the wanted state but had to drop frames is due once a day, and only when asked.
 
-    A log of corrections that cannot be used joins `problems`; cells that were made with corrections then wait.
+    A log of corrections that cannot be used joins `problems`; raises VerdictError for a cell that was made with some.
     """
     frames = store.frames_of(dataset)
-    if frames is None or not frames.facts.get("files"):
-        return None
-    try:
-        corrected, unusable = usable_recipes(recipes, store, dataset, spec.id)
-    except VerdictError as error:
-        problems.add(f"{error}. Until then datasets with masks made by hand wait, and the others go on")
-        return None
-    if unusable is not None:
-        problems.add(f"{unusable}. Until then datasets with masks made by hand wait, and the others go on")
-    wanted = {name: getattr(corrected, name).version_for(frames.version) for name in _CELL_TABLES}
     published = {name: store.cell_table(name, dataset, spec.id) for name in _CELL_TABLES}
+    # A dataset of which every file was deleted still has to leave a cell that was made of them.
+    if frames is None or not (frames.facts.get("files") or any(published.values())):
+        return None
+    corrected, unusable = usable_recipes(recipes, store, dataset, spec.id)
+    if unusable is not None:
+        problems.add(str(unusable))
+    wanted = {name: getattr(corrected, name).version_for(frames.version) for name in _CELL_TABLES}
     version = wanted["scored_crops"]
     edited = tracker_path(store.data, spec.id).stat().st_mtime_ns
     if any(_is_due(published[name], wanted[name]) for name in _CELL_TABLES):
@@ -153,16 +153,8 @@ def _folder_problem(data: Path, tracker: str, dataset: str, known: dict[str, Dat
 
 def _absent_problem(store: Store, tracker: str, dataset: str) -> str | None:
     frames = store.frames_of(dataset)
-    absent = int(frames.facts.get("absent", 0)) if frames else 0
-    if not absent:
-        return None
-    held = frames.facts.get("held") if frames else None
-    unproven = "its folder (or a disk below it) does not prove to be the one that was listed"
-    why = "most of its frames went at once" if held else unproven
-    return (
-        f"{tracker}: {absent} files of {dataset} are not there now, and {why}: they stay listed. Bring them back (or "
-        f"mount the disk), or if they were deleted on purpose: lora-assets deleted accept {dataset}"
-    )
+    words = absent_words(dataset, frames.facts) if frames else ""
+    return f"{tracker}: {words}" if words else None
 
 
 def plan_tracker(store: Store, spec: TrackerSpec, *, retry_dropped: bool = False) -> Plan:
@@ -174,11 +166,17 @@ def plan_tracker(store: Store, spec: TrackerSpec, *, retry_dropped: bool = False
     recipes = tracker_recipes(spec, store.data)
     known = list_datasets(store.data)
     cells: list[CellDue] = []
+    waiting: list[str] = []
     unusable: set[str] = set()
     # Also a named dataset without anything to do is told when there is no such folder.
     problems = {name: _folder_problem(store.data, spec.id, name, known) for name in spec.datasets or ()}
     for dataset in datasets:
-        cell = _cell_due(store, spec, recipes, dataset, retry_dropped, unusable)
+        try:
+            cell = _cell_due(store, spec, recipes, dataset, retry_dropped, unusable)
+        except VerdictError as error:
+            unusable.add(str(error))
+            waiting.append(dataset)
+            continue
         if cell is None:
             continue
         problems[dataset] = _folder_problem(store.data, spec.id, dataset, known)
@@ -186,8 +184,11 @@ def plan_tracker(store: Store, spec: TrackerSpec, *, retry_dropped: bool = False
             cells.append(cell)
     absent = [_absent_problem(store, spec.id, dataset) for dataset in datasets]
     told = tuple(problem for problem in (*problems.values(), *absent) if problem is not None)
-    told += tuple(f"{spec.id}: {problem}" for problem in sorted(unusable))
-    return Plan(tuple(cells), _dashboard_due(store, spec, datasets, cells), told)
+    told += tuple(
+        f"{spec.id}: {problem}. Until then datasets with masks made by hand wait, and the others go on"
+        for problem in sorted(unusable)
+    )
+    return Plan(tuple(cells), _dashboard_due(store, spec, datasets, cells), told, tuple(waiting))
 
 
 def plan_all(data: Path, *, retry_dropped: bool = False) -> Plan:
@@ -203,6 +204,7 @@ def plan_all(data: Path, *, retry_dropped: bool = False) -> Plan:
         tuple(cell for plan in plans for cell in plan.cells),
         tuple(due for plan in plans for due in plan.dashboards),
         tuple(problem for plan in plans for problem in plan.problems),
+        tuple(dataset for plan in plans for dataset in plan.waiting),
     )
 
 

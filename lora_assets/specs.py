@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -83,6 +84,11 @@ def check_tracker_id(text: str) -> str:
     return text
 
 
+def _shown(name: str) -> str:
+    """A file's name as text that can be printed and stored: bytes that are no UTF-8 are told by their numbers."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def _mark(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
@@ -108,7 +114,8 @@ def _input_folders(data: Path) -> list[Path]:
     root = data / "input"
     if not root.is_dir():
         return []
-    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    # Path.is_dir raises for a link to a disk that fails or may not be read, which must not cost all other folders.
+    return sorted(p for p in root.iterdir() if os.path.isdir(p) and not p.name.startswith("."))  # noqa: PTH112
 
 
 def _registered(data: Path) -> tuple[dict[str, DatasetSpec], list[str]]:
@@ -167,7 +174,7 @@ def list_datasets(data: Path) -> dict[str, DatasetSpec]:
             if found[slug].place.resolve() == folder.resolve():
                 continue
             slug = f"{slug}-{_mark(str(folder.resolve()))}"
-        found[slug] = DatasetSpec(slug, folder.name, folder)
+        found[slug] = DatasetSpec(slug, _shown(folder.name), folder)
     found.update({spec.slug: spec for spec in list(_of_videos(data, found))})
     return found
 
@@ -273,6 +280,8 @@ def read_tracker(data: Path, tracker: str) -> TrackerSpec:
     datasets = told.get("datasets")
     if datasets is not None and not (isinstance(datasets, list) and all(isinstance(d, str) for d in datasets)):
         raise SpecError(f"{path}: datasets must be a list of names, or left out to follow every folder")
+    if not isinstance(told.get("sealed", False), bool):
+        raise SpecError(f"{path}: sealed must be true or false, without quotes")
     for section in SECTIONS:
         if not isinstance(told.get(section, {}), dict):
             raise SpecError(f"{path}: {section} must be a table of settings, written as [{section}]")
@@ -282,7 +291,7 @@ def read_tracker(data: Path, tracker: str) -> TrackerSpec:
         note=str(told.get("note", "")),
         ticket=str(told.get("ticket", "")),
         baseline=str(told.get("baseline", "")),
-        sealed=bool(told.get("sealed", False)),
+        sealed=told.get("sealed", False),
         settings={section: dict(told[section]) for section in SECTIONS if told.get(section)},
     )
 

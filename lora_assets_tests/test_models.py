@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -231,6 +232,10 @@ def test_an_unknown_name_gives_the_names_that_look_like_it(tmp_path: Path) -> No
         resolve("yolo8n", tmp_path)
     with pytest.raises(ModelError, match="models list"):
         pull("zzzz", tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("~nobody-of-this-name/w.pt", "w\0.pt", str(tmp_path / "loop")):
+        with pytest.raises(ModelError, match="there are no weights called"):
+            resolve(name, tmp_path)
 
 
 def test_the_hash_is_remembered_until_the_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,6 +250,11 @@ def test_the_hash_is_remembered_until_the_file_changes(tmp_path: Path, monkeypat
     path.write_bytes(b"other")
     os.utime(path, (2_000, 2_000))
     assert resolve(str(path), tmp_path).sha256 == hashlib.sha256(b"other").hexdigest()
+    os.utime(path, (2_000, time.time() + 100_000))  # unpacked with the time of another zone
+    resolve(str(path), tmp_path)
+    reads.clear()
+    resolve(str(path), tmp_path)
+    assert not reads
 
 
 def test_a_file_just_written_is_hashed_each_time(tmp_path: Path) -> None:
@@ -284,7 +294,11 @@ def test_add_refuses_taken_names_and_other_files(tmp_path: Path) -> None:
     other = tmp_path / "other" / "a.onnx"
     other.parent.mkdir()
     other.write_bytes(b"b")
+    under_another_suffix = _torch_like(tmp_path / "a.pt", b"cmodels.yolo\nModel")
+    as_known = _torch_like(tmp_path / "sam_vit_b_01ec64.pth", b"cmodels.yolo\nModel")
     for error, call in [
+        (r"other added weights \(a\.onnx\)", lambda: add(under_another_suffix, tmp_path)),
+        ("is the file of the known weights", lambda: add(as_known, tmp_path)),
         ("is there already", lambda: add(other, tmp_path)),
         ("belongs to known weights", lambda: add(source, tmp_path, name="yolov8n")),
         ("does not fit", lambda: add(source, tmp_path, name="../x")),
@@ -340,6 +354,19 @@ def test_other_files_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\x10\0\0\0\0\0\0\0 nothing of ours")
     with pytest.raises(ModelError, match=name):
         resolve(str(tmp_path / name), tmp_path)
+
+
+def test_a_file_of_weights_that_is_damaged_is_refused(tmp_path: Path) -> None:
+    packed = _torch_like(tmp_path / "w.pt", b"cmodels.yolo\nModel" * 9).read_bytes()
+    header = packed.index(b"PK\x01\x02")
+    unknown_packing = packed[: header + 10] + b"\x63" + packed[header + 11 :]
+    for name, content in (
+        ("w.pt", unknown_packing),
+        ("w.safetensors", b"\x01" + bytes(7) + b"3"), ("w.safetensors", (90_000).to_bytes(8, "little") + b"[" * 90_000),
+    ):  # fmt: skip
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ModelError, match=rf"{name} is damaged"):
+            resolve(str(tmp_path / name), tmp_path)
 
 
 def test_packaged_weights_are_pinned_by_their_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from lora_assets import dashboards
 from lora_assets.benchmarks.cheap import ellipses, middle_box
+from lora_assets.cli import runs
+from lora_assets.cli.project import Project
 from lora_assets.dashboards import is_complete, make_dashboard
 from lora_assets.folder_marks import MARK
 from lora_assets.main_line.cells import Cell, update_detections, update_masks, update_scored_crops
@@ -78,6 +80,25 @@ def test_a_lost_table_is_due_again(data, store, listed, missing):
     store.table_path(missing, "film", "T1").unlink()
     assert plan_tracker(store, spec).cells
     _make(store, spec)
+    assert not plan_tracker(store, spec).cells
+
+
+def test_a_cell_whose_frames_were_all_deleted_lets_go_of_them(data, store, listed, monkeypatch):
+    write_tracker(data, TrackerSpec(LIVE))
+    spec, film = read_tracker(data, LIVE), data / "input" / "film"
+    (data / "input" / "empty").mkdir()
+    update_raw_frames(store, list_datasets(data)["empty"])
+    listed()
+    _make(store, spec)
+    for path in film.glob("*.jpg"):
+        path.unlink()
+    update_raw_frames(store, list_datasets(data)["film"], accept=True)
+    assert [due.dataset for due in plan_tracker(store, spec).cells] == ["film"]
+    monkeypatch.setattr(runs, "_make_due", lambda *_: ("it is made",))
+    assert runs._make_all(runs._Jobs(Project(data.parent)), store, spec, [list_datasets(data)["film"]])
+    _make(store, spec)
+    crops = store.cell_table("scored_crops", "film", LIVE)
+    assert crops is not None and (crops.rows, crops.facts["frames"]) == (0, 0)
     assert not plan_tracker(store, spec).cells
 
 
@@ -237,6 +258,28 @@ def test_a_registered_folder_that_is_gone_is_a_problem(data, store, listed, tmp_
     plan = plan_all(data)
     assert not plan.cells
     assert "mount it" in plan.problems[0]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"score": {"limits": 3}}, {"detect": {"looks": [384]}}, {"detect": {"weights": ["~nobody-of-this-name/w.pt"]}}],
+)
+def test_a_setting_of_the_wrong_kind_stops_no_other_tracker(data, store, listed, settings):
+    listed()
+    write_tracker(data, TrackerSpec("T1", ("film",), settings=settings))
+    write_tracker(data, TrackerSpec("T2", ("film",)))
+    plan = plan_all(data)
+    assert [due.tracker for due in plan.cells] == ["T2"]
+    assert len(plan.problems) == 1 and plan.problems[0].startswith("T1: ")
+
+
+def test_a_link_to_a_disk_that_fails_hides_no_other_folder(data, store, listed):
+    (data / "input" / "away").symlink_to("x" * 300)  # the system refuses to look there, as at a disk that fails
+    listed()
+    write_tracker(data, TrackerSpec("T1", ("film", "away")))
+    plan = plan_all(data)
+    assert [due.dataset for due in plan.cells] == ["film"]
+    assert "there is no dataset away" in plan.problems[0]
 
 
 def test_a_malformed_tracker_and_a_dataset_that_never_was_are_problems_in_words(data, store, listed):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -85,6 +86,7 @@ def test_sealing_keeps_the_persons_comments(data):
         ("datasets = 3", "list of names"),
         ("detektor = 1", "unknown entries detektor"),
         ("detect = 1", "table of settings"),
+        ('sealed = "false"', "sealed must be true or false"),
         ("datasets = [", "cannot be read as TOML"),
     ],
 )
@@ -122,6 +124,16 @@ def test_folders_become_datasets(data, tmp_path):
     assert register_dataset(data, outside) == spec
     assert list_datasets(data)[spec.slug].folder == outside
     assert register_dataset(data, data / "input" / "plain").slug == "plain"
+
+
+def test_a_folder_whose_name_is_no_utf8_can_be_told(data):
+    folder = data / "input" / os.fsdecode("日本".encode("shift_jis"))
+    folder.mkdir(parents=True)
+    (spec,) = list_datasets(data).values()
+    assert spec.name.encode()  # pages, tables and notes are UTF-8
+    assert spec.folder == folder
+    assert spec.folder.is_dir()
+    assert list_datasets(data)[spec.slug] == spec
 
 
 def test_one_file_is_a_dataset_of_its_own(data, tmp_path):

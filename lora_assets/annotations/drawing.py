@@ -19,7 +19,8 @@ COLOURS: tuple[tuple[str, tuple[int, int, int]], ...] = (
     ("blue", (0, 114, 178)), ("orange", (230, 159, 0)), ("green", (0, 158, 115)), ("pink", (204, 121, 167)),
     ("sky blue", (86, 180, 233)), ("red", (213, 94, 0)), ("yellow", (240, 228, 66)),
 )  # fmt: skip
-_TILE_HEIGHT, _GAP, _COLUMNS = 520, 6, 4
+_TILE_HEIGHT, _TILE_WIDTH, _GAP, _COLUMNS = 520, 2080, 6, 4
+"""Pages are as high as a tile, or as wide as one where they are bands: JPEG takes no more than 65,500 pixels a side."""
 _LARGE = 0.09
 """Share of the page from which on a thing's inside is only tinted, so that what lies on it is seen."""
 
@@ -58,8 +59,8 @@ def sheet(found: AnnotatedSet, most: int = 8) -> np.ndarray:
         for place in np.linspace(0, len(pages) - 1, count).round().astype(int).tolist() if count else []:
             drawn = masked_page(found, *pages[place])
             if drawn is not None:
-                scale = _TILE_HEIGHT / drawn.shape[0]
-                size = (max(1, round(drawn.shape[1] * scale)), _TILE_HEIGHT)
+                scale = min(_TILE_HEIGHT / drawn.shape[0], _TILE_WIDTH / drawn.shape[1])
+                size = (max(1, round(drawn.shape[1] * scale)), max(1, round(drawn.shape[0] * scale)))
                 tiles.append(np.asarray(cv2.resize(drawn, size, interpolation=cv2.INTER_AREA)))
     if not tiles:
         return np.full((_TILE_HEIGHT // 4, _TILE_HEIGHT, 3), 240, np.uint8)
@@ -69,7 +70,7 @@ def sheet(found: AnnotatedSet, most: int = 8) -> np.ndarray:
     for number, row in enumerate(rows):
         x, y = _GAP, _GAP + number * (_TILE_HEIGHT + _GAP)
         for tile in row:
-            canvas[y : y + _TILE_HEIGHT, x : x + tile.shape[1]] = tile
+            canvas[y : y + tile.shape[0], x : x + tile.shape[1]] = tile
             x += tile.shape[1] + _GAP
     return canvas
 

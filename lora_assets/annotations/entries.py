@@ -31,7 +31,7 @@ MOST_COORDINATE = 10**9
 
 @dataclass(frozen=True, slots=True)
 class ImageEntry:
-    """A picture as the file tells it: `fields` is the whole entry."""
+    """A picture as the file tells it: `file_name` with forward slashes, `fields` is the whole entry."""
 
     id: int
     file_name: str
@@ -156,7 +156,7 @@ def _images(entries: Sequence[Any], tell: Tell) -> list[ImageEntry]:
             tell("bad_entry", f"image {number} ({name})", f"has no usable size ({width!r} x {height!r})",
                  "give width and height in pixels")  # fmt: skip
         else:
-            images.append(ImageEntry(number, name, width, height, entry))
+            images.append(ImageEntry(number, slashed(name), width, height, entry))
     return images
 
 
@@ -199,8 +199,13 @@ def sound_text(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def slashed(name: str) -> str:
+    """A file's name as the file on any system tells it, with forward slashes."""
+    return name.replace("\\", "/")
+
+
 def _path(name: str) -> PurePosixPath:
-    return PurePosixPath(name.replace("\\", "/"))
+    return PurePosixPath(slashed(name))
 
 
 def _stays_inside(name: str) -> bool:
@@ -212,7 +217,7 @@ def _stays_inside(name: str) -> bool:
 
 def inside_folder(name: Any) -> str | None:
     """A relative path that stays in its folder, with forward slashes; None for anything else."""
-    return name.replace("\\", "/") if isinstance(name, str) and name.strip() and _stays_inside(name) else None
+    return slashed(name) if isinstance(name, str) and name.strip() and _stays_inside(name) else None
 
 
 def _is_whole(value: Any) -> TypeGuard[int]:

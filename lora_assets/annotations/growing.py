@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lora_assets.annotations.categories import CATEGORIES, known_category
-from lora_assets.annotations.entries import read_json
+from lora_assets.annotations.categories import CATEGORIES, known_category, map_categories
+from lora_assets.annotations.entries import read_json, slashed, sound_text
 from lora_assets.annotations.mask_forms import mask_file_bytes, mask_of_file
 from lora_assets.annotations.records import (
     ANNOTATIONS_FILE,
@@ -19,7 +19,7 @@ from lora_assets.annotations.records import (
     AnnotationError,
     Category,
 )
-from lora_assets.annotations.splits import PageToSplit, split_pages, title_of, told_split
+from lora_assets.annotations.splits import PageToSplit, split_of_folder, split_pages, title_of, told_split
 from lora_assets.annotations.writing import annotation_fields, coco_object, image_fields
 from lora_assets.store import atomic_write_bytes, atomic_write_json, exclusive
 from lora_assets.vision.coco_masks import MaskFormError
@@ -27,7 +27,8 @@ from lora_assets.vision.images import ImageRefused, decode_image, read_file
 from lora_assets.vision.masks import BoolMask, encode_mask, mask_bounds
 
 _LOCK = ".annotations.lock"
-_LONGEST_NAME = 80
+_LONGEST_NAME = 160
+"""Bytes of a picture's name: with its number and while it is written there are some 40 more, and 255 are the most."""
 
 
 def add_annotation(
@@ -54,7 +55,7 @@ def add_annotation(
     if not category.strip():
         raise AnnotationError("the category has no name: say panel, bubble, character, text or your own")
     content, stem, folder = _picture(picture)
-    name = name[:_LONGEST_NAME] or stem
+    name = _fitting(name) or _fitting(stem)
     try:
         decoded = decode_image(content)
     except ImageRefused as refused:
@@ -92,9 +93,15 @@ def _picture(picture: Path | bytes) -> tuple[bytes, str, str]:
     if isinstance(picture, bytes):
         return picture, "picture", "accepted"
     try:
-        return read_file(picture), picture.stem[:_LONGEST_NAME], picture.resolve().parent.name or "accepted"
+        return read_file(picture), picture.stem, sound_text(picture.resolve().parent.name) or "accepted"
     except ImageRefused as refused:
         raise AnnotationError(f"{picture}: cannot be used: {refused}") from refused
+
+
+def _fitting(name: str) -> str:
+    """A name as a file of the set can have it: no folder in it on any system, and no more bytes than fit."""
+    plain = PurePosixPath(sound_text(name).replace("\\", "_")).name
+    return plain.encode()[:_LONGEST_NAME].decode(errors="ignore")
 
 
 def _read(root: Path) -> dict[str, Any]:
@@ -135,15 +142,19 @@ def _image(
     digest = hashlib.sha256(content).hexdigest()
     pages = []
     for entry in told["images"]:
-        file_name, said = str(entry.get("file_name", "")), str(entry.get("split", ""))
-        pages.append(PageToSplit(_number(entry), title_of(entry, file_name), told_split(said)))
-        if entry.get("sha256") == digest or _same(root, file_name, said, content):
+        told_name, said = str(entry.get("file_name", "")), str(entry.get("split", ""))
+        file_name = slashed(told_name)
+        split = told_split(said) or split_of_folder(file_name)
+        pages.append(PageToSplit(_number(entry), title_of(entry, file_name), split))
+        if entry.get("sha256") == digest or any(
+            _same(root, one, said, content) for one in dict.fromkeys((file_name, told_name))
+        ):
             return AnnotatedImage(
                 pages[-1].id, root / file_name, *size, split_pages(pages)[pages[-1].id], pages[-1].title, digest
             )
     number = max((page.id for page in pages), default=0) + 1
     chosen = split_pages([*pages, PageToSplit(number, title, "")])[number]
-    file_name = f"images/{chosen}/{number:012d}_{PurePosixPath(name).name}{suffix}"
+    file_name = f"images/{chosen}/{number:012d}_{name}{suffix}"
     image = AnnotatedImage(number, root / file_name, *size, chosen, title, digest)
     atomic_write_bytes(image.path, content)
     told["images"].append(image_fields(image, file_name) | {"sha256": digest})
@@ -158,14 +169,18 @@ def _same(root: Path, file_name: str, split: str, content: bytes) -> bool:
 
 
 def _category(told: dict[str, Any], name: str, *, new_category: bool) -> int:
-    """The id that the file gives a category, under any name that means the same."""
+    """The id that the file gives a category, under its own name, else one that means the same to who reads the set."""
     wanted = known_category(name)
-    for entry in told["categories"]:
-        said = str(entry.get("name", ""))
-        if said.strip() == name.strip() or (wanted is not None and known_category(said) == wanted):
-            return _number(entry)
+    named = [(_number(entry), str(entry.get("name", ""))) for entry in told["categories"]]
+    own = [number for number, said in named if said.strip() == name.strip()]
+    if wanted is not None:
+        # A face is read as a character only where the set has no bodies.
+        read_as = map_categories(named)[1]
+        own += [number for number, _ in named if read_as[number] == wanted.id]
+    if own:
+        return own[0]
     if not new_category and wanted is None:
-        known = ", ".join(str(entry.get("name", "")) for entry in told["categories"])
+        known = ", ".join(said for _, said in named)
         raise AnnotationError(f"there is no category {name!r} in this set; it has: {known}")
     taken = {_number(entry) for entry in told["categories"]}
     new = wanted if wanted is not None else Category(max({*taken, *(c.id for c in CATEGORIES)}) + 1, name.strip())

@@ -25,8 +25,12 @@ def check_name(name: str, what: str = "the name") -> str:
 
 
 def annotations_folder(data: Path, named: str) -> Path:
-    """The folder of an annotated set: an absolute path as it is, a name in `data/annotations`."""
-    path = Path(named).expanduser()
+    """The folder of an annotated set: an absolute path as it is, a name in `data/annotations`. Raises AnnotationError
+    for a name that does not fit and the home of nobody."""
+    try:
+        path = Path(named).expanduser()
+    except RuntimeError as error:
+        raise AnnotationError(f"the annotated set {named!r}: there is no such home folder; name all of it") from error
     return path if path.is_absolute() else data / "annotations" / check_name(named, "the annotated set")
 
 

@@ -120,7 +120,7 @@ def read_annotated_set(
     and in images; mask files likewise in masks. All are opened and checked. `told` hears how many of how many pictures
     are done. Raises AnnotationError when there is no such file, or when nothing in it can be used.
     """
-    file = path / ANNOTATIONS_FILE if path.is_dir() or not path.suffix else path
+    file = path / ANNOTATIONS_FILE if path.is_dir() or not (path.suffix or path.is_file()) else path
     entries = read_entries(file)
     tell = _Teller(file, entries.problems)
     root = file.parent
@@ -181,7 +181,9 @@ def _page(
     tell: _Teller,
 ) -> _Page | None:  # fmt: skip
     where = f"image {entry.id} ({entry.file_name})"
-    path = _found_file(pictures, entry.file_name.replace("\\", "/"), "images", split)
+    # As it stands there too: elsewhere than on Windows a file's own name may hold a backslash.
+    names = dict.fromkeys((entry.file_name, str(entry.fields["file_name"])))
+    path = next((found for name in names if (found := _found_file(pictures, name, "images", split))), None)
     if path is None:
         tell("picture_missing", where, f"there is no such picture in {pictures}, images/{split} or images",
              f"put it there; its {len(annotations)} annotations are left out until then")  # fmt: skip

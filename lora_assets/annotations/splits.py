@@ -55,8 +55,9 @@ def title_of(image: Mapping[str, object], file_name: str) -> str:
     """
     for key in _TITLE_KEYS:
         value = image.get(key)
-        if isinstance(value, str) and value.strip():
-            return value.strip()
+        told = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+        if told:
+            return told
     path = PurePosixPath(file_name)
     folders = [part for part in path.parts[:-1] if part not in ("images", ".", "/") and not told_split(part)]
     own = _without_page(path.stem)

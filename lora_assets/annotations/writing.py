@@ -175,8 +175,10 @@ def _picture_names(images: Sequence[AnnotatedImage]) -> dict[int, str]:
     taken: set[str] = set()
     for image in images:
         plain = f"images/{image.split}/{image.path.name}"
-        if plain.casefold() in taken:
-            plain = f"images/{image.split}/{image.id:012d}_{image.path.name}"
+        own = image.path.name
+        while plain.casefold() in taken:
+            own = f"{image.id:012d}_{own}"
+            plain = f"images/{image.split}/{own}"
         taken.add(plain.casefold())
         names[image.id] = plain
     return names

@@ -5,9 +5,11 @@ No `from __future__ import annotations` here (dagster#26837).
 """
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -140,29 +142,41 @@ def _due_name(due: CellDue | DashboardDue) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """What came of the runs for one state of the inputs: how many failed (or were canceled) by themselves, and the key
-    of the next run. A key that was used before starts none."""
+    """What came of the runs for one state of the inputs: whether one failed (or was canceled) by itself, or all retries
+    are used up, and the key of the next run. A key that was used before starts none."""
 
-    failures: int
+    failed: bool
     key: str
 
 
-def _tried(context: dg.SensorEvaluationContext, name: str) -> _Tried:
-    """One run per state of the inputs and failure before, and after the last retry one a day: what fails for good is
-    told, and never dropped in silence. A run that died with its process was no try."""
+def _tried(context: dg.SensorEvaluationContext, name: str, planned_at: datetime | None = None) -> _Tried:
+    """One run per state of the inputs and try before, and after the last retry one a day: what fails for good is told,
+    and never dropped in silence. A run that died with its process was no try.
+
+    With `planned_at`, when the plan was begun, a run that succeeded before is a try as well: what it made was lost
+    since (or weights are again what they were before), or it would not be due.
+    """
     instance = context.instance
-    ended = instance.get_runs_count(dg.RunsFilter(tags={_DUE_TAG: name}, statuses=_FAILED))
-    died = ended and instance.get_runs_count(dg.RunsFilter(tags={_DUE_TAG: name, DIED_TAG: DIED}, statuses=_FAILED))
-    failures = number = ended - died
-    if failures > RETRIES:
-        (last,) = instance.get_run_records(dg.RunsFilter(tags={_DUE_TAG: name}, statuses=_FAILED), limit=1)
+    tags = {_DUE_TAG: name}
+    ended = instance.get_runs_count(dg.RunsFilter(tags=tags, statuses=_FAILED))
+    died = ended and instance.get_runs_count(dg.RunsFilter(tags={**tags, DIED_TAG: DIED}, statuses=_FAILED))
+    failures, made = ended - died, 0
+    if planned_at is not None:
+        succeeded = dg.RunsFilter(tags=tags, statuses=[dg.DagsterRunStatus.SUCCESS], updated_before=planned_at)
+        made = instance.get_runs_count(succeeded)
+    number = failures + made
+    given_up = number > RETRIES
+    if given_up:
+        told = f"{failures} runs failed" + (f" and {made} ended without it being up to date" if made else "")
+        counted = _ENDED if made else _FAILED
+        (last,) = instance.get_run_records(dg.RunsFilter(tags=tags, statuses=counted), limit=1)
         if time.time() - (last.end_time or last.update_timestamp.timestamp()) < _DAY_SECONDS:
             number = RETRIES
         context.log.warning(
-            f"{name.rpartition(':')[0]}: {failures} runs failed, the last is {last.dagster_run.run_id}; it is tried "
+            f"{name.rpartition(':')[0]}: {told}, the last is {last.dagster_run.run_id}; it is tried "
             "again a day after that one, or when its inputs change"
         )
-    return _Tried(failures, f"{name}:{number}" + (f"+{died}" if died else ""))
+    return _Tried(failures > 0 or given_up, f"{name}:{number}" + (f"+{died}" if died else ""))
 
 
 def _request(due: CellDue | DashboardDue, run_key: str) -> dg.RunRequest:
@@ -190,6 +204,7 @@ def _request(due: CellDue | DashboardDue, run_key: str) -> dg.RunRequest:
 def live_trackers(context: dg.SensorEvaluationContext, data_folder: DataFolder) -> dg.SensorResult:
     if LIVE not in known_tracker_ids(data_folder.root):  # a LIVE that cannot be read is told by the plan
         ensure_live(data_folder.root)
+    planned_at = datetime.now(UTC)
     plan = plan_all(data_folder.root, retry_dropped=True)
     for problem in plan.problems:
         context.log.warning(problem)
@@ -197,13 +212,17 @@ def live_trackers(context: dg.SensorEvaluationContext, data_folder: DataFolder) 
     known_datasets = set(context.instance.get_dynamic_partitions("dataset"))
     new_trackers = [t for t in known_tracker_ids(data_folder.root) if t not in known_trackers]
     new_datasets = sorted({due.dataset for due in plan.cells} - known_datasets)
-    tried = {(due.tracker, due.dataset): _tried(context, _due_name(due)) for due in plan.cells}
+    # Frames that were dropped may be dropped again by a run that succeeds: that is the one run of the day.
+    tried = {
+        (due.tracker, due.dataset): _tried(context, _due_name(due), None if due.retry else planned_at)
+        for due in plan.cells
+    }
     requests = [_request(due, tried[due.tracker, due.dataset].key) for due in plan.cells]
     # A dashboard waits for cells that may still come, and for none that failed.
     requests += [
-        _request(due, _tried(context, _due_name(due)).key)
+        _request(due, _tried(context, _due_name(due), planned_at).key)
         for due in plan.dashboards
-        if all(tried[due.tracker, dataset].failures for dataset in due.waits_for)
+        if all(tried[due.tracker, dataset].failed for dataset in due.waits_for)
     ]
     additions = [trackers.build_add_request(new_trackers)] if new_trackers else []
     additions += [datasets.build_add_request(new_datasets)] if new_datasets else []
@@ -277,5 +296,5 @@ def nightly_recheck(context: dg.ScheduleEvaluationContext, data_folder: DataFold
             run_config=_frames_config(rehash=True, settle_seconds=SETTLE_SECONDS),
         )
         for slug, spec in list_datasets(data_folder.root).items()
-        if slug in known and spec.place.exists()
+        if slug in known and os.path.exists(spec.place)  # noqa: PTH110 (Path.exists raises where a disk fails)
     ]

@@ -12,6 +12,7 @@ import dagster as dg
 from lora_assets.assets.metadata import LogListener, column_schema, stage_metadata
 from lora_assets.dashboards import kept_dashboard, make_dashboard
 from lora_assets.main_line.cells import Cell, sealed_stage, update_detections, update_masks, update_scored_crops
+from lora_assets.main_line.deleted import absent_words
 from lora_assets.main_line.frames import update_raw_frames
 from lora_assets.main_line.preview import crops_preview, found_preview, frames_preview, tracker_preview
 from lora_assets.main_line.stages import StageUpdate
@@ -59,11 +60,8 @@ def raw_frames(
         run_id=context.run.run_id,
         listen=LogListener(context.log),
     )
-    if update.absent:
-        context.log.warning(
-            f"{update.absent} files are not there now, and the folder does not prove to be the one that was listed: "
-            f"they stay listed. If they were deleted on purpose: lora-assets deleted accept {context.partition_key}"
-        )
+    if words := absent_words(context.partition_key, update.table.facts):
+        context.log.warning(words)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(update.table.version),
         metadata={

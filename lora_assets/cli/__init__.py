@@ -4,6 +4,7 @@ app.py         the commands' root, exit codes
 project.py     where the project lies
 console.py     tables and progress on a terminal, plain lines in a pipe
 runs.py        bringing a tracker up to date through Dagster, in this process
+paths.py       paths as a person writes them
 folders.py     the folder that a command names; folders against what is listed of them
 sources.py     the dataset or folder that a command works on without a tracker
 settings.py    settings as they are given on a command line

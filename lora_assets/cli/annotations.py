@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lora_assets.cli.console import print_table, shown_progress
+from lora_assets.cli.paths import expanded
 from lora_assets.cli.project import enter_project, find_project
 from lora_assets.progress import Progress
 from lora_assets.specs import SpecError
@@ -28,14 +29,14 @@ _FORMS = "How masks are written: file (PNG), rle or polygon."
 
 def _here(path: Path) -> Path:
     """A path as the person meant it: commands work in the project's folder afterwards."""
-    return path.expanduser().absolute()
+    return expanded(path).absolute()
 
 
 def _set_folder(named: str) -> Path:
     """A set by its name in data/annotations, or a folder or COCO file as it stands."""
     from lora_assets.annotations.places import annotations_folder
 
-    path = Path(named).expanduser()
+    path = expanded(Path(named))
     if path.exists() or len(path.parts) > 1:
         return path.absolute()
     return annotations_folder(find_project().data, named)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.metadata as metadata
 import sys
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_group
 
 from lora_assets.input_folders import FolderGone
 from lora_assets.models import ModelError
@@ -29,105 +32,86 @@ folder, a tracker, weights, a setting), 4 the tracker is sealed, and its folders
 5 a run failed, 130 interrupted (Ctrl-C).
 """
 
-SECTIONS = {
-    "Every day": ("run", "demo", "up", "status", "show", "tracker", "compare"),
-    "From crops to a dataset": (
-        "quality", "characters", "curate", "caption", "export", "check-export", "judge", "verdicts",
-    ),
-    "Masks": ("sweep", "presets", "adopt", "layers", "segment", "corrections"),
-    "Models and comics": (
-        "models", "annotations", "sample-comics", "train-segmenter", "train-page-detector", "segment-pages",
-    ),
-    "Rare things and drawn scenes": ("mine", "scenes"),
-    "Keeping it well": ("doctor", "verify", "deleted", "serve", "password", "reregister", "bench"),
+SECTIONS: dict[str, dict[str, str]] = {
+    "Every day": {
+        "run": "run", "demo": "run", "up": "servers", "status": "status", "show": "tables", "tracker": "trackers",
+        "compare": "compare",
+    },
+    "From crops to a dataset": {
+        "quality": "quality", "characters": "curate", "curate": "curate", "caption": "export", "export": "export",
+        "check-export": "export", "judge": "judge", "verdicts": "verdicts",
+    },
+    "Masks": {
+        "sweep": "mask_lab", "presets": "mask_lab", "adopt": "mask_lab", "layers": "mask_lab", "segment": "segment",
+        "corrections": "corrections",
+    },
+    "Models and comics": {
+        "models": "weights", "annotations": "annotations", "sample-comics": "annotations",
+        "train-segmenter": "train_segmenter", "train-page-detector": "annotations", "segment-pages": "annotations",
+    },
+    "Rare things and drawn scenes": {"mine": "mine", "scenes": "scenes"},
+    "Keeping it well": {
+        "doctor": "doctor", "verify": "verify", "deleted": "deleted", "serve": "servers", "password": "servers",
+        "reregister": "register", "bench": "bench",
+    },
 }  # fmt: skip
-"""The commands as `--help` lists them; those that are named nowhere here come last."""
+"""The commands as `--help` lists them, each with the module of this package that adds it."""
 
+_MODULES = {name: module for commands in SECTIONS.values() for name, module in commands.items()}
 _WHOLE_SENTENCE = 1000
 
 
-class _Sections(TyperGroup):
-    """Lists the commands by what they are for, each with the first sentence of its help, whole."""
+def _typer(**told: Any) -> typer.Typer:
+    return typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, **told)
+
+
+class _Commands(TyperGroup):
+    """All commands, a module imported when one of its commands is asked for: to import and build all of them takes
+    longer than most of them take. They are listed by what they are for, each with the first sentence of its help."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """The names of all commands."""
+        return list(_MODULES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name; None when there is none."""
+        if cmd_name in _MODULES and cmd_name not in self.commands:
+            part = _typer()
+            importlib.import_module(f"lora_assets.cli.{_MODULES[cmd_name]}").add_to(part)
+            self.commands.update(get_group(part).commands)
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that is meant; for a word that is none the names that look like it are told."""
+        if args[0] not in _MODULES:
+            for name in _MODULES:
+                self.get_command(ctx, name)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write one list of commands per section."""
-        named = {name for names in SECTIONS.values() for name in names}
-        others = tuple(name for name in self.list_commands(ctx) if name not in named)
-        for title, names in {**SECTIONS, "Other": others}.items():
+        for title, names in SECTIONS.items():
             commands = [(name, self.get_command(ctx, name)) for name in names]
-            rows = [(name, command.get_short_help_str(_WHOLE_SENTENCE)) for name, command in commands if command]
-            if rows:
-                with formatter.section(title):
-                    formatter.write_dl(rows)
+            with formatter.section(title):
+                formatter.write_dl([(name, command.get_short_help_str(_WHOLE_SENTENCE)) for name, command in commands])
 
 
-app = typer.Typer(
-    cls=_Sections,
-    help=_HELP,
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+app = _typer(cls=_Commands, help=_HELP, no_args_is_help=True)
 
 
-def _add_commands() -> None:
-    # Imported here, so that `lora_assets.cli.app` can be imported by the command modules for its exit codes.
-    from lora_assets.cli import (
-        annotations,
-        bench,
-        compare,
-        corrections,
-        curate,
-        deleted,
-        doctor,
-        export,
-        judge,
-        mask_lab,
-        mine,
-        quality,
-        register,
-        run,
-        scenes,
-        segment,
-        servers,
-        status,
-        tables,
-        trackers,
-        train_segmenter,
-        verdicts,
-        verify,
-        weights,
-    )
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lora-assets {metadata.version('lora_assets')}")
+        raise typer.Exit
 
-    modules = (
-        run,
-        status,
-        trackers,
-        tables,
-        weights,
-        servers,
-        register,
-        bench,
-        verdicts,
-        judge,
-        compare,
-        quality,
-        curate,
-        deleted,
-        export,
-        mine,
-        mask_lab,
-        annotations,
-        train_segmenter,
-        segment,
-        corrections,
-        scenes,
-        doctor,
-        verify,
-    )
-    for module in modules:
-        module.add_to(app)
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version and exit.")
+    ] = False,
+) -> None:
+    pass
 
 
 def _told(error: OSError) -> str:
@@ -140,7 +124,6 @@ def main() -> None:
     """Entry point of `lora-assets`: an error that names its cause is told in one line, without a traceback."""
     keep_offline()
     try:
-        _add_commands()
         app()
     except (SpecError, ModelError, FolderGone, StoreError, TableError) as error:
         _end(str(error), EXIT_BAD_INPUT)

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from lora_assets.cli.console import print_table
+from lora_assets.cli.paths import resolved
 from lora_assets.cli.project import enter_project
 from lora_assets.cli.status import check_has_crops, tracker_with_crops
 from lora_assets.specs import SpecError, read_tracker, section_settings
@@ -43,9 +44,7 @@ def curate(
     as_json: Annotated[bool, typer.Option("--json", help="The readiness report as JSON.")] = False,
     sheets: Annotated[
         Path | None,
-        typer.Option(
-            resolve_path=True, help="Write funnel, chosen crops, characters and groups as PNG into this folder."
-        ),
+        typer.Option(help="Write funnel, chosen crops, characters and groups as PNG into this folder."),
     ] = None,
     crops: Annotated[bool, typer.Option("--crops", help="Tell of every crop whether it is in, and why.")] = False,
 ) -> None:
@@ -56,6 +55,7 @@ def curate(
     from lora_assets.identity.making import make_characters
     from lora_assets.identity.settings import IdentitySettings
 
+    sheets = resolved(sheets) if sheets is not None else None
     project = enter_project()
     store = Store(project.data)
     spec = read_tracker(project.data, tracker)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lora_assets.cli.console import print_table
 from lora_assets.cli.project import Project, enter_project
-from lora_assets.main_line.deleted import forget, read_deleted, restore
+from lora_assets.main_line.deleted import absent_words, forget, read_deleted, restore
 from lora_assets.main_line.frames import FramesUpdate, update_raw_frames
 from lora_assets.specs import DatasetSpec, SpecError, list_datasets
 from lora_assets.store import Store
@@ -46,21 +46,23 @@ def list_deleted(
     dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON for a script.")] = False,
 ) -> None:
-    """Tell which frames were deleted, when, and how many are listed although their folder does not prove itself."""
+    """Tell which frames were deleted, when, and how many are listed although their files are not there, and why."""
     project = enter_project()
     store = Store(project.data)
     slugs = [_known(project, dataset).slug] if dataset else sorted(
         {path.stem for table in ("raw_frames", "deleted_frames") for path in
          (project.data / "tables" / table).glob("*.parquet")}
     )  # fmt: skip
-    told = []
+    told: list[dict[str, Any]] = []
+    notes: list[str] = []
     for slug in slugs:
         frames = store.frames_of(slug)
-        absent = int(frames.facts.get("absent", 0)) if frames else 0
+        facts = frames.facts if frames else {}
         rows = read_deleted(store, slug)
+        notes.append(absent_words(slug, facts))
         told.append(
             {
-                "dataset": slug, "not_there_now": absent,
+                "dataset": slug, "not_there_now": int(facts.get("absent", 0)),
                 "deleted": [
                     {
                         "path": row.path, "sha256": row.sha256,
@@ -78,13 +80,8 @@ def list_deleted(
     print_table(("dataset", "frame", "state", "found deleted (UTC)"), found[:_SHOWN], if_none="no frame was deleted")
     if len(found) > _SHOWN:
         typer.echo(f"and {len(found) - _SHOWN} more: --json tells all")
-    for each in told:
-        if each["not_there_now"]:
-            typer.echo(
-                f"{each['dataset']}: {each['not_there_now']} files are not there now, and the folder does not prove to "
-                "be the one that was listed: they stay listed. If they were deleted on purpose: "
-                f"lora-assets deleted accept {each['dataset']}"
-            )
+    for words in filter(None, notes):
+        typer.echo(words)
 
 
 @group.command("restore")

@@ -27,6 +27,7 @@ from lora_assets.cli.project import Project, find_project
 from lora_assets.models import ModelError
 from lora_assets.recipes import tracker_recipes
 from lora_assets.specs import SpecError, dataset_problems, known_tracker_ids, read_tracker
+from lora_assets.store import StoreError
 from lora_assets.tracker.guard import open_to_users
 from lora_assets.tracker.password import PasswordError, password_path, read_password_hash
 from lora_assets.verdicts.local_disk import share_type
@@ -268,7 +269,7 @@ def tracker_findings(data: Path) -> Iterator[Finding]:
             spec = read_tracker(data, tracker)
             if not spec.sealed:
                 tracker_recipes(spec, data)
-        except (SpecError, ModelError) as error:
+        except (SpecError, ModelError, StoreError) as error:
             wrong += 1
             yield Finding("trackers", BAD, str(error))
     if not wrong:

@@ -12,6 +12,7 @@ import typer
 
 from lora_assets.cli.app import EXIT_BAD_INPUT
 from lora_assets.cli.console import print_table
+from lora_assets.cli.paths import resolved
 from lora_assets.cli.project import enter_project
 from lora_assets.cli.status import check_has_crops, tracker_with_crops
 from lora_assets.exports.caption_files import read_own
@@ -56,7 +57,7 @@ def export(
     What is left out here is taken from the section [export] of the tracker's file. Ends with 3 when anything is lost.
     """
     # The person's folder is left when the project is entered.
-    target = out.expanduser().resolve() if out else None
+    target = resolved(out) if out else None
     if target is not None and target.exists() and not target.is_dir():
         raise SpecError(f"{target} is a file: name a folder with --out, which is made when it is not there")
     project = enter_project()
@@ -191,7 +192,7 @@ def import_(
 ) -> None:
     """Write many captions at once: all or none. A row of a frame counts for every crop of it; where several datasets
     have a frame of that path, the row says which dataset."""
-    path = file.expanduser().resolve()
+    path = resolved(file)
     project = enter_project()
     store = Store(project.data)
     if not path.is_file():
@@ -259,9 +260,10 @@ def read_back_again(
     as_json: Annotated[bool, typer.Option("--json", help="The reading as JSON.")] = False,
 ) -> None:
     """Read an export that lies there once more by its trainer's rules: is everything still as it was written?"""
-    reading = read_again(folder.expanduser().resolve())
-    if sheet is not None and (drawn := export_sheet(folder.expanduser().resolve(), tiles=96)) is not None:
-        atomic_write_bytes(sheet.expanduser().resolve(), encode_png(drawn))
+    place = resolved(folder)
+    reading = read_again(place)
+    if sheet is not None and (drawn := export_sheet(place, tiles=96)) is not None:
+        atomic_write_bytes(resolved(sheet), encode_png(drawn))
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(reading), ensure_ascii=False, indent=1))
     else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lora_assets.cli.paths import resolved
 from lora_assets.input_folders import FolderScan, scan_folder
 from lora_assets.main_line.frames import is_whole
 from lora_assets.main_line.sampling import is_of_sample
@@ -16,16 +17,8 @@ from lora_assets.store import PublishedTable, Store
 from lora_assets.vision.sniff import is_video_reason
 
 
-def expanded(path: Path) -> Path:
-    """The path with `~` replaced. Raises SpecError for the home of nobody."""
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise SpecError(f"{path}: there is no such user's home; write the whole path") from error
-
-
 def _absolute(path: Path) -> Path:
-    place = expanded(path).resolve()
+    place = resolved(path)
     try:
         str(place).encode("utf-8")
     except UnicodeEncodeError as error:

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from lora_assets.cli.paths import resolved
 from lora_assets.cli.project import enter_project
 from lora_assets.specs import SpecError
 from lora_assets.store import Store, StoreError, atomic_write_bytes
@@ -52,7 +53,7 @@ def add_log_commands(group: typer.Typer, things: str, opened: Callable[[], type[
 
     def export(file: _Written = None) -> None:
         # The person's folder is left when the project is entered.
-        target = file.resolve() if file else None
+        target = resolved(file) if file else None
         with there() as log:
             lines = list(log.export_lines())
         if target is None:
@@ -93,12 +94,12 @@ def add_log_commands(group: typer.Typer, things: str, opened: Callable[[], type[
         typer.echo(f"{log.path} is whole: {rows} rows")
 
     def backup(file: _Copied = None) -> None:
-        target = file.resolve() if file else None
+        target = resolved(file) if file else None
         with there() as log:
             typer.echo(f"copied to {log.backup(target) if target else keep_backup(log)}")
 
     def restore(file: _Named = None) -> None:
-        source = file.resolve() if file else None
+        source = resolved(file) if file else None
         project = enter_project()
         try:
             store = Store(project.data)

@@ -14,7 +14,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from lora_assets.addresses import pages_url
 from lora_assets.cli.console import print_table, shown_progress
-from lora_assets.cli.folders import expanded
+from lora_assets.cli.paths import expanded
 from lora_assets.cli.project import enter_project
 from lora_assets.cli.settings import given_settings, weights_from_here
 from lora_assets.cli.sources import folder_from_here, named_dataset

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from lora_assets.cli.console import print_table, shown_progress
-from lora_assets.cli.folders import expanded
+from lora_assets.cli.paths import expanded
 from lora_assets.cli.project import enter_project
 from lora_assets.cli.settings import given_settings
 from lora_assets.cli.sources import folder_from_here, named_dataset

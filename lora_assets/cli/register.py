@@ -11,12 +11,15 @@ from lora_assets.cli.runs import open_instance
 from lora_assets.dashboards import dashboard_numbers
 from lora_assets.specs import known_tracker_ids
 from lora_assets.store import PublishedTable, Store
+from lora_assets.tables import TRACKER_TABLES
 from lora_assets.tracker.summary import read_dashboard
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 _CELL_TABLES = ("detections", "masks", "scored_crops")
+# The tables of a whole tracker that are called otherwise than their asset; the last is a second one of its asset.
+_ASSETS_OF_TABLES = {"captions": "crop_captions", "object_captions": "captions", "refinement_presets": ""}
 
 
 def _report(instance: DagsterInstance, asset: str, partition: Any, version: str, facts: dict[str, Any]) -> None:
@@ -43,7 +46,7 @@ def _cells(store: Store, datasets: list[str], trackers: list[str]) -> list[tuple
 
 
 def reregister() -> None:
-    """Report every published table to Dagster, for a new or lost instance: its pages then show what there is.
+    """Report every table of datasets and trackers to Dagster, for a new or lost instance, which then shows them.
 
     Deleting runs in Dagster deletes their materializations; the store is the truth, and this brings them back.
     """
@@ -71,6 +74,11 @@ def reregister() -> None:
         if made is not None:
             _report(instance, "tracker_dashboard", tracker, made.version, dict(dashboard_numbers(made)))
             count += 1
+        for table in TRACKER_TABLES:
+            published = store.published(store.table_path(table, tracker))
+            if published is not None and (asset := _ASSETS_OF_TABLES.get(table, table)):
+                _report(instance, asset, tracker, published.version, published.facts)
+                count += 1
     instance.dispose()
     typer.echo(f"reported {count} materializations of {len(datasets)} datasets and {len(trackers)} trackers")
 

@@ -59,6 +59,8 @@ def _finish(project: Project, tracker: str) -> None:
             err=True,
         )
         raise typer.Exit(EXIT_SEALED)
+    for note in outcome.notes:
+        typer.echo(f"note: {note}", err=True)
     if outcome.problems:
         for problem in outcome.problems:
             typer.echo(f"failed: {problem}", err=True)

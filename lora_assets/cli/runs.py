@@ -36,13 +36,15 @@ class RunFailed(RuntimeError):
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What bringing a tracker up to date did. What a sealed tracker leaves out: `changed_since_sealed` are datasets,
-    `masks_waiting` the number of masks that a person mended (or withdrew) since, by dataset."""
+    `masks_waiting` the number of masks that a person mended (or withdrew) since, by dataset. `problems` is what failed,
+    `notes` what could not be planned, and what is kept although its files are not there."""
 
     runs: int
     seconds: float
     changed_since_sealed: tuple[str, ...] = ()
     masks_waiting: tuple[tuple[str, int], ...] = ()
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def dagster_home(project: Project) -> str:
@@ -183,32 +185,44 @@ def bring_up_to_date(project: Project, tracker: str) -> Outcome:
             waiting = waiting_masks(store, datasets, tracker)
             return Outcome(jobs.count, time.monotonic() - began, changed, waiting)
         problems = _make_all(jobs, store, spec, datasets)
-        return Outcome(jobs.count, time.monotonic() - began, problems=problems)
+        notes = plan_tracker(store, spec).problems
+        return Outcome(jobs.count, time.monotonic() - began, problems=problems, notes=notes)
     finally:
         jobs.close()
 
 
+def _unlisted(store: Store, datasets: list[DatasetSpec]) -> tuple[list[DatasetSpec], list[str]]:
+    """The datasets that are to be listed anew, and in words those whose folder is gone, which hold up no other. Raises
+    FolderGone when all of them are."""
+    unlisted: list[DatasetSpec] = []
+    gone: list[FolderGone] = []
+    for dataset in datasets:
+        try:
+            unlisted += [] if is_listed(store, dataset) else [dataset]
+        except FolderGone as error:
+            gone.append(error)
+    if gone and len(gone) == len(datasets):
+        raise gone[0]
+    return unlisted, [str(error) for error in gone]
+
+
 def _make_all(jobs: _Jobs, store: Store, spec: TrackerSpec, datasets: list[DatasetSpec]) -> tuple[str, ...]:
-    """List what changed and make what is due; nothing is started when everything is up to date."""
+    """List what changed and make what is due; nothing is started when everything is up to date. Returns in words what
+    failed."""
     if not datasets:
         raise SpecError(f"tracker {spec.id} has no dataset: put a folder of frames into {store.data / 'input'}")
-    unlisted = [dataset for dataset in (*_sources(store, datasets), *datasets) if not is_listed(store, dataset)]
+    unlisted, gone = _unlisted(store, [*_sources(store, datasets), *datasets])
     if not unlisted and plan_tracker(store, spec, retry_dropped=True).nothing and not missing_datasets(store, spec):
         # One that was reopened, and has nothing new, is as complete as before.
         seal_if_complete(store, spec)
-        return ()
+        return tuple(gone)
     if unlisted:
-        from lora_assets.main_line.reading import kept_readers
-
-        with kept_readers():
-            for dataset in unlisted:
-                _list_frames(jobs, dataset)
-            # Frames of videos came to be meanwhile: their folder is a dataset of its own, perhaps a new one.
-            known = list_datasets(store.data)
-            for dataset in (spec_of for spec_of in known.values() if spec_of.videos_of and spec.covers(spec_of.slug)):
-                if not is_listed(store, dataset):
-                    _list_frames(jobs, dataset)
-    if not any(int(listed.facts["files"]) for each in datasets if (listed := store.frames_of(each.slug))):
+        gone += _list_anew(jobs, store, spec, unlisted)
+    files = any(int(listed.facts["files"]) for each in datasets if (listed := store.frames_of(each.slug)))
+    # A tracker of which every frame was deleted has cells that are to let go of them.
+    if not files and not plan_tracker(store, spec).cells:
+        if gone:
+            raise RunFailed("; ".join(gone))
         if refused := _refused(store, datasets):
             raise SpecError(
                 f"tracker {spec.id} has no frame, since none of its videos gives any: {'; '.join(refused)}. Mend or "
@@ -223,7 +237,30 @@ def _make_all(jobs: _Jobs, store: Store, spec: TrackerSpec, datasets: list[Datas
             f"tracker {spec.id}: {_folders(datasets)} holds no file that could be a frame; it is empty: put pictures "
             "into it"
         )
-    return _make_due(jobs, store, spec)
+    return (*gone, *_make_due(jobs, store, spec))
+
+
+def _list_anew(jobs: _Jobs, store: Store, spec: TrackerSpec, unlisted: list[DatasetSpec]) -> list[str]:
+    """List folders, and the frames of videos in them. One that fails stops no other; returns in words which did."""
+    from lora_assets.main_line.reading import kept_readers
+
+    failed: list[str] = []
+
+    def list_one(dataset: DatasetSpec) -> None:
+        try:
+            _list_frames(jobs, dataset)
+        except RunFailed as error:
+            failed.append(f"{dataset.name}: {error}")
+
+    with kept_readers():
+        for dataset in unlisted:
+            list_one(dataset)
+        # Frames of videos came to be meanwhile: their folder is a dataset of its own, perhaps a new one.
+        known = list_datasets(store.data)
+        for dataset in (spec_of for spec_of in known.values() if spec_of.videos_of and spec.covers(spec_of.slug)):
+            if not is_listed(store, dataset):
+                list_one(dataset)
+    return failed
 
 
 def _sources(store: Store, datasets: list[DatasetSpec]) -> list[DatasetSpec]:
@@ -231,7 +268,7 @@ def _sources(store: Store, datasets: list[DatasetSpec]) -> list[DatasetSpec]:
     the datasets."""
     known, given = list_datasets(store.data), {each.slug for each in datasets}
     named = {each.videos_of for each in datasets if each.videos_of} - given
-    return [known[slug] for slug in sorted(named & set(known)) if known[slug].place.exists()]
+    return [known[slug] for slug in sorted(named & set(known)) if os.path.exists(known[slug].place)]  # noqa: PTH110
 
 
 def _refused(store: Store, datasets: list[DatasetSpec]) -> list[str]:

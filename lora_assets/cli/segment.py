@@ -9,6 +9,7 @@ import typer
 
 from lora_assets.cli.app import EXIT_BAD_INPUT
 from lora_assets.cli.console import print_table, shown_progress
+from lora_assets.cli.paths import expanded, resolved
 from lora_assets.cli.project import enter_project
 from lora_assets.specs import SpecError
 from lora_assets.store import digest
@@ -61,8 +62,8 @@ def segment(
     from lora_assets.recipes import read_settings
     from lora_assets.vision.prompted import open_prompted
 
-    source, out = source.expanduser().absolute(), None if out is None else out.expanduser().absolute()
-    boxes = None if boxes is None else boxes.expanduser().absolute()
+    source, out = expanded(source).absolute(), None if out is None else expanded(out).absolute()
+    boxes = None if boxes is None else expanded(boxes).absolute()
     clicks = _points(points or [])
     if clicks and (boxes is not None or source.is_dir()):
         raise SpecError("clicks are of one picture, without a file of boxes: leave --points or --boxes out")
@@ -103,7 +104,7 @@ def segment(
 
 def _usual_out(data: Path, source: Path) -> Path:
     """Where masks go when no folder is named: pictures of one name in different folders do not meet there."""
-    return data / "segmented" / f"{source.stem or source.name}-{digest(str(source.resolve()))[:8]}"
+    return data / "segmented" / f"{source.stem or source.name}-{digest(str(resolved(source)))[:8]}"
 
 
 def _found_by(detector: list[str] | None, data: Path):  # noqa: ANN202 (Asked is imported inside functions)

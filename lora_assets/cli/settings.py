@@ -8,7 +8,7 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from lora_assets.cli.folders import expanded
+from lora_assets.cli.paths import expanded
 from lora_assets.specs import SECTIONS, SpecError
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lora_assets.cli.folders import check_has_pictures, expanded, given_folder
+from lora_assets.cli.folders import check_has_pictures, given_folder
+from lora_assets.cli.paths import expanded
 from lora_assets.specs import DatasetSpec, SpecError, list_datasets, register_dataset
 
 

@@ -114,6 +114,7 @@ def _tracker_status(store: Store, name: str, known: dict[str, DatasetSpec]) -> d
         "tracker": name, "sealed": spec.sealed, "note": spec.note, "datasets": tracker_counts(store, spec),
         "due": due, "dashboard_due": bool(plan.dashboards), "folders_changed": folders["changed"],
         "folders_gone": folders["gone"], "masks_waiting": waiting, "problem": problem,
+        "problems": list(plan.problems),
     }  # fmt: skip
 
 
@@ -128,7 +129,7 @@ def _state(told: dict[str, Any]) -> str:
     words += [f"folder changed: {', '.join(told['folders_changed'])}"] if told["folders_changed"] else []
     words += [f"mended masks wait: {sum(told['masks_waiting'].values())}"] if told["masks_waiting"] else []
     words += [f"folder gone: {', '.join(told['folders_gone'])}"] if told["folders_gone"] else []
-    return "; ".join(words) or "up to date"
+    return "; ".join(words) or ("see below" if told["problems"] else "up to date")
 
 
 def _next_step(told: dict[str, Any]) -> str:
@@ -163,6 +164,7 @@ def status(
                 {
                     "tracker": name, "sealed": None, "note": "", "datasets": [], "due": [], "dashboard_due": False,
                     "folders_changed": [], "folders_gone": [], "masks_waiting": {}, "problem": str(error),
+                    "problems": [],
                 }
             )  # fmt: skip
     if as_json:
@@ -174,9 +176,10 @@ def status(
         sums = [sum(dataset[name] or 0 for dataset in entry["datasets"]) for name in counted]
         rows.append([entry["tracker"], len(entry["datasets"]), *sums, _state(entry)])
     print_table(["tracker", "datasets", *counted, "state"], rows, if_none=NO_TRACKER)
-    for words in map(_next_step, told):
-        if words:
-            typer.echo(f"- {words}")
+    for entry in told:
+        for words in (*entry["problems"], _next_step(entry)):
+            if words:
+                typer.echo(f"- {words}")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from lora_assets.annotations.places import segmenter_path
 from lora_assets.cli.console import print_table, shown_progress
-from lora_assets.cli.folders import expanded
+from lora_assets.cli.paths import expanded
 from lora_assets.cli.project import enter_project
 from lora_assets.finetuning.making import MadeReport, MadeSegmenter, make_report, tune_segmenter
 from lora_assets.finetuning.preflight import check_before, work_folder

@@ -10,6 +10,7 @@ import typer
 
 from lora_assets.cli.app import EXIT_BAD_INPUT
 from lora_assets.cli.console import print_table, shown_progress
+from lora_assets.cli.paths import expanded
 from lora_assets.cli.project import enter_project
 from lora_assets.models import add as add_weights
 from lora_assets.models import list_weights, verify
@@ -83,7 +84,7 @@ def add(
     family: Annotated[str | None, typer.Option(help="How it is opened; found from the file when left out.")] = None,
 ) -> None:
     """Add a weights file of your own under a name, with its hash."""
-    file = file.expanduser().absolute()
+    file = expanded(file).absolute()
     weights = add_weights(file, enter_project().data, name, task, family)
     typer.echo(f"{weights.name}: {weights.family}, {weights.task}, {weights.path}")
 
@@ -102,7 +103,7 @@ def convert(
     """
     from lora_assets.training.converting import convert as convert_weights
 
-    file = file.expanduser().absolute()
+    file = expanded(file).absolute()
     weights = convert_weights(file, enter_project().data, name)
     typer.echo(f"{weights.name}: {weights.family}, {weights.task}, {weights.path}")
 

@@ -178,7 +178,8 @@ def compare_settings(data: Path, tracker: str) -> CompareSettings:
 
 
 def comparison_state(store: Store, before: str, after: str) -> str:
-    """A digest that changes with every table of both trackers and with every verdict: what a kept comparison is of."""
+    """A digest that changes with every table of both trackers, every verdict and what datasets are called: what a kept
+    comparison is of."""
     for tracker in (before, after):
         check_tracker_id(tracker)
     marks: list[tuple[str, int, int, int]] = []
@@ -193,7 +194,8 @@ def comparison_state(store: Store, before: str, after: str) -> str:
         except OSError:
             continue
         marks.append((str(path), told.st_ino, told.st_size, told.st_mtime_ns))
-    return digest(CODE_VERSION, before, after, marks)
+    names = [(spec.slug, spec.name) for spec in list_datasets(store.data).values()]
+    return digest(CODE_VERSION, before, after, marks, names)
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------

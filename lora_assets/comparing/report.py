@@ -112,11 +112,6 @@ def cause_text(key: CauseKey) -> str:
     return f"{text} (recipe of {' and '.join(stages)} differs too)" if stages else text
 
 
-def counts_text(cause: Cause) -> str:
-    """How many crops a cause explains: "42 worse, 3 gone"."""
-    return ", ".join(f"{cause.counts[name]:,} {name}" for name in CHANGES if cause.counts.get(name))
-
-
 def skipped_text(skipped: Skipped) -> str:
     """Why a dataset is not compared."""
     if skipped.reason == "absent":

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from lora_assets.comparing.cell_rows import CellRows
 from lora_assets.verdicts import CropPlace, Verdict, match_verdicts, open_log
 from lora_assets.verdicts.log import log_path
-from lora_assets.verdicts.record import BAD, EXCLUDE, GOOD
+from lora_assets.verdicts.record import BAD, CLEARED, EXCLUDE, GOOD
 
 VERDICTS = ("", GOOD, BAD, EXCLUDE)
 
@@ -32,7 +32,7 @@ def current_verdicts(data: Path) -> list[Verdict]:
 
 
 def verdict_codes(cell: CellRows, verdicts: Sequence[Verdict]) -> npt.NDArray[np.int8]:
-    """For each crop of a cell the place of its verdict in VERDICTS."""
+    """For each crop of a cell the place of its verdict in VERDICTS. Boxes with the same pixels share their crop's."""
     codes = np.zeros(len(cell.crops), np.int8)
     frames = pa.array(sorted({verdict.mark.frame_sha256 for verdict in verdicts}), pa.string())
     judged = pc.is_in(cell.crops.column("frame_sha256"), value_set=frames).to_numpy()  # pyright: ignore
@@ -41,12 +41,14 @@ def verdict_codes(cell: CellRows, verdicts: Sequence[Verdict]) -> npt.NDArray[np
         return codes
     named = cell.crops.select(["frame_sha256", "detection_id", "crop_id"]).take(pa.array(rows)).to_pylist()
     places = [
-        # The row number stands for the dataset, which matching does not look at.
-        CropPlace(str(row), one["frame_sha256"], one["detection_id"], one["crop_id"], _box(cell, row))
+        # Of which dataset the rows are, matching does not look at.
+        CropPlace("", one["frame_sha256"], one["detection_id"], one["crop_id"], _box(cell, row))
         for row, one in zip(rows.tolist(), named, strict=True)
     ]
-    for match in match_verdicts(verdicts, places).standing().matched:
-        codes[int(match.place.dataset)] = VERDICTS.index(match.verdict.value)
+    said = {crop: verdict.value for crop, verdict in match_verdicts(verdicts, places).by_crop().items()}
+    for row, one in zip(rows.tolist(), named, strict=True):
+        value = said.get(one["crop_id"], CLEARED)
+        codes[row] = 0 if value == CLEARED else VERDICTS.index(value)
     return codes
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from lora_assets.curation import reasons
 from lora_assets.curation.settings import FRAMINGS, STRATIFIED, THRESHOLD, CurateSettings
-from lora_assets.identity.likeness import tiny_distances
+from lora_assets.identity.likeness import TinyPictures
 
 CODE_VERSION = "1"
 
@@ -78,6 +78,7 @@ class _Choice:
     def __init__(self, pool: Candidates, settings: CurateSettings) -> None:
         count = len(pool.scores)
         self.pool, self.settings = pool, settings
+        self.pictures = TinyPictures(pool.tiny)
         self.nearest = np.full(count, np.inf)
         self.open = np.ones(count, np.bool_)
         self.done: dict[int, Chosen] = {}
@@ -103,8 +104,7 @@ class _Choice:
         self.done[place] = Chosen(self.taken, reason, value, limit, novelty)
         self.open[place] = False
         self.in_group[self.pool.groups[place]] += 1
-        distance = tiny_distances(self.pool.tiny[[place]], self.pool.tiny)[0]
-        self.nearest = np.minimum(self.nearest, distance)
+        self.nearest = np.minimum(self.nearest, self.pictures.distances_from(place))
         for codes, have, _ in self.kinds:
             have[codes[place]] += 1
 

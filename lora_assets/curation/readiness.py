@@ -19,7 +19,6 @@ from lora_assets.curation.splitting import VALIDATION
 from lora_assets.tables import CuratedCrop
 
 READY, ATTENTION, BLOCKED = "ready", "attention", "blocked"
-STATES = (READY, ATTENTION, BLOCKED)
 NOT_MEASURED = "not measured"
 
 NO_CROPS, NOTHING_CHOSEN, UNKNOWN_CHARACTER, SAME_NAME = "no_crops", "nothing_chosen", "unknown_character", "same_name"

@@ -61,6 +61,9 @@ class CurateSettings:
         _number("validation", self.validation, 0.0, 0.5)
         if not isinstance(self.character, str):
             raise ValueError(f"character is {self.character!r}: give its id or its name in quotes")
+        for name in ("tiers", "bands", "shares", "framing_shares"):
+            if not isinstance(getattr(self, name), tuple):
+                raise ValueError(f"{name} is {getattr(self, name)!r}: give a list")
         if not self.tiers or any(tier not in TIERS for tier in self.tiers):
             raise ValueError(f"tiers is {list(self.tiers)}: name some of {', '.join(TIERS)}")
         for name, values in (("bands", self.bands), ("shares", self.shares), ("framing_shares", self.framing_shares)):

@@ -28,8 +28,9 @@ LEAST_ASPECT, MOST_ASPECT, ASPECTS = 0.25, 4.0, 17
 
 
 def kohya_sizes(resolution: Size, least: int, largest: int, step: int) -> list[Size]:
-    """The buckets of sd-scripts: sides in multiples of `step` from `least` to `largest`, area at most the resolution's;
-    for each width the tallest that fits, both ways round, and one square."""
+    """The buckets of sd-scripts: sides in multiples of `step` from `least`, rounded down to one, to `largest`, rounded
+    up; area at most the resolution's; for each width the tallest that fits, both ways round, and one square."""
+    least, largest = max(step, least // step * step), -(-largest // step) * step
     area = resolution[0] * resolution[1]
     square = int(math.sqrt(area) // step) * step
     sizes = {(square, square)}

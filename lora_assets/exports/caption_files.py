@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,9 +71,11 @@ def read_own(path: Path) -> OwnCaptions:
     own = OwnCaptions(path)
     faults: list[str] = []
     for number, row in _rows(path):
-        names = ("crop_id", "frame", "caption", "dataset")
-        crop, frame, text, dataset = (str(row.get(name) or "").strip() for name in names)
+        told = {name: row.get(name) or "" for name in ("crop_id", "frame", "caption", "dataset")}
+        crop, frame, text, dataset = (str(value).strip() for value in told.values())
+        odd = [name for name, value in told.items() if not isinstance(value, str)]
         fault = fault_of_line(text) if crop or frame else "it names neither crop_id nor frame"
+        fault = f"its {odd[0]} is no text in quotes" if odd else fault
         if fault:
             faults.append(f"line {number}: {fault}")
         elif crop:
@@ -118,7 +121,8 @@ def beside_frame(crop: ExportCrop) -> tuple[str, Path] | None:
     """
     for name in crop.files:
         path = (crop.folder / name).with_suffix(".txt")
-        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+        # Path.is_file raises where a disk fails, and for a name that becomes too long by the ending.
+        if not os.path.isfile(path) or path.stat().st_size > _MOST_BYTES:  # noqa: PTH113
             continue
         try:
             text = path.read_text(encoding="utf-8-sig").strip()

@@ -38,11 +38,14 @@ def check_template(template: object) -> None:
     if not isinstance(template, str) or not template.strip() or fault_of_line(template):
         raise ValueError(f"template must be a text on one line, not {template!r}")
     try:
-        fields = [(text, name) for text, name, _, _ in string.Formatter().parse(template)]
+        parsed = list(string.Formatter().parse(template))
     except ValueError as error:
         raise ValueError(f"template {template!r}: {error}; write {{{{ for a brace of its own") from error
+    fields = [(text, name) for text, name, _, _ in parsed]
     if unknown := sorted({name for _, name in fields if name is not None} - set(PLACES)):
         raise ValueError(f"template names {', '.join(unknown) or 'an empty place'}; known: {', '.join(PLACES)}")
+    if told := [name for _, name, format_, conversion in parsed if format_ or conversion]:
+        raise ValueError(f"template {template!r} says how {told[0]} is to be formatted: write {{{told[0]}}} alone")
     if any(name == "trigger" and not _stands_alone(fields, index) for index, (_, name) in enumerate(fields)):
         raise ValueError(
             f"template {template!r} has {{trigger}} inside a sentence, and trainers keep the first part in its place: "

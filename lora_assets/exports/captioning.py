@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -111,6 +111,12 @@ def make_captions(
     lost = unknown_crops([one for one in own.values() if one is not None], pool.crops)
     if lost:
         notes.append(f"files of captions name {len(lost)} crops that are not exported ({', '.join(lost[:3])})")
+    strange = _strange_frames(store, tracker, own)
+    if strange:
+        notes.append(
+            f"files of captions name {len(strange)} frames that the tracker does not have ({', '.join(strange[:3])}): "
+            "a frame is named by its path inside its dataset's folder"
+        )
     sources = {name: sum(row.source == name for row in rows) for name in (WRITTEN, FILE, TAGS, TEMPLATE)}
     facts = {
         "settings": dataclasses.asdict(settings), "tagger": tagger.name if tagger else "", "sources": sources,
@@ -137,6 +143,17 @@ def _persons_words(
         named.check_frames({dataset: _paths_of(store, dataset, tracker) for dataset in cell_datasets(store, tracker)})
     log = read_written(store.data)
     return own, written_for(log, tracker_places(store, tracker)) if log else {}
+
+
+def _strange_frames(store: Store, tracker: str, own: Mapping[str, OwnCaptions | None]) -> list[str]:
+    """Frames that files of captions name and that no dataset of the tracker holds: by another path, or gone."""
+    named = {key for one in own.values() if one is not None for key in one.by_frame}
+    if not named:
+        return []
+    held = {dataset: _paths_of(store, dataset, tracker) for dataset in cell_datasets(store, tracker)}
+    return sorted(
+        {path for wanted, path in named if not any(path in held[name] for name in held if wanted in ("", name))}
+    )
 
 
 def _paths_of(store: Store, dataset: str, tracker: str) -> set[str]:

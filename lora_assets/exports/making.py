@@ -28,7 +28,7 @@ from lora_assets.exports.writing import WRITERS, Target
 from lora_assets.store import PublishedTable, Store, digest
 from lora_assets.tables import ExportReading, from_table, to_table
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 _SCRATCH = "pictures"
 
 

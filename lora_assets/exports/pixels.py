@@ -167,7 +167,7 @@ def stored_cutout(store: Store, crop: ExportCrop, window: Window) -> npt.NDArray
     try:
         with Image.open(io.BytesIO(path.read_bytes())) as picture:
             pixels = np.asarray(picture.convert("RGBA"), np.uint8)
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     return pixels if pixels.shape[:2] == (window[3], window[2]) else None
 

@@ -1,28 +1,33 @@
 """Which crops of a tracker go into an export, with the part (train, validation) and the repeats of each.
 
 The curated dataset decides where there is one. Without it, the crops of the high tier are taken, less those that a
-person called bad or exclude, and with those called good; the validation part is then split by groups of alike crops.
+person called bad or exclude, and with those called good; the table of characters then tells whom they show, and the
+validation part is split by groups of alike crops.
 What belongs elsewhere: choosing well (curation), what is written of a crop (records).
 """
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lora_assets.curation.splitting import TRAIN, VALIDATION, split_parts
 from lora_assets.exports.settings import ExportSettings
 from lora_assets.identity.registry import same_name
 from lora_assets.specs import SpecError, list_datasets
 from lora_assets.store import PublishedTable, Store, StoreError, digest
-from lora_assets.tables import CropGroup, CuratedCrop, Detection, Mask, ScoredCrop, from_table
+from lora_assets.tables import CharacterCrop, CropGroup, CuratedCrop, Detection, Mask, ScoredCrop, from_table
 from lora_assets.verdicts import match_verdicts, open_log, tracker_places
 from lora_assets.verdicts.log import log_path
 from lora_assets.verdicts.places import cell_datasets
 from lora_assets.verdicts.record import BAD, EXCLUDE, GOOD
 from lora_assets.vision.crops import kept_mask
+
+ShownCrop = TypeVar("ShownCrop", CuratedCrop, CharacterCrop)
 
 UNCURATED_REPEATS = 10.0
 CURATED, HIGH_TIER = "curated_dataset", "high tier"
@@ -51,7 +56,6 @@ class ExportCrop:
     view: str = ""
     expression: str = ""
     character: str = ""
-    character_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,6 @@ class _Choice:
     view: str = ""
     expression: str = ""
     character: str = ""
-    character_id: str = ""
 
 
 def export_pool(store: Store, tracker: str, settings: ExportSettings) -> Pool:
@@ -124,29 +127,33 @@ def _why_empty(source: str, datasets: list[str], curated: PublishedTable | None,
 
 
 def _curated_choice(table: PublishedTable, settings: ExportSettings) -> tuple[dict[str, _Choice], list[str]]:
-    rows = [row for row in from_table(table.read(), CuratedCrop) if row.chosen]
+    rows, notes = _of_one([row for row in from_table(table.read(), CuratedCrop) if row.chosen], settings)
+    choice = {
+        row.crop_id: _Choice(
+            row.part or TRAIN, row.repeats or 1.0, row.framing, row.view, row.expression, row.character_name
+        )
+        for row in rows
+    }
+    return choice, notes
+
+
+def _of_one(rows: list[ShownCrop], settings: ExportSettings) -> tuple[list[ShownCrop], list[str]]:
+    """The rows of the character that is asked for, or all of them, and what a person should know. Raises SpecError when
+    that name stands for two, or when nobody is asked for and several named ones are shown."""
     if settings.character:
         rows = _of_character(rows, settings.character)
     else:
         _refuse_mixed(rows)
-    notes = []
     unnamed = {row.character_id for row in rows if row.character_id and not row.character_name}
-    if len(unnamed) > 1:
-        notes.append(
-            f"the chosen crops show {len(unnamed)} characters without a name under one trigger: name them, or choose "
-            "one with [export] character"
-        )
-    choice = {
-        row.crop_id: _Choice(
-            row.part or TRAIN, row.repeats or 1.0, row.framing, row.view, row.expression, row.character_name,
-            row.character_id,
-        )
-        for row in rows
-    }  # fmt: skip
-    return choice, notes
+    if len(unnamed) < 2:
+        return rows, []
+    return rows, [
+        f"the chosen crops show {len(unnamed)} characters without a name under one trigger: name them, or choose one "
+        "with [export] character"
+    ]
 
 
-def _of_character(rows: list[CuratedCrop], wanted: str) -> list[CuratedCrop]:
+def _of_character(rows: list[ShownCrop], wanted: str) -> list[ShownCrop]:
     """The rows of a character by its id, else by its name as a person reads it. Raises SpecError for a name of two."""
     by_id = [row for row in rows if row.character_id == wanted]
     if by_id:
@@ -165,7 +172,7 @@ def _two_of_a_name(name: str, ids: list[str]) -> str:
     )
 
 
-def _refuse_mixed(rows: list[CuratedCrop]) -> None:
+def _refuse_mixed(rows: Sequence[CuratedCrop | CharacterCrop]) -> None:
     names = sorted({row.character_name for row in rows if row.character_name})
     if len(names) > 1:
         raise SpecError(
@@ -195,9 +202,35 @@ def _high_tier_choice(
             if word == GOOD or (row["tier"] == "high" and word not in (BAD, EXCLUDE)):
                 taken[row["crop_id"]] = row["frame_sha256"]
     notes = ["there is no curated dataset: all crops of the high tier are taken, without bad and excluded ones"]
+    shown, told = _shown(store, tracker, taken, settings, versions)
+    if settings.character:
+        taken = {crop: frame for crop, frame in taken.items() if crop in shown}
+    notes += told
     validation, told = _validation_part(store, tracker, taken, settings.validation_share, versions)
     parts = {crop: VALIDATION if crop in validation else TRAIN for crop in taken}
-    return {crop: _Choice(part, UNCURATED_REPEATS) for crop, part in parts.items()}, [*notes, *told]
+    choice = {
+        crop: _Choice(part, UNCURATED_REPEATS, character=shown[crop].character_name if crop in shown else "")
+        for crop, part in parts.items()
+    }
+    return choice, [*notes, *told]
+
+
+def _shown(
+    store: Store, tracker: str, crops: Collection[str], settings: ExportSettings, versions: dict[str, str]
+) -> tuple[dict[str, CharacterCrop], list[str]]:
+    """Whom crops show, by crop id: of the character that is asked for its own alone. Raises SpecError when one is asked
+    for and nothing is known of any, and as `_of_one`."""
+    table = store.published(store.table_path("characters", tracker))
+    if table is None and settings.character and crops:
+        raise SpecError(
+            f"who is shown is not known yet, so that no crop can be told to show {settings.character!r} ([export] "
+            f"character): lora-assets curate {tracker}, or leave character out"
+        )
+    if table is None:
+        return {}, []
+    versions["characters"] = table.version
+    rows, notes = _of_one([row for row in from_table(table.read(), CharacterCrop) if row.crop_id in crops], settings)
+    return {row.crop_id: row for row in rows}, notes
 
 
 def _validation_part(
@@ -252,7 +285,7 @@ def _crops_of(
                 row.crop_id, dataset, row.frame_sha256, sizes[row.frame_sha256], folder,
                 tuple(sorted(files[row.frame_sha256])), row, kept_mask(mask, row.second_window, row.second_rle),
                 tuple(detections[row.frame_sha256]), choice.part, choice.repeats, choice.framing, choice.view,
-                choice.expression, choice.character, choice.character_id,
+                choice.expression, choice.character,
             )
         )  # fmt: skip
     return found
@@ -261,7 +294,7 @@ def _crops_of(
 def _folder_of(store: Store, dataset: str, frames: PublishedTable) -> Path:
     """Where the frames of a dataset lie now; where they were listed, when the dataset is not known any more."""
     known = list_datasets(store.data).get(dataset)
-    if known is not None and known.folder.is_dir():
+    if known is not None and os.path.isdir(known.folder):  # noqa: PTH112 (Path.is_dir raises where a disk fails)
         return known.folder
     return Path(str(frames.facts.get("folder", "")))
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from lora_assets.exports.buckets import kept_part
 from lora_assets.exports.manifest import read_manifest
-from lora_assets.exports.reading import READERS
+from lora_assets.exports.reading import READERS, as_seen
 from lora_assets.exports.reading.seen import Export, SeenPicture
 from lora_assets.exports.reading.sizes import mask_levels
 from lora_assets.vision.crops import contact_sheet, picture_markdown
@@ -27,21 +27,24 @@ _DIM = 0.35
 
 def export_sheet(folder: Path, tiles: int = _TILES, columns: int = 8, tile: int = _TILE) -> RgbImage | None:
     """The sheet of an export, spread over all of its pictures; None when there is none. Masks: what is not learned is
-    dimmed, their edge is pink; a yellow frame is what the bucket's crop leaves."""
+    dimmed, their edge is pink; a yellow frame is what the bucket's crop leaves. Damaged pictures are left out: what is
+    wrong with an export is told by its reading."""
     manifest = read_manifest(folder)
-    if manifest is None:
+    if manifest is None or manifest.format not in READERS:
         return None
-    pictures = READERS[manifest.format](Export(folder, manifest)).pictures
-    if not pictures:
-        return None
+    pictures = as_seen(READERS[manifest.format], Export(folder, manifest)).pictures
     chosen = [pictures[at * len(pictures) // min(tiles, len(pictures))] for at in range(min(tiles, len(pictures)))]
-    return contact_sheet([shown_picture(one, tile) for one in chosen], columns, tile)
+    shown = [picture for picture in (shown_picture(one, tile) for one in chosen) if picture is not None]
+    return contact_sheet(shown, columns, tile) if shown else None
 
 
-def shown_picture(picture: SeenPicture, tile: int) -> npt.NDArray[np.uint8]:
-    """One picture, at most `tile` pixels large, with its mask and its bucket's crop drawn in."""
-    with Image.open(picture.path) as opened:
-        pixels = np.asarray(opened.convert("RGB"), np.uint8)
+def shown_picture(picture: SeenPicture, tile: int) -> npt.NDArray[np.uint8] | None:
+    """One picture, at most `tile` pixels large, with its mask and its bucket's crop drawn in; None if damaged."""
+    try:
+        with Image.open(picture.path) as opened:
+            pixels = np.asarray(opened.convert("RGB"), np.uint8)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
     height, width = pixels.shape[:2]
     scale = min(1.0, tile / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

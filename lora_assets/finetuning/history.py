@@ -137,7 +137,7 @@ def open_history(
 def read_history(path: Path) -> list[dict[str, Any]]:
     """The lines of a history, those that a kill cut off left out."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
     found = []

@@ -28,6 +28,8 @@ IOU, BOUNDARY, HEAD = "IoU", "boundary F", "error of the predicted IoU"
 TOLERANCE = 0.02
 """How far a boundary may be off, in diagonals of the thing's true box: panels and words are judged alike."""
 _RESAMPLES = 1000
+_LEAST_KNOWN = 40
+"""Drawings below which nothing is known of the outermost fortieth on either side."""
 LEAST_PAGES = 5
 """Pages below which an interval says nothing sure: of one page, every drawing is the same."""
 _ROUNDING = 1e-9
@@ -158,7 +160,8 @@ def _figures(
     for place, name in enumerate(names):
         mine = of_name == place
         behind = int(mine.sum()), int((counts[:, place] > 0).sum())
-        found.append(_figure(kind, str(name), figure, behind, base[mine], tuned[mine], resampled[:, place]))
+        own = str(name) if name != ALL else f"{name} (category)"
+        found.append(_figure(kind, own, figure, behind, base[mine], tuned[mine], resampled[:, place]))
     means = [np.array([values[of_name == place].mean() for place in range(len(names))]) for values in (base, tuned)]
     whole = resampled[~np.isnan(resampled).any(axis=1)].mean(axis=1)
     return [*found, _figure(kind, ALL, figure, (len(rows), len(pages)), means[0], means[1], whole)]
@@ -175,7 +178,9 @@ def _figure(
 ) -> CategoryFigure:
     known = resampled[~np.isnan(resampled)]
     gain = float(tuned.mean() - base.mean())
-    low, high = (float(value) for value in np.quantile(known, [0.025, 0.975])) if len(known) else (gain, gain)
+    low, high = -1.0, 1.0  # where hardly any drawing of the pages holds every category, the gain could be any
+    if len(known) >= _LEAST_KNOWN:
+        low, high = (float(value) for value in np.quantile(known, [0.025, 0.975]))
     return CategoryFigure(kind, category, figure, *behind, float(base.mean()), float(tuned.mean()), gain, low, high)
 
 

@@ -87,7 +87,8 @@ def detector_path(data: Path, name: str) -> Path:
 
 def known_detectors(data: Path) -> list[str]:
     """The names of all page detectors of one's own that have a card."""
-    return sorted(path.stem for path in (data / "models" / "page_detectors").glob("*.json"))
+    # No name has a dot: NAME.training.json is what a training notes while it is under way.
+    return sorted(path.stem for path in (data / "models" / "page_detectors").glob("*.json") if "." not in path.stem)
 
 
 def read_card(path: Path, data: Path) -> PageDetectorCard:
@@ -99,7 +100,7 @@ def read_card(path: Path, data: Path) -> PageDetectorCard:
         return PageDetectorCard(**told, scores=scores, categories=categories)
     except FileNotFoundError as error:
         raise ModelError(f"there is no page detector {path.stem}; {way_out(data, path.stem)}") from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(f"{path} is damaged ({error}): train the detector again") from error
 
 

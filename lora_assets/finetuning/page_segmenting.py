@@ -8,6 +8,7 @@ The detector is trained in page_detector; segmenters are opened by vision.prompt
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ import numpy as np
 
 from lora_assets.annotations import AnnotatedImage, Annotation, Category, Problem
 from lora_assets.annotations.categories import PANEL, known_category
+from lora_assets.annotations.entries import sound_text
 from lora_assets.annotations.records import TRAIN
 from lora_assets.annotations.splits import title_of
 from lora_assets.annotations.writing import MaskForm, check_form, page_names, write_coco
@@ -182,14 +184,31 @@ def page_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in PAGE_SUFFIXES and not p.name.startswith("."))
 
 
-def check_place(out: Path) -> None:
-    """Raise StoreError when no file can be put at `out`: hours of work would end there."""
+def check_place(out: Path, form: MaskForm) -> None:
+    """Raise StoreError when no file can be put at `out`, where hours of work would end, or when somebody's work would
+    be lost by it: annotations that no model made, or mask files of another file, which are named alike."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"cannot write {out}: {error.strerror or error}; name another file") from error
     if out.is_dir() or not os.access(out.parent, os.W_OK):
         raise StoreError(f"cannot write {out}: it is a folder, or lies in one without rights; name another file")
+    if out.exists() and not _is_found(out):
+        raise StoreError(f"{out} is there already and was not written by segment-pages: name another file")
+    masks = out.parent / "masks" / TRAIN
+    if form == "file" and not out.exists() and masks.is_dir() and any(masks.iterdir()):
+        raise StoreError(
+            f"{masks} holds the mask files of another set, which those of {out} would replace: name a file in another "
+            "folder"
+        )
+
+
+def _is_found(path: Path) -> bool:
+    """Whether a file was written by `segment_pages`."""
+    try:
+        return "page_detector" in json.loads(path.read_text(encoding="utf-8"))["info"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def segment_pages(
@@ -198,13 +217,14 @@ def segment_pages(
 ) -> SegmentedPages:  # fmt: skip
     """Segment pages of `folder` and write the COCO file `out`; it names them from the folder.
 
-    A file that is no picture is left out and told among the problems. Raises AnnotationError for a page that is not in
-    `folder` and StoreError when `out` cannot be written, both before anything is segmented where that can be known.
+    A file that is no picture, or has a name that no JSON takes, is left out and told among the problems. Raises
+    AnnotationError for a page that is not in `folder` and StoreError when `out` cannot be written or would replace what
+    no model made, both before anything is segmented where that can be known.
     """
     check_form(form)
     base = folder if folder.is_dir() else folder.parent
     names = page_names(files, base)
-    check_place(out)
+    check_place(out, form)
     images: list[AnnotatedImage] = []
     annotations: list[Annotation] = []
     problems: list[Problem] = []
@@ -212,13 +232,18 @@ def segment_pages(
     for done, (path, name) in enumerate(zip(files, names, strict=True)):
         if told is not None:
             told(done, len(files))
+        if name != sound_text(name):
+            problems.append(
+                Problem(sound_text(str(path)), "its name is no UTF-8", "give it another name", "picture_broken")
+            )
+            continue
         try:
             page = decode_image(read_file(path)).pixels
         except ImageRefused as refused:
             problems.append(Problem(str(path), str(refused), "replace or remove it", "picture_broken"))
             continue
         height, width = page.shape[:2]
-        title = title_of({}, name) or base.absolute().name
+        title = title_of({}, name) or sound_text(base.absolute().name)
         image = AnnotatedImage(len(images) + 1, path, width, height, TRAIN, title)
         images.append(image)
         for found in segment_page(page, detector, segmenter):

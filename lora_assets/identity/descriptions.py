@@ -58,7 +58,7 @@ def read_picture(path: Path) -> npt.NDArray[np.uint8] | None:
         content = path.read_bytes()
         with Image.open(io.BytesIO(content)) as picture:
             return np.asarray(picture.convert("RGBA"))
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
 
 

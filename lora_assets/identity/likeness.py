@@ -36,13 +36,28 @@ def tiny_picture(rgba: npt.NDArray[np.uint8]) -> FloatArray:
     return np.asarray(cv2.resize(both, (TINY, TINY), interpolation=cv2.INTER_AREA), np.float32).ravel()
 
 
+class TinyPictures:
+    """Tiny pictures (N, TINY_SIZE), prepared once for distances to many others."""
+
+    def __init__(self, tiny: FloatArray) -> None:
+        # Sums of squares around the middle grey: less is lost when two large ones are subtracted.
+        self._values = tiny - _GREY
+        self._squares = (self._values * self._values).sum(axis=1)
+
+    def distances(self, other: TinyPictures) -> FloatArray:
+        """(N, others): the root of the mean square difference, 0..1, over colours and masks."""
+        square = self._squares[:, None] + other._squares[None] - 2.0 * (self._values @ other._values.T)
+        return np.sqrt(np.maximum(square, 0.0) / TINY_SIZE)
+
+    def distances_from(self, place: int) -> FloatArray:
+        """(N,): those of one of them to all."""
+        square = self._squares[place] + self._squares - 2.0 * (self._values[place : place + 1] @ self._values.T)[0]
+        return np.sqrt(np.maximum(square, 0.0) / TINY_SIZE)
+
+
 def tiny_distances(one: FloatArray, other: FloatArray) -> FloatArray:
-    """(len(one), len(other)): the root of the mean square difference of tiny pictures, 0..1, over their colours and
-    masks."""
-    # Sums of squares around the middle grey: less is lost when two large ones are subtracted.
-    one, other = one - _GREY, other - _GREY
-    square = (one * one).sum(axis=1)[:, None] + (other * other).sum(axis=1)[None] - 2.0 * (one @ other.T)
-    return np.sqrt(np.maximum(square, 0.0) / TINY_SIZE)
+    """(len(one), len(other)): the distances of tiny pictures, 0..1."""
+    return TinyPictures(one).distances(TinyPictures(other))
 
 
 def pixel_digest(rgba: npt.NDArray[np.uint8]) -> str:

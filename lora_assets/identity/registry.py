@@ -103,12 +103,11 @@ def read_registry(data: Path) -> Registry:
     """
     path = events_path(data)
     try:
-        text = path.read_text(encoding="utf-8")
+        lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return Registry()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise StoreError(f"{path} cannot be read ({error}): put a copy of it in its place") from error
-    lines = text.split("\n")
     registry = Registry()
     for number, line in enumerate(lines, start=1):
         if not line.strip():

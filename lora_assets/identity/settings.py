@@ -49,10 +49,13 @@ class IdentitySettings:
         if self.medium not in (AUTO, *MEDIA[:2]):
             raise ValueError(f"medium {self.medium!r} is unknown: choose auto, drawn or photograph")
         for name in ("join", "core", "sure"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} is {getattr(self, name)!r}: give a likeness from 0 (its default) to 1")
-        if isinstance(self.least_crops, bool) or self.least_crops < 1:
-            raise ValueError(f"least_crops is {self.least_crops!r}: give a number of at least 1")
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
+                raise ValueError(f"{name} is {value!r}: give a likeness from 0 (its default) to 1")
+        if isinstance(self.least_crops, bool) or not isinstance(self.least_crops, int) or self.least_crops < 1:
+            raise ValueError(f"least_crops is {self.least_crops!r}: give a whole number of at least 1")
+        if not isinstance(self.references, tuple) or not all(isinstance(name, str) for name in self.references):
+            raise ValueError(f"references is {self.references!r}: give a list of folders of data/references")
 
     def limits(self, embedding: str) -> Limits:
         """The limits of an embedding, with what the person set."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lora_assets.film_order import film_order
 from lora_assets.store import Store, StoreError, digest
 from lora_assets.verdicts.places import cell_datasets
 
@@ -86,7 +87,7 @@ def read_crops(store: Store, tracker: str) -> TrackerCrops:
         versions.append([dataset, crops.version, boxes.version, frames.version])
         listed = frames.read(["path", "sha256", "width", "height"]).to_pylist()
         listed = [row for row in listed if row["sha256"] and row["width"]]
-        listed.sort(key=lambda row: _natural(row["path"]))
+        listed.sort(key=lambda row: film_order(row["path"]))
         films[dataset] = tuple(row["sha256"] for row in listed)
         sizes = {row["sha256"]: (int(row["width"]), int(row["height"])) for row in listed}
         numbers: dict[str, int] = {}
@@ -102,23 +103,6 @@ def read_crops(store: Store, tracker: str) -> TrackerCrops:
             if crop is not None:
                 found.setdefault(crop.crop_id, crop)
     return TrackerCrops(tuple(found.values()), films, digest("crops", versions))
-
-
-def _natural(path: str) -> tuple[tuple[int, int, str], ...]:
-    """A path as a key that puts frame 9 before frame 10, digits by their number."""
-    parts: list[tuple[int, int, str]] = []
-    text, number = "", ""
-    for letter in path + "\0":
-        if letter.isascii() and letter.isdigit():
-            number += letter
-            continue
-        if number:
-            parts += [(1, 0, text)] if text else []
-            parts.append((0, int(number), number))
-            text, number = "", ""
-        text += letter
-    parts.append((1, 0, text))
-    return tuple(parts)
 
 
 def _crop(

@@ -2,7 +2,8 @@
 
 Frames of one shot show the same drawing: a judge that is trained on one and tried on the next is tried on what it
 knows. Frames are one group when they stand in one shot (a column `shot`, or runs of consecutive frames with near
-perceptual hashes), and when they are near-duplicates wherever they stand.
+perceptual hashes), and when they are near-duplicates wherever they stand. Consecutive is meant as a person numbers
+frames: 9 before 10.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-CODE_VERSION = "1"
+from lora_assets.film_order import film_order
+
+CODE_VERSION = "2"
 
 IndexArray = npt.NDArray[np.int64]
 
@@ -74,13 +77,13 @@ def _join_duplicates(sets: _Sets, hashes: Mapping[str, int]) -> None:
 def frame_groups(datasets: Mapping[str, Sequence[Mapping[str, Any]]], judged: set[str]) -> dict[str, str]:
     """The group of every judged frame, by its hash: a name that all frames of the group share.
 
-    `datasets` holds the frames of each dataset in their order, as rows of raw_frames (sha256, phash, and shot where
-    there is one). Rows without a hash (quarantined files) are left out.
+    `datasets` holds the frames of each dataset as rows of raw_frames (path, sha256, phash, and shot where there is
+    one). Rows without a hash (quarantined files) are left out.
     """
     sets = _Sets()
     hashes: dict[str, int] = {}
     for rows in datasets.values():
-        frames = [row for row in rows if row.get("sha256")]
+        frames = sorted((row for row in rows if row.get("sha256")), key=lambda row: film_order(row["path"]))
         _join_runs(sets, frames)
         for row in frames:
             bits = _bits(row.get("phash"))

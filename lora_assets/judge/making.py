@@ -27,7 +27,7 @@ from lora_assets.verdicts.record import BAD, GOOD
 
 _MASK_FACTS = ("coverage", "predicted_iou", "stability")
 _FRAME_FACTS = ("mean_luminance", "black_share", "sharpness")
-_ORDER_FACTS = ("sha256", "phash", "shot")
+_GROUP_FACTS = ("path", "sha256", "phash", "shot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +113,9 @@ def crop_rows(store: Store, dataset: str, tracker: str) -> list[dict[str, Any]]:
     ]
 
 
-def _frames_in_order(store: Store, dataset: str, tracker: str) -> list[dict[str, Any]]:
+def _frames(store: Store, dataset: str, tracker: str) -> list[dict[str, Any]]:
     frames = store.frames_of(dataset, tracker)
-    known = [name for name in _ORDER_FACTS if name in columns(RawFrame)]
+    known = [name for name in _GROUP_FACTS if name in columns(RawFrame)]
     return frames.read(known).to_pylist() if frames else []
 
 
@@ -137,7 +137,7 @@ def make_judge(store: Store, log: VerdictLog, tracker: str, settings: JudgeSetti
     ]
     told.sort(key=lambda pair: pair[0])
     judged = [rows[crop] for crop, _ in told]
-    frames = {dataset: _frames_in_order(store, dataset, tracker) for dataset in datasets}
+    frames = {dataset: _frames(store, dataset, tracker) for dataset in datasets}
     group_of = frame_groups(frames, {row["frame_sha256"] for row in judged})
     made_of = {
         "tracker": tracker,

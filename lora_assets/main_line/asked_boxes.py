@@ -51,7 +51,10 @@ def read_boxes(path: Path) -> AskedBoxes:
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path} cannot be read: {error}; give boxes as CSV, JSON or COCO in UTF-8") from error
     problems: list[str] = []
-    rows = list(_of_csv(path, text) if path.suffix.lower() == ".csv" else _of_json(path, text, problems))
+    try:
+        rows = list(_of_csv(path, text) if path.suffix.lower() == ".csv" else _of_json(path, text, problems))
+    except csv.Error as error:
+        raise SpecError(f"{path} is not CSV: {error}. {EXAMPLE}") from error
     found: dict[str, list[AskedBox]] = {}
     for where, name, numbers, label in rows:
         reason = _misfit(name, numbers)
@@ -117,16 +120,23 @@ def _of_json(path: Path, text: str, problems: list[str]) -> _Rows:
     raise SpecError(f"{path}: boxes are an object by file, a list of objects, or COCO. {EXAMPLE}")
 
 
+def _by_id(entries: Any, name: str) -> dict[int | str, Any]:
+    """What COCO entries tell under `name`, by their ids; entries of another kind are left out."""
+    known = [one for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
+    return {one["id"]: one.get(name) for one in known if isinstance(one.get("id"), int | str)}
+
+
 def _of_coco(path: Path, told: dict[str, Any], problems: list[str]) -> _Rows:
-    names = {one.get("id"): one.get("file_name") for one in told["images"] if isinstance(one, dict)}
-    categories = {one.get("id"): one.get("name") for one in told.get("categories", ()) if isinstance(one, dict)}
+    names, categories = _by_id(told["images"], "file_name"), _by_id(told.get("categories"), "name")
     for number, one in enumerate(told["annotations"]):
         where = f"annotation {one.get('id', number)}" if isinstance(one, dict) else f"annotation {number}"
-        if not isinstance(one, dict) or one.get("image_id") not in names:
+        image = one.get("image_id") if isinstance(one, dict) else None
+        if not isinstance(image, int | str) or image not in names:
             problems.append(f"{path.name}, {where}: it belongs to no image of the file")
             continue
         box = one.get("bbox")
         corners = box
         if isinstance(box, list) and len(box) == 4 and all(isinstance(value, (int, float)) for value in box):
             corners = [box[0], box[1], box[0] + box[2], box[1] + box[3]]
-        yield where, names[one["image_id"]], corners, categories.get(one.get("category_id"), "")
+        category = one.get("category_id")
+        yield where, names[image], corners, categories.get(category, "") if isinstance(category, int | str) else ""

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import wraps
-from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
@@ -27,6 +26,7 @@ from lora_assets.main_line.stages import (
     frame_refs,
     grouped,
     is_complete,
+    is_written,
     load_pixels,
     publish_stage,
     reused_stage,
@@ -317,22 +317,17 @@ def _fill_corrected_masks(cell: Cell, refs: dict[str, FrameRef], plain: Shelf) -
     return top, missing
 
 
-def _is_written(path: Path) -> bool:
-    """False also for an empty file, which a power cut can leave."""
-    return path.exists() and path.stat().st_size > 0
-
-
 def write_pictures(store: Store, image: images.RgbImage, mask: Mask, row: ScoredCrop) -> None:
     """The crop's PNG where it may be trained on, and its thumbnail; pictures that are there already are kept."""
     png = store.picture("crops", row.crop_id, ".png")
     thumb = store.picture("thumbs", row.crop_id, ".webp")
-    needs_png = row.has_picture and not _is_written(png)
-    if not needs_png and _is_written(thumb):
+    needs_png = row.has_picture and not is_written(png)
+    if not needs_png and is_written(thumb):
         return
     rgba = crops.cut_crop(image, mask)
     if needs_png:
         atomic_write_bytes(png, crops.encode_png(rgba), durable=False, recorded=True)
-    if not _is_written(thumb):
+    if not is_written(thumb):
         atomic_write_bytes(thumb, images.thumbnail_webp(rgba), durable=False, recorded=True)
 
 

@@ -13,6 +13,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lora_assets.specs import SpecError
 from lora_assets.store import Store, digest
@@ -65,6 +66,19 @@ def hold_many(absent: Absent, rows: Iterable[RawFrame], contents: set[str | None
 def is_too_many(lost: int, frames: int) -> bool:
     """True when so many of a folder's frames are gone at once that a person is asked before they count as deleted."""
     return lost > _FEW and lost > frames * _MOST_SHARE
+
+
+def absent_words(dataset: str, facts: Mapping[str, Any]) -> str:
+    """What a listing keeps of files that are not there, why, and the way out, in words; empty when it keeps none."""
+    absent = int(facts.get("absent", 0))
+    if not absent:
+        return ""
+    unproven = "its folder (or a disk below it) does not prove to be the one that was listed"
+    why = "most of its frames went at once" if facts.get("held") else unproven
+    return (
+        f"{absent} files of {dataset} are not there now, and {why}: they stay listed. Bring them back (or mount the "
+        f"disk), or if they were deleted on purpose: lora-assets deleted accept {dataset}"
+    )
 
 
 def _is_usable(row: RawFrame) -> bool:

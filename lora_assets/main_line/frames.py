@@ -32,6 +32,7 @@ from lora_assets.input_folders import FileStat, FolderGone, FolderScan, is_settl
 from lora_assets.main_line.deleted import hold_many, judge_absent, note_deleted, read_deleted, restored_rows
 from lora_assets.main_line.reading import Readers
 from lora_assets.main_line.sampling import sample_settings
+from lora_assets.main_line.stages import is_written
 from lora_assets.main_line.stream import side_by_side
 from lora_assets.main_line.videos import is_own_folder, videos_among
 from lora_assets.progress import Listener, Progress, nobody
@@ -90,7 +91,7 @@ def read_frame(folder: Path, file: FileStat, readers: Readers, store: Store) -> 
         told = "; its frames are a dataset, NAME (video)" if is_video_reason(read.reason) else ""
         return _row_without_picture(file, read.reason + told, read.sha256)
     thumb = store.picture("frame_thumbs", read.sha256, ".webp")
-    if not thumb.exists():
+    if not is_written(thumb):
         atomic_write_bytes(thumb, read.thumb, durable=False, recorded=True)
     return RawFrame(
         path=file.path,
@@ -194,11 +195,18 @@ def _reader(settings: ReadSettings) -> str:
     return digest(images.CODE_VERSION, images.CHECK_VERSION, settings.min_side, settings.max_megapixels)
 
 
-def _scan(dataset: DatasetSpec, before: PublishedTable | None, accept: bool) -> FolderScan:
+def _scan(
+    store: Store, dataset: DatasetSpec, before: PublishedTable | None, listed_before: list[RawFrame]
+) -> FolderScan:
+    """The folder as it is now. Raises FolderGone when it is empty and held frames that nobody knows to be deleted."""
     scan = scan_folder(dataset.folder, dataset.only)
-    if not scan.files and before is not None and before.facts.get("frames") and not accept:
+    held = int(before.facts.get("frames", 0)) if before is not None and not scan.files else 0
+    if held and listed_before:  # else it is damaged
+        gone = {row.path for row in read_deleted(store, dataset.slug)}
+        held = len({row.sha256 for row in listed_before if row.quarantine_reason is None and row.path not in gone})
+    if held:
         raise FolderGone(
-            f"the folder {dataset.folder} is empty, but held {before.facts['frames']} frames: was it moved or not "
+            f"the folder {dataset.folder} is empty, but held {held} frames: was it moved or not "
             "mounted? Its results are kept; put the frames back, or if they were deleted on purpose: "
             f"lora-assets deleted accept {dataset.slug}"
         )
@@ -244,7 +252,7 @@ def update_raw_frames(
         listed_before = _rows_of(before, whole) if before else []
         known = {} if rehash else _known_rows(listed_before if reads_as_before else [], journal)
         proof = proof_of(dataset.folder)
-        scan = _scan(dataset, before, accept)
+        scan = scan_folder(dataset.folder, dataset.only) if accept else _scan(store, dataset, before, listed_before)
         now = time.time_ns()
         sample = sample_settings(store.data, dataset)
         files = sample.files(scan.files)

@@ -21,12 +21,14 @@ def _spread(names: list[str], count: int) -> list[str]:
 
 
 def _thumbs(store: Store, kind: str, names: Iterable[str]) -> list[np.ndarray]:
+    """The thumbnails that can be read: one that a power cut left damaged must not fail the run that shows it."""
     found = []
     for name in names:
-        path = store.picture(kind, name, ".webp")
-        if path.exists():
-            with Image.open(path) as picture:
+        try:
+            with Image.open(store.picture(kind, name, ".webp")) as picture:
                 found.append(np.asarray(picture.convert("RGBA")))
+        except (OSError, ValueError, SyntaxError):
+            continue
     return found
 
 

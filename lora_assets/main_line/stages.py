@@ -103,6 +103,11 @@ def load_pixels(frame: FrameRef) -> RgbImage:
     raise ImageRefused(reason)
 
 
+def is_written(picture: Path) -> bool:
+    """False also for an empty file, which a power cut can leave."""
+    return picture.exists() and picture.stat().st_size > 0
+
+
 class _Chunk:
     """Rows on their way to a shelf; written when large or old enough."""
 

@@ -129,9 +129,11 @@ def make_layers(data: Path, tracker: str, listen: Listener = nobody, run_id: str
             made = MadeLayers(there, place, True, 0)
             _write_index(place, data, cells, made.rows())
             return made
-        found, computed = _made(data, tracker, cells, settings, paint, digest(code, painter, settings.grow), listen)
+        said: list[str] = []
+        recipe = digest(code, painter, settings.grow)
+        found, computed = _made(data, tracker, cells, settings, paint, recipe, said, listen)
         lost = [row.frame_sha256 for row in found if row.reason]
-        facts = {**_facts(found, cells, settings, computed), "tracker": tracker, "run_id": run_id}
+        facts = {**_facts(found, cells, settings, computed, said), "tracker": tracker, "run_id": run_id}
         # What is lost now may be back at the next run: the version tells that it is not whole.
         version = digest(wanted, "passing", lost) if lost else wanted
         path = store.table_path(TABLE, tracker)
@@ -177,6 +179,7 @@ def _made(
     settings: LayerSettings,
     paint: Painter,
     recipe: str,
+    said: list[str],
     listen: Listener,
 ) -> tuple[list[LayeredFrame], int]:
     found: list[LayeredFrame] = []
@@ -187,6 +190,9 @@ def _made(
             if row.area and row.frame_sha256 in cell.frames:
                 rows.setdefault(row.frame_sha256, []).append(row)
         chosen = _chosen(sorted(rows), settings)
+        if len(chosen) < len(rows):
+            drawn = f"drawn with seed {settings.seed} of {len(rows)} with characters"
+            said.append(f"{cell.name}: at most {settings.frames} frames, {drawn}")
 
         def one(sha256: str, cell: _Cell = cell, rows: dict[str, list[Mask]] = rows) -> tuple[LayeredFrame, bool]:
             return _layered(data, tracker, cell, sha256, rows[sha256], settings, paint, recipe)
@@ -265,18 +271,15 @@ def _all_there(data: Path, table: PublishedTable) -> bool:
 
 
 def _facts(
-    rows: Sequence[LayeredFrame], cells: Sequence[_Cell], settings: LayerSettings, computed: int
+    rows: Sequence[LayeredFrame], cells: Sequence[_Cell], settings: LayerSettings, computed: int, said: Sequence[str]
 ) -> dict[str, Any]:
     lost = [row for row in rows if row.reason]
     known = sum(len(cell.frames) for cell in cells)
-    said = [f"{row.path}: {row.reason}" for row in lost[:20]]
-    if settings.frames and len(rows) >= settings.frames:
-        said.append(f"at most {settings.frames} frames of each dataset, drawn with seed {settings.seed}")
     return {
         "frames_known": known, "frames": len(rows), "computed": computed, "reused": len(rows) - len(lost) - computed,
         "lost": len(lost), "seconds": sum(row.seconds for row in rows),
         "mean_hole_share": float(np.mean([row.hole_share for row in rows])) if rows else 0.0,
-        "settings": settings.facts(), "said": said,
+        "settings": settings.facts(), "said": [*(f"{row.path}: {row.reason}" for row in lost[:20]), *said],
     }  # fmt: skip
 
 

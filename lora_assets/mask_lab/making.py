@@ -29,7 +29,7 @@ from lora_assets.mask_lab.frames import (
     tracker_sources,
     whole_frame_source,
 )
-from lora_assets.mask_lab.grid import planned_presets
+from lora_assets.mask_lab.grid import check_count, must_be_asked_for, named_presets, planned_presets
 from lora_assets.mask_lab.sample import choose_sample, pool_of
 from lora_assets.mask_lab.settings import MaskLabSettings
 from lora_assets.mask_lab.sweeping import CODE_VERSION, Sweep, judge_sample, sample_facts, sources_said, sweep
@@ -42,6 +42,7 @@ from lora_assets.tables import from_table, to_table
 from lora_assets.tables.mask_lab import PresetResult, SweptMask
 from lora_assets.vision import refine
 from lora_assets.vision.refine import RefineSettings
+from lora_assets.vision.refine_presets import find_preset
 from lora_assets.vision.second_opinion import GRABCUT, NONE
 
 FOLDER = "mask_lab"
@@ -120,7 +121,8 @@ def make_sweep(
     settings = lab_settings(spec)
     settings = replace(settings, allow_large=True) if allow_large else settings
     spare = section_settings(RefineSettings, spec, "refine").spare_neighbours
-    planned_presets(settings)
+    if not must_be_asked_for(settings):
+        planned_presets(settings)
     with store.lock(f"{FOLDER}-{tracker}"):
         sources = tracker_sources(store, spec)
         network = open_network(settings.segmenter, data) if settings.segmenter else None
@@ -162,6 +164,7 @@ def sweep_sources(
 ) -> Sweep:
     """A sweep over masks before refinement, or over whole-frame masks of a network. Raises StoreError where there is no
     mask at all, SweepRefused, ModelError."""
+    check_count(settings)
     said: list[str] = []
     lost: list[str] = []
     if network is not None:
@@ -201,7 +204,11 @@ def _version(
 ) -> str:
     code = [CODE_VERSION, measures.CODE_VERSION, refine.CODE_VERSION]
     truths = [truth.version for source in sources if (truth := open_truth(settings.truth, source)) is not None]
-    chains = [[preset.name, list(preset.parameters.values())] for preset in planned_presets(settings)]
+    chains: list[Any] = [[preset.name, list(preset.parameters.values())] for preset in named_presets(settings)]
+    if settings.axes:
+        # What the grid is made of, not its presets: a sweep that is refused makes none.
+        base = [*find_preset(settings.grid_base).parameters.values()]
+        chains.append([base, [[name, list(values)] for name, values in settings.axes.items()]])
     opinion = settings.second_opinion
     opinion = opinion if opinion in (NONE, GRABCUT) else open_network(opinion, data).sha256
     told = {name: value for name, value in settings.facts().items() if name not in ("allow_large", "presets", "grid")}

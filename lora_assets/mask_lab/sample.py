@@ -21,7 +21,6 @@ from lora_assets.tables import Mask
 from lora_assets.vision.masks import mask_bounds, mask_pixels, place_pixels
 
 SMALLEST, THIN, TOUCHING, RANDOM = "smallest", "thin_parts", "touching", "random"
-HARD = (SMALLEST, THIN, TOUCHING)
 POOL_FRAMES = 240
 """Frames, drawn with the seed, whose masks are looked at for thin parts and pairs: decoding all would take minutes."""
 _LEAST_AREA = 16
@@ -89,8 +88,9 @@ class _Found:
 
 def pool_of(frames: Sequence[str], settings: MaskLabSettings, most: int) -> list[str]:
     """Up to `most` frames, drawn with the seed."""
-    order = np.random.default_rng([settings.seed, 8]).permutation(len(frames))
-    return [sorted(frames)[place] for place in sorted(order[:most])]
+    known = sorted(frames)
+    order = np.random.default_rng([settings.seed, 8]).permutation(len(known))
+    return [known[place] for place in sorted(order[:most])]
 
 
 def choose_sample(sources: Sequence[LabSource], settings: MaskLabSettings) -> tuple[list[SampledMask], int]:

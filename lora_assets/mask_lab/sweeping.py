@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from lora_assets.mask_lab.frames import LabSource, open_network
-from lora_assets.mask_lab.grid import count_presets, is_large, planned_presets, refusal
+from lora_assets.mask_lab.grid import count_presets, must_be_asked_for, planned_presets, refusal, tried_presets
 from lora_assets.mask_lab.measures import Agreement, agreement
 from lora_assets.mask_lab.sample import RANDOM, SMALLEST, SampledMask
 from lora_assets.mask_lab.settings import MaskLabSettings
@@ -192,11 +192,11 @@ def sweep(
     Raises SweepRefused, with the count and the time it would take, for a large sweep that was not asked for.
     """
     began = time.perf_counter()
-    presets = planned_presets(settings)
     rows: list[SweptMask] = []
     with one_thread():
-        if is_large(settings) and not settings.allow_large:
-            raise refusal(count_presets(settings), len(sample), estimate_seconds(sample, presets, settings))
+        if must_be_asked_for(settings):
+            raise refusal(count_presets(settings), len(sample), estimate_seconds(sample, settings))
+        presets = planned_presets(settings)
         for done, each in enumerate(sample):
             listen(Progress("presets", done, len(sample), "masks"))
             rows += _swept(each, presets, settings, spare_neighbours)
@@ -216,16 +216,16 @@ def _soft_picture(sampled: SampledMask) -> RgbImage | None:
         return None
 
 
-def estimate_seconds(sample: Sequence[JudgedMask], presets: Sequence[Preset], settings: MaskLabSettings) -> float:
+def estimate_seconds(sample: Sequence[JudgedMask], settings: MaskLabSettings) -> float:
     """How long the whole sweep would take, by a few presets from its middle and both ends on a few masks."""
-    if not sample or not presets:
+    tried = tried_presets(settings)
+    if not sample:
         return 0.0
-    tried = [presets[0], presets[len(presets) // 2], presets[-1]]
     masks = {place * (len(sample) - 1) // max(1, _TRIED - 1) for place in range(_TRIED)}
     began = time.perf_counter()
     for place in masks:
         _swept(sample[place], tried, settings, True)
-    return (time.perf_counter() - began) / (len(tried) * len(masks)) * len(presets) * len(sample)
+    return (time.perf_counter() - began) / (len(tried) * len(masks)) * count_presets(settings) * len(sample)
 
 
 def refined_row(sampled: SampledMask, preset: Preset, spare_neighbours: bool) -> Mask:

@@ -30,10 +30,12 @@ _REACH = 0.15
 
 @dataclass(frozen=True, slots=True)
 class TruthFolder:
-    """A folder that may hold true masks; `entries` are the annotations of its truth.json by file name, else empty."""
+    """A folder that may hold true masks; `entries` are the annotations of its truth.json by file name, else empty,
+    `sizes` the width and height that it tells of some."""
 
     folder: Path
     entries: dict[str, list[Any]]
+    sizes: dict[str, tuple[int, int]]
     version: str
 
     def masks_of(self, names: Sequence[str], width: int, height: int) -> tuple[list[BoolMask], bool]:
@@ -42,10 +44,16 @@ class TruthFolder:
         Raises StoreError for a mask that cannot be read or has another shape than the frame.
         """
         for name in names:
-            if name in self.entries:
-                return [_decoded(entry, width, height, self.folder) for entry in self.entries[name]], True
-            if Path(name).name in self.entries:
-                return [_decoded(e, width, height, self.folder) for e in self.entries[Path(name).name]], True
+            told = next((one for one in (name, Path(name).name) if one in self.entries), None)
+            if told is not None:
+                # Polygons tell no size themselves, and would fit any.
+                if self.sizes.get(told, (width, height)) != (width, height):
+                    wide, high = self.sizes[told]
+                    raise StoreError(
+                        f"{self.folder / TRUTH_FILE}: {told} has {wide} x {high} pixels there, the frame {width} x "
+                        f"{height}: the truth belongs to other frames. Name another folder as truth, or put them back"
+                    )
+                return [_decoded(entry, width, height, self.folder) for entry in self.entries[told]], True
             single, several = _mask_files(self.folder, name)
             if several:
                 return [_read_mask(path, width, height) for path in several], True
@@ -59,7 +67,10 @@ def open_truth(told: str, source: LabSource) -> TruthFolder | None:
 
     Raises StoreError, with the way out, for a folder that is not there and a truth.json that cannot be read.
     """
-    folder = Path(told).expanduser() if told else source.folder
+    try:
+        folder = Path(told).expanduser() if told else source.folder
+    except RuntimeError as error:
+        raise StoreError(f"truth: there is no home folder as in {told}: name all of the path") from error
     if folder is None:
         return None
     if told and not folder.is_dir():
@@ -71,7 +82,7 @@ def open_truth(told: str, source: LabSource) -> TruthFolder | None:
         # Mask files may be replaced without a change of the folder: their sizes and times tell.
         files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES)
         stamps = [[str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns] for p in files]
-        return TruthFolder(folder, {}, digest("mask files", stamps))
+        return TruthFolder(folder, {}, {}, digest("mask files", stamps))
     stamp = path.stat()
     return _read_truth(path, stamp.st_size, stamp.st_mtime_ns)
 
@@ -81,6 +92,11 @@ def _read_truth(path: Path, size: int, mtime_ns: int) -> TruthFolder:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         names = {image["id"]: str(image["file_name"]) for image in told["images"]}
+        sizes = {
+            str(image["file_name"]): (image["width"], image["height"])
+            for image in told["images"]
+            if isinstance(image.get("width"), int) and isinstance(image.get("height"), int)
+        }
         entries: dict[str, list[Any]] = {name: [] for name in names.values()}
         for annotation in told["annotations"]:
             if not annotation.get("iscrowd"):
@@ -90,7 +106,7 @@ def _read_truth(path: Path, size: int, mtime_ns: int) -> TruthFolder:
             f"{path} cannot be read as COCO instances (images, annotations with segmentation): "
             f"{type(error).__name__} {error}. Mend it, or name another folder as truth"
         ) from error
-    return TruthFolder(path.parent, entries, digest("truth", size, mtime_ns))
+    return TruthFolder(path.parent, entries, sizes, digest("truth", size, mtime_ns))
 
 
 def _decoded(segmentation: Any, width: int, height: int, folder: Path) -> BoolMask:

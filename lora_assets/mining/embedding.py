@@ -236,7 +236,7 @@ def _fill(
     def flush() -> None:
         if shelf is not None and rows:
             shelf.append(to_table(rows, ObjectVector), [row.object_id for row in rows])
-            done.computed += len(rows)
+            done.computed += sum(row.vector is not None for row in rows)
             rows.clear()
 
     listen(Progress(step, 0, total, "objects"))

@@ -17,7 +17,7 @@ from lora_assets.mining.outliers import Outliers, find_outliers, novelty_over_ti
 from lora_assets.mining.settings import MiningSettings
 from lora_assets.tables.mining import MinedObject, RareObject
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 ISOLATION, LOF, RARE_CLASS, KEYWORD = "isolation_forest", "lof", "rare_class", "keyword"
 REASONS = (ISOLATION, LOF, RARE_CLASS, KEYWORD)
 
@@ -147,9 +147,9 @@ def _novelty(
     for dataset, classes in dataset_classes.items():
         before[dataset] = set(known)
         known |= set(classes)
-    first = next(iter(order))
+    # A dataset without objects is none to compare with: all after it would be new.
     new_class = {
-        number: each.label not in before[each.dataset] for number, each in enumerate(objects) if each.dataset != first
+        number: each.label not in before[each.dataset] for number, each in enumerate(objects) if before[each.dataset]
     }
     found = novelty_over_time(vectors, [order[objects[int(place)].dataset] for place in places], len(order))
     novel = {int(p): float(v) for p, v in zip(places, found.novelty, strict=True) if not np.isnan(v)}

@@ -168,12 +168,17 @@ def _check_address(text: str, name: str) -> None:
         parts = urlsplit(text)
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
         holds_key = bool(parts.username or parts.password)
+        holds_more = bool(parts.query or parts.fragment)
     except ValueError:
-        fits, holds_key = False, False
+        fits, holds_key, holds_more = False, False, False
     if not fits:
         raise ValueError(f"{name} must be an address such as http://127.0.0.1:8000/v1, not {text!r}")
     if holds_key:
         raise ValueError(f"{name} must not hold a user or password: put the key into {KEY_VARIABLE}")
+    if holds_more:
+        raise ValueError(
+            f"{name} must end before ? and #: /chat/completions comes after it, a key is in {KEY_VARIABLE}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

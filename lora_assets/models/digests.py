@@ -17,7 +17,8 @@ from pathlib import Path
 from lora_assets.models.registry import ModelError
 from lora_assets.store import StoreError, atomic_write_json
 
-# A file written twice within one tick of the clock keeps its time: hashes of files this fresh are not remembered.
+# A file written twice within one tick of the clock keeps its time: hashes of files this fresh are not remembered. Times
+# in the future, of an archive or another machine, tell of no fresh file: it would be read again at every plan.
 _FRESH_S = 2.0
 
 
@@ -67,7 +68,7 @@ def remembered_sha256(path: Path, data: Path) -> str:
     sha256 = file_sha256(path)
     if _identity(path.stat()) != _identity(before):
         raise ModelError(f"{path} changed while it was read: wait until it is written completely, then run again")
-    if time.time() - before.st_mtime > _FRESH_S:
+    if not 0 <= time.time() - before.st_mtime <= _FRESH_S:
         _remember(path, data, [*_identity(before), sha256])
     return sha256
 

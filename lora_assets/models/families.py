@@ -6,7 +6,9 @@ What belongs elsewhere: which Segment Anything size it is, and whether the file 
 from __future__ import annotations
 
 import json
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +26,10 @@ from lora_assets.models.registry import (
 )
 
 _PEEK_BYTES = 16 * 1024 * 1024
+# What a damaged file makes the readers below raise; RuntimeError for a way of packing that they do not know.
+_DAMAGED = (
+    OSError, ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+)  # fmt: skip
 _KNOWN_SUFFIXES = (".pt", ".pth", ".onnx", ".safetensors")
 # Field numbers of onnx.proto: ModelProto.graph, GraphProto.output, ValueInfoProto.type, TypeProto.tensor_type, shape.
 _ONNX_OUTPUT_SHAPE = (7, 12, 2, 1, 2)
@@ -154,8 +160,9 @@ def guess_family(path: Path) -> str:
         return SALIENCY_ONNX if _onnx_output_rank(path) == _PICTURE_RANK else YOLO_ONNX
     try:
         text = _safetensors_names(path) if suffix == ".safetensors" else _pickle_text(path)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path} is damaged or unreadable ({error}): fetch or copy the file again") from error
+    except _DAMAGED as error:
+        told = str(error) or type(error).__name__
+        raise ModelError(f"{path} is damaged or unreadable ({told}): fetch or copy the file again") from error
     if b"prompt_encoder." in text and b"image_encoder." in text:
         if b"image_encoder.patch_embed.proj." in text:
             return SAM

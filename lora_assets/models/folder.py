@@ -193,6 +193,12 @@ def _take_in(file: Path, data: Path, name: str, task: str, family: str) -> OpenW
     target = (data / "models" / f"{name}{file.suffix.lower()}").absolute()
     if target.exists() and file_sha256(target) != sha256:
         raise ModelError(f"{target} is there already with other content: give another name with --name")
+    before = read_added(data).get(name)
+    if before is not None and before.sha256 != sha256 and (data / "models" / before.file).is_file():
+        raise ModelError(f"the name {name} belongs to other added weights ({before.file}): give another with --name")
+    known = find(target.name)
+    if known is not None and sha256 != (pinned_sha256(known) or read_pins(data).get(known.name, "")):
+        raise ModelError(f"{target.name} is the file of the known weights {known.name}: give another with --name")
     if not target.exists():
 
         def copy(handle: BinaryIO) -> None:

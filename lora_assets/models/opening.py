@@ -71,8 +71,12 @@ def resolve(name_or_path: str, data: Path) -> OpenWeights:
     if tuned is not None:
         refuse_unless_better(tuned)
         return resolve_tuned(name_or_path, data)
-    path = Path(name_or_path).expanduser()
-    if (inside := tuned_name_of(data, path)) is not None:
+    try:
+        path = Path(name_or_path).expanduser()
+        inside = tuned_name_of(data, path)
+    except (RuntimeError, ValueError) as error:  # the home of nobody, links in a circle, what can be no path
+        raise unknown_name(name_or_path, _other_names(data)) from error
+    if inside is not None:
         return _resolve_inside(path, inside, data)
     if path.is_dir() and (path / TUNED_CONFIG).is_file():
         name, path = path.absolute().name, path / TUNED_WEIGHTS
@@ -81,10 +85,15 @@ def resolve(name_or_path: str, data: Path) -> OpenWeights:
     else:
         name = path.stem
     if not path.is_file():
-        raise unknown_name(name_or_path, [*added, *(card.name for card in list_tuned(data))])
+        raise unknown_name(name_or_path, _other_names(data))
     family = guess_family(path)
     opened = OpenWeights(name, path.absolute(), remembered_sha256(path, data), family, TASK_OF_FAMILY[family])
     return _with_config(opened, data)
+
+
+def _other_names(data: Path) -> list[str]:
+    """The names of added and tuned weights, for hints."""
+    return [*read_added(data), *(card.name for card in list_tuned(data))]
 
 
 def _resolve_inside(path: Path, name: str, data: Path) -> OpenWeights:

@@ -67,12 +67,14 @@ def combine(
     signal_metrics: Mapping[str, Sequence[str]],
     weights: Mapping[str, float],
     rank_unproven: bool = True,
+    crops: int = 0,
 ) -> Ensemble:
-    """The ensemble of metrics (each (n,), NaN where absent) under the weights of the signals.
+    """The ensemble of metrics (each (n,), NaN where absent) under the weights of the signals; `crops` is n where no
+    metric could be measured.
 
     The disagreement is the standard deviation of a crop's weighed signals (0..0.5), NaN under two of them.
     """
-    length = len(next(iter(values.values()), np.zeros(0)))
+    length = len(next(iter(values.values()), np.zeros(crops)))
     signals: dict[str, FloatArray] = {}
     taken: dict[str, str] = {}
     for signal, names in signal_metrics.items():

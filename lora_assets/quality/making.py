@@ -349,7 +349,7 @@ class _Table:
         measured now."""
         settings = self.settings
         weights = signal_weights(settings.weight_set, settings.weights, settings.profile)
-        found = combine(self.values, settings.signal_metrics(), weights, settings.rank_unproven)
+        found = combine(self.values, settings.signal_metrics(), weights, settings.rank_unproven, len(self.ids))
         # What could not be read now is tried again: the version is then not the wanted one.
         passing = {crop for crops in self.done.passing.values() for crop in crops}
         unmasked = {crop: why for crop, why in self.unmeasured.items() if why == NO_MASK}

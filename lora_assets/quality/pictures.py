@@ -113,7 +113,7 @@ def crop_of_cutout(
         with Image.open(path) as picture:
             rgba = np.asarray(picture.convert("RGBA"))
         window = crop_window(row, *frame_size)
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise PictureLost(f"and its stored cut-out cannot be read ({error})") from error
     mask = rgba[..., 3] >= 128
     if mask_bounds(mask) is None:

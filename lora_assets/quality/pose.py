@@ -26,8 +26,6 @@ from lora_assets.vision.yolo_onnx import execution_providers, open_session
 CODE_VERSION = "1"
 
 KEY_POINTS = 17
-POSE_PARTS = ("found",)
-"""`found`: share of the key points surer than 0.3."""
 _SURE = 0.3
 _PADDING = 1.25
 _MEAN = np.array([123.675, 116.28, 103.53], np.float32)
@@ -38,7 +36,7 @@ Box = tuple[float, float, float, float]
 
 
 def pose_answer(confidences: npt.NDArray[Any]) -> Answer:
-    """The answer for 17 confidences: their mean (0..1), and the share that was found."""
+    """The answer for 17 confidences: their mean (0..1), and the share that was found (surer than 0.3)."""
     sure = np.clip(np.asarray(confidences, np.float64), 0.0, 1.0)
     return checked(float(sure.mean()), (float((sure >= _SURE).mean()),))
 

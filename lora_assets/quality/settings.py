@@ -24,10 +24,24 @@ def _known(names: Sequence[str], known: Sequence[str], what: str) -> None:
             raise ValueError(f"{what} {name!r} is not known{hint}; known: {', '.join(known)}")
 
 
-def _weights(weights: Mapping[str, float], what: str) -> None:
+def _texts(values: object, name: str) -> None:
+    if not isinstance(values, tuple) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{name} must be a list of texts, not {values!r}")
+
+
+def _weights(weights: object, what: str) -> None:
+    if not isinstance(weights, Mapping):
+        raise ValueError(f"{what} must be told by name, such as {{face = 0.3}}, not as {weights!r}")
     for name, weight in weights.items():
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight) or weight < 0:
             raise ValueError(f"{what} of {name} is {weight!r}: give a number of at least 0")
+
+
+def _falling(limits: object, count: int) -> bool:
+    if not isinstance(limits, tuple) or len(limits) != count:
+        return False
+    numbers = all(isinstance(limit, int | float) and 0 < limit < 10 for limit in limits)
+    return numbers and sorted(set(limits), reverse=True) == list(limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +93,21 @@ class QualitySettings:
         for name in ("rank_unproven", "half", "one_model_at_a_time", "measure_vetoed"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be true or false, not {getattr(self, name)!r}")
+        _weights(self.weights, "weights: the weight")
         _known(tuple(self.weights), SIGNALS, "the signal")
-        _weights(self.weights, "the weight")
+        _weights(self.face_parts, "face_parts: the weight")
         _known(tuple(self.face_parts), tuple(FACE_PARTS), "the part of the face")
-        _weights(self.face_parts, "the weight")
+        for name in ("aesthetics", "face", "pose", "leave_out", "clip_iqa_prompts"):
+            _texts(getattr(self, name), name)
+        for name in ("clip_b32", "clip_l14", "anime_aesthetic_model", "musiq_model", "pose_model", "face_model"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} must be a name or a path in quotes, not {getattr(self, name)!r}")
         _known(self.leave_out, tuple(METRIC), "the metric")
         _known(self.aesthetics, (*metrics_of("aesthetics"), "anime_aesthetic"), "the aesthetics metric")
         _known(self.face, metrics_of("face"), "the face metric")
         _known(self.pose, metrics_of("pose"), "the pose metric")
-        falling = sorted(self.bands, reverse=True) == list(self.bands) and len(set(self.bands)) == len(self.bands)
-        if len(self.bands) != len(BANDS) - 1 or not falling or not all(0 < limit < 10 for limit in self.bands):
-            raise ValueError(f"bands {list(self.bands)} must be {len(BANDS) - 1} falling limits between 0 and 10")
+        if not _falling(self.bands, len(BANDS) - 1):
+            raise ValueError(f"bands {self.bands!r} must be a list of {len(BANDS) - 1} falling limits between 0 and 10")
         if isinstance(self.batch, bool) or not isinstance(self.batch, int) or not 1 <= self.batch <= 1024:
             raise ValueError(f"batch {self.batch!r} must be a whole number from 1 to 1024")
         if not self.clip_iqa_prompts or len(self.clip_iqa_prompts) % 2:

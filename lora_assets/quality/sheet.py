@@ -27,7 +27,7 @@ def _part(store: Store, crops: Scored, title: str) -> RgbImage:
         try:
             with Image.open(path) as picture:
                 thumbs.append(np.asarray(picture.convert("RGBA")))
-        except OSError:
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             thumbs.append(np.full((_TILE, _TILE, 3), 238, np.uint8))
         scores.append(score)
     tiles = Image.fromarray(contact_sheet(thumbs, _COLUMNS, _TILE))

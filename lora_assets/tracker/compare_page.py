@@ -16,7 +16,7 @@ from lora_assets.comparing.causes import CauseKey
 from lora_assets.comparing.comparison import CHANGES, Cause, Comparison, Selection, Skipped
 from lora_assets.comparing.details import CropChange, CropSide, Difference, FlagChange, crop_changes
 from lora_assets.comparing.flag_counts import FlagCount
-from lora_assets.specs import known_tracker_ids
+from lora_assets.specs import SpecError, known_tracker_ids
 from lora_assets.tracker.cells import Cells
 from lora_assets.tracker.pages import PAGE_SIZE, Link, crop_url, page_count, partition_url, picture_url, tracker_url
 from lora_assets.tracker.view import Choice
@@ -138,9 +138,17 @@ def choose_page(cells: Cells, query: Mapping[str, str]) -> ChoosePage:
     after = query.get("after", "") if query.get("after", "") in known else ""
     before = query.get("before", "") if query.get("before", "") in known else ""
     if after and not before:
-        baseline = cells.spec(after).baseline
+        baseline = _baseline_of(cells, after)
         before = baseline if baseline in known else ""
     return ChoosePage(before, after, known)
+
+
+def _baseline_of(cells: Cells, tracker: str) -> str:
+    """Empty for a tracker whose file cannot be read: comparing it tells why."""
+    try:
+        return cells.spec(tracker).baseline
+    except SpecError:
+        return ""
 
 
 def read_selection(query: Mapping[str, str], found: Comparison) -> Selection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
@@ -30,8 +31,9 @@ def add_faults(app: FastAPI, site: Site) -> None:
 
     @app.exception_handler(SpecError)
     def unknown_tracker(request: Request, error: SpecError) -> Response:
-        tracker = request.path_params.get("tracker", "")
-        status = 500 if tracker in known_tracker_ids(site.data) else 404
+        named = {request.path_params[name] for name in ("tracker", "before", "after") if name in request.path_params}
+        known = {*known_tracker_ids(site.data), *site.cells.tracker_folders()}
+        status = 500 if named and named <= known else 404
         return fault(request, status, "fault.no_tracker" if status == 404 else "fault.damaged", str(error))
 
     @app.exception_handler(StoreError)
@@ -68,7 +70,7 @@ def add_faults(app: FastAPI, site: Site) -> None:
 
     @app.exception_handler(HTTPException)
     def refused(request: Request, error: HTTPException) -> Response:
-        told = error.detail if error.status_code not in (404, 405) else ""
+        told = "" if error.detail == HTTPStatus(error.status_code).phrase else error.detail
         response = fault(request, error.status_code, "fault.no_page", told)
         response.headers.update(error.headers or {})
         return response

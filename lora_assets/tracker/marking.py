@@ -98,6 +98,8 @@ class VerdictBook:
         self._log: VerdictLog | None = None
         self._lock = threading.RLock()
         self._latest: dict[str, tuple[int, Verdict]] = {}
+        self._standing: dict[str, set[str]] = {}
+        self._undone: set[str] = set()
         self._crops_of: dict[str, set[str]] = {}
         self._touched: list[tuple[int, str]] = []
         self._file: tuple[int, int] | None = None
@@ -147,6 +149,7 @@ class VerdictBook:
 
     def _forget(self) -> None:
         self._latest, self._crops_of, self._touched = {}, {}, []
+        self._standing, self._undone = {}, set()
         self.seq = 0
         self.edition += 1
 
@@ -155,6 +158,13 @@ class VerdictBook:
         # An import may bring rows that are older than those that are there.
         if known is None or known[1].at <= verdict.at:
             self._latest[verdict.crop_id] = (number, verdict)
+        standing = self._standing.setdefault(verdict.crop_id, set())
+        if verdict.mark.undoes is not None:
+            # Of an import the row that is taken back may still follow.
+            self._undone.add(verdict.mark.undoes)
+            standing.discard(verdict.mark.undoes)
+        elif verdict.mark.request_id not in self._undone:
+            standing.add(verdict.mark.request_id)
         self._crops_of.setdefault(verdict.mark.frame_sha256, set()).add(verdict.crop_id)
         self._touched.append((number, verdict.mark.frame_sha256))
 
@@ -176,9 +186,11 @@ class VerdictBook:
             return self.log().of_frame(frame_sha256)
 
     def of_frame(self, frame_sha256: str) -> list[Verdict]:
-        """The last verdict of each crop of a frame, in the order of time."""
+        """The last verdict of each crop of a frame, in the order of time; as `VerdictLog.current` without those of
+        which every mark was undone."""
         with self._lock:
-            found = [self._latest[crop] for crop in self._crops_of.get(frame_sha256, ())]
+            crops = self._crops_of.get(frame_sha256, ())
+            found = [self._latest[crop] for crop in crops if self._standing[crop]]
             return [verdict for _, verdict in sorted(found, key=lambda pair: (pair[1].at, pair[0]))]
 
 
@@ -327,7 +339,10 @@ class TrackerMarks:
         with self.book.marking, self._lock:
             self.follow()
             crops = [verdict.crop_id for verdict in self.book.log().undo_last(request_id, self.tracker)]
-            return self._answer({crop: self.said(crop) for crop in crops}, {})
+            # A crop that was made anew since has another id: then its change alone is told, where it shows.
+            _, here = self._rows("crop_id", crops)
+            answer = self._answer({crop["crop_id"]: self.said(crop["crop_id"]) for crop in here}, {})
+            return answer if answer.now else self._answer({crop: self.said(crop) for crop in crops}, {})
 
     def _answer(self, before: dict[str, Said], refused: dict[str, str]) -> Answer:
         """With the crops that the new rows changed beside those asked for: a frame's verdicts share its boxes out."""

@@ -150,6 +150,8 @@ class TrackerPage:
     """the page without any filter; empty when none is set"""
     matching: int
     """crops that the filters take, over all pages"""
+    items: int
+    """what the tab shows over all pages: tiles (a group of alike crops that is folded is one), frames or files"""
     crops: tuple[CropTile, ...]
     nothing_found: tuple[FrameTile, ...]
     quarantined: tuple[ListedFrame, ...]
@@ -320,6 +322,7 @@ def tracker_page(cells: Cells, view: ReviewedView, query: Mapping[str, str], dag
         judge_fault=view.judge_problem,
         clear_url=tracker_url(tracker) if choice_query(replace(choice, sort="best")) else "",
         matching=len(order),
+        items=items,
         crops=_crop_tiles(view, choice, tiles[here], alike[here]) if show == "crops" else (),
         nothing_found=_frame_tiles(view, here) if show == "nothing" else (),
         quarantined=view.quarantined[here] if show == "quarantined" else (),

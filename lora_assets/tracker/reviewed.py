@@ -211,7 +211,9 @@ class Reviews:
         judge = _mark_of(self._judge_path(tracker))
         groups = self._cells.published(self._cells.store.table_path("crop_groups", tracker))
         told = groups and (groups.version, groups.facts.get("published_at"))
-        key = (tracker, repr(view.spec), view.state, judge, told, self._baseline_state(view))
+        # Where the originals lie is in no table, and a folder may be moved.
+        places = tuple((str(cell.folder), cell.name) for cell in view.cells)
+        key = (tracker, repr(view.spec), view.state, places, judge, told, self._baseline_state(view))
         make = lambda: self._reviewed(view, digest(key), groups)  # noqa: E731
         reviewed = self._views.get(key, make, tracker)
         reviewed.marks.try_follow()

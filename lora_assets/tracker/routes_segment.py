@@ -142,15 +142,17 @@ def _clicked(answer: Callable[[], dict[str, Any]]) -> Response:
 
 
 def _kept(site: Site, tracker: str, frame: str, told: dict[str, Any]) -> Response:
-    """Take an accepted mask as a correction: of the box that is named, else of the mask's own bounds."""
-    from lora_assets.verdicts.corrections import CorrectionLog, correction_of_mask, corrections_path
+    """Take an accepted mask as a correction: of the box that is named, else of the mask's own bounds. `applies` tells
+    whether a run of this tracker can take it: a mask that no box overlaps is kept, and of no use to it."""
+    from lora_assets.verdicts.corrections import CorrectionLog, correction_of_mask, corrections_path, match_corrections
     from lora_assets.vision.masks import mask_bounds
 
     file, _ = _original(site, tracker, frame)
     view = site.tables_view(tracker)
     mask = _mask(site, view, frame, told)
     named = told.get("detection") or ""
-    subject = next((one for one in subjects_of(site.cells, view, frame) if one.detection_id == named), None)
+    subjects = subjects_of(site.cells, view, frame)
+    subject = next((one for one in subjects if one.detection_id == named), None)
     if named and subject is None:
         raise HTTPException(422, "this frame has no such box any more: reload the page")
     x, y, width, height = mask_bounds(mask) or (0, 0, 1, 1)
@@ -166,8 +168,9 @@ def _kept(site: Site, tracker: str, frame: str, told: dict[str, Any]) -> Respons
     with CorrectionLog(corrections_path(site.data)) as log:
         kept = log.append(correction)
         backed_up_daily(log)
+    applied = match_corrections([kept], {frame: [(one.detection_id, one.box) for one in subjects]})
     told_back = {"id": kept.id, "at": kept.at, "withdrawn_at": kept.withdrawn_at, "sealed": view.spec.sealed}
-    return JSONResponse(told_back)
+    return JSONResponse({**told_back, "applies": bool(applied.by_box)})
 
 
 class UnlikeMask(ValueError):
@@ -268,8 +271,11 @@ def _is_number(value: Any) -> bool:
 
 def _text(told: dict[str, Any], name: str, longest: int) -> str:
     value = told.get(name, "")
-    if not isinstance(value, str) or len(value) > longest or not value.isprintable():
+    if not isinstance(value, str) or len(value) > longest:
         raise HTTPException(422, f"{name} is a text of at most {longest} characters")
+    # Japanese is written with a space of its own, which Python counts among the signs that do not print.
+    if not value.replace("\u3000", " ").isprintable():
+        raise HTTPException(422, f"{name} holds a sign that does not print (a line break, say): type it again")
     return value
 
 

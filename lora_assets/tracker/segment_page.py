@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -41,11 +42,11 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class CorrectionShown:
-    """A correction as a list shows it. `standing` until it is withdrawn; `applies` to a box of this tracker, or
-    `reason` says why not; `frame_url` is empty when the tracker does not have the frame."""
+    """A correction as a list shows it. `at` is seconds since 1970. `standing` until it is withdrawn; `applies` to a box
+    of this tracker, or `reason` says why not; `frame_url` is empty when the tracker does not have the frame."""
 
     id: str
-    at: str
+    at: float
     frame_sha256: str
     path: str
     category: str
@@ -213,7 +214,7 @@ def _correction_shown(view: TrackerView, kept: Kept, applies: bool, reason: str)
     file = view.frames.get(one.frame_sha256)
     return CorrectionShown(
         id=one.id,
-        at=kept.at,
+        at=datetime.fromisoformat(kept.at).timestamp(),
         frame_sha256=one.frame_sha256,
         path=file.path if file else "",
         category=one.category,

@@ -186,9 +186,9 @@ def _figure(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def _floored(value: float) -> str:
-    """A score with two digits, cut off: 0.499 is low, and 0.50 would look like medium."""
-    return f"{math.floor(100 * value + 1e-6) / 100:.2f}"
+def _floored(value: float, digits: int = 2) -> str:
+    """A score beside its tier, cut off: 0.499 is low, and 0.50 would look like medium."""
+    return f"{math.floor(10**digits * value + 1e-6) / 10**digits:.{digits}f}"
 
 
 def _grouped(value: int | None) -> str:

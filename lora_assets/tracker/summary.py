@@ -143,7 +143,11 @@ def distinct_frames(frames: pa.Table) -> pa.Table:
 
 
 def frames_without_subject(cells: Cells, cell: Cell) -> pa.Table | None:
-    """The rows of `frames` that are no quarantined file and gave no subject; None while detections are not made."""
+    """The rows of `frames` that are no quarantined file and gave no subject; None while detections are not made.
+
+    A frame that the detection dropped (its file changed since it was listed, say) was not looked at: nothing is known
+    of it.
+    """
     if cell.frames is None or cell.detections is None:
         return None
     frames = cells.columns(cell.frames, ("path", "sha256", "width", "height", "quarantine_reason"))
@@ -151,7 +155,10 @@ def frames_without_subject(cells: Cells, cell: Cell) -> pa.Table | None:
     detections = cells.columns(cell.detections, ("frame_sha256", "is_subject"))
     found = detections.filter(detections.column("is_subject")).column("frame_sha256")
     known = pc.is_in(frames.column("sha256"), value_set=found.combine_chunks())  # pyright: ignore
-    return frames.filter(pc.invert(known))  # pyright: ignore
+    frames = frames.filter(pc.invert(known))  # pyright: ignore
+    told = cell.detections.facts.get("dropped_frames")
+    dropped = pa.array(list(told) if isinstance(told, dict) else [], pa.string())
+    return frames.filter(pc.invert(pc.is_in(frames.column("sha256"), value_set=dropped)))  # pyright: ignore
 
 
 def count(cells: Cells, wanted: Sequence[Cell]) -> Counts:

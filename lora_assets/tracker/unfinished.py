@@ -84,7 +84,8 @@ def crops_so_far(
             chunks.append((path, here))
     if not chunks:
         return made
-    version = digest("unfinished", [[path.name, len(here)] for path, here in chunks])
+    # A shelf is shared: other cells have other frames of the same chunks, perhaps as many.
+    version = digest("unfinished", [[path.name, *here] for path, here in chunks])
     told = {"recipe": state.recipe, "run_id": state.run_id, "tracker": state.tracker, "dataset": state.dataset}
     facts = {**_recipe(shelf), **told, "unfinished": True}
     return UnfinishedTable(shelf.folder, version, facts, ScoredCrop, tuple(chunks))

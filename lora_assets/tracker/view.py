@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lora_assets.film_order import film_order
 from lora_assets.specs import TrackerSpec
 from lora_assets.tables import ScoredCrop, arrow_schema
 from lora_assets.tracker.cells import Cell, Cells, Memory, state_of
@@ -203,7 +204,9 @@ def _flag_matrix(flags: pa.ChunkedArray) -> tuple[tuple[str, ...], npt.NDArray[n
 def _path_ranks(crops: pa.Table, codes: npt.NDArray[np.int32], frames: dict[str, FrameFile]) -> npt.NDArray[np.int64]:
     unknown = FrameFile("", "", "", None)
     paths = [frames.get(sha256, unknown).path for sha256 in crops.column("frame_sha256").to_pylist()]
-    keys = pa.table({"code": codes, "path": paths, "y": crops.column("y"), "x": crops.column("x")})
+    places = {path: place for place, path in enumerate(sorted(set(paths), key=film_order))}
+    path = [places[path] for path in paths]
+    keys = pa.table({"code": codes, "path": path, "y": crops.column("y"), "x": crops.column("x")})
     order = pc.sort_indices(keys, [(name, "ascending") for name in keys.column_names]).to_numpy()  # pyright: ignore
     ranks = np.empty(len(order), dtype=np.int64)
     ranks[order] = np.arange(len(order))
@@ -216,6 +219,6 @@ def _nothing_found(cells: Cells, found: Sequence[Cell]) -> tuple[ListedFrame, ..
         rows = frames_without_subject(cells, cell)
         listed.extend(
             ListedFrame(cell.dataset, cell.name, row["path"], row["sha256"] or "")
-            for row in (rows.to_pylist() if rows is not None else [])
+            for row in sorted(rows.to_pylist() if rows is not None else [], key=lambda row: film_order(row["path"]))
         )
     return tuple(listed)

@@ -224,11 +224,18 @@ class VerdictLog(AppendOnlyLog):
         return self._rows("WHERE frame_sha256 = ?", (frame_sha256,))
 
     def current(self) -> dict[str, Verdict]:
-        """The last row of each crop, by crop id, in the order of time. `cleared` rows are among them."""
+        """The last row of each crop, by crop id, in the order of time. `cleared` rows are among them.
+
+        A crop of which every mark was undone is not: it is as if nothing had been said of it, so that an older word on
+        the same pixels (of a crop before its mask was made anew) applies again.
+        """
+        rows = self._rows()
+        spoken = {verdict.crop_id for verdict in _standing(rows)}
         latest: dict[str, Verdict] = {}
-        for verdict in self._rows():
-            latest.pop(verdict.crop_id, None)
-            latest[verdict.crop_id] = verdict
+        for verdict in rows:
+            if verdict.crop_id in spoken:
+                latest.pop(verdict.crop_id, None)
+                latest[verdict.crop_id] = verdict
         return latest
 
     def taken(self, request_ids: Iterable[str]) -> dict[str, Verdict]:
@@ -261,6 +268,6 @@ def request_of(verdict: Verdict) -> str:
 
 
 def _standing(rows: list[Verdict]) -> list[Verdict]:
-    """The rows of a crop that are neither undone nor an undo, oldest first."""
+    """Those of the rows that are neither undone nor an undo, in their order."""
     undone = {row.mark.undoes for row in rows if row.mark.undoes}
     return [row for row in rows if row.mark.undoes is None and row.mark.request_id not in undone]

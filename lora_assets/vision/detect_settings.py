@@ -82,6 +82,8 @@ class DetectSettings:
         if self.looks and self.imgsz:
             raise ValueError("imgsz names one side and looks names several: leave one of them out")
         for look in self.looks:
+            if not isinstance(look, str):
+                raise ValueError(f"looks must be a list of texts such as '384' or '448 mirrored', not hold {look!r}")
             read_look(look)
 
     @property

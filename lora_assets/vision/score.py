@@ -64,6 +64,8 @@ class ScoreSettings:
                 f"medium {self.medium} and high {self.high} must lie in this order from 0.5 to 1: "
                 "a veto caps the score under 0.5 and must never reach medium"
             )
+        if not isinstance(self.limits, dict):
+            raise ValueError(f"limits must be a table of checks and their limits, not {self.limits!r}")
         names = [check.name for check in CHECKS]
         for name, limit in self.limits.items():
             if name not in names:

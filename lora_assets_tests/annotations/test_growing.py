@@ -56,6 +56,44 @@ def test_an_existing_set_keeps_its_names_and_pictures(plain):
     assert after.image(2).split == "val" and problems == []
 
 
+def test_a_set_that_is_split_by_folders_stays_so(plain, tmp_path):
+    def by_folders(told: dict, root: Path) -> None:
+        for image, folder in zip(told["images"], ("train\\zeta", "val\\alpha"), strict=True):
+            (root / "images" / folder.replace("\\", "/")).mkdir()
+            old = root / "images" / image["split"] / image["file_name"]
+            old.rename(root / "images" / folder.replace("\\", "/") / "1.png")
+            image["file_name"] = f"images\\{folder}\\1.png"
+            del image["split"], image["title"]
+
+    root = plain(by_folders)
+    for place, title in enumerate(("zeta", "alpha")):
+        add_annotation(root, _picture(tmp_path, f"{title}.png", 9 * place), MASK, "panel", title=title)
+    known = add_annotation(root, root / "images/train/zeta/1.png", MASK, "bubble")
+    found, problems = read_annotated_set(root)
+    assert problems == [] and known.image_id == 1
+    assert {(image.title, image.split) for image in found.images} == {("zeta", "train"), ("alpha", "val")}
+
+
+def test_a_character_is_a_body_and_no_face_where_a_set_has_both(plain):
+    def manga109(told: dict, root: Path) -> None:
+        told["categories"] = [{"id": n, "name": name} for n, name in enumerate(("frame", "face", "body", "text"), 1)]
+        for one in told["annotations"]:
+            one["category_id"] = {2: 3}.get(one["category_id"], one["category_id"])
+
+    root = plain(manga109)
+    assert add_annotation(root, root / "images/train/page_1.png", MASK, "character").category_id == 3
+    assert add_annotation(root, root / "images/val/page_2.png", MASK, "face").category_id == 2
+    found, _ = read_annotated_set(root)
+    assert (found.mask(found.annotations[3]) == MASK).all() and len(found.annotations) == 7  # no face
+
+
+@pytest.mark.parametrize("name", ["頁" * 80, "of\\zip", "caf\udce9", "a/b"])
+def test_any_name_of_a_picture_gives_one_that_is_found_again(tmp_path, name):
+    add_annotation(tmp_path / "set", _picture(tmp_path, "f.png", 3).read_bytes(), MASK, "panel", name=name)
+    found, _ = read_annotated_set(tmp_path / "set")
+    assert found.images[0].path.name.startswith("000000000001_") and len(found.annotations) == 1
+
+
 def test_a_mask_sent_twice_counts_once(tmp_path, plain):
     root, picture = tmp_path / "set", _picture(tmp_path / "film", "f1.png", 10)
     first = add_annotation(root, picture, MASK, "character")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -320,6 +321,31 @@ def test_an_empty_name_of_a_mask_file_is_none(plain):
 
     found, problems = read_annotated_set(plain(nameless))
     assert problems == [] and len(found.annotations) == 6
+
+
+def test_names_with_backslashes_are_those_of_windows_or_a_files_own(plain):
+    def windows(told: Told, root: Path) -> None:
+        for image, folder in zip(told["images"], ("train\\Alpha", "val\\Beta"), strict=True):
+            old = root / "images" / image["split"] / image["file_name"]
+            place = root / "images" / folder.replace("\\", "/")
+            place.mkdir()
+            old.rename(place / "a.png")
+            image["file_name"] = f"{folder}\\a.png"
+            del image["split"], image["title"]
+        shutil.copy(root / "images/val/Beta/a.png", root / "images/val/of\\zip.png")
+        told["images"].append(dict(told["images"][1], id=3, file_name="of\\zip.png", split="val", title="Beta"))
+
+    found, problems = read_annotated_set(plain(windows))
+    assert problems == []
+    assert [(one.path.name, one.split, one.title) for one in found.images] == [
+        ("a.png", "train", "Alpha"), ("a.png", "val", "Beta"), ("of\\zip.png", "val", "Beta"),
+    ]  # fmt: skip
+
+
+def test_a_file_without_an_ending_is_read_as_a_file(plain):
+    root = plain()
+    (root / "annotations.json").rename(root / "instances")
+    assert len(read_annotated_set(root / "instances")[0].annotations) == 6
 
 
 def test_every_kind_of_problem_has_a_case():

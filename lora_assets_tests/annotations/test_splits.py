@@ -73,6 +73,8 @@ def test_a_title_is_read_from_the_file_name(file_name, title):
 
 def test_a_told_title_comes_first():
     assert title_of({"book": " Nausea "}, "x/1.png") == "Nausea"
+    assert title_of({"series": 12}, "x/1.png") == "12"
+    assert title_of({"series": True}, "x/1.png") == "x"
     assert split_of_folder("images/val/x.png") == "val"
     assert split_of_folder("val.png") == ""
 

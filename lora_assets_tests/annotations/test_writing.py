@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools.coco import COCO
 
 from lora_assets.annotations import AnnotationError, convert, read_annotated_set, write_coco
@@ -76,10 +77,27 @@ def test_two_pictures_of_one_name_do_not_meet(plain, tmp_path):
             image["file_name"] = f"{folder}/001.png"
             image["split"] = "train" if folder == "a" else "val"
         told["images"].append(dict(told["images"][0], id=3, file_name="b/001.png", title="work 3"))
+        # Named as the third one would be.
+        (root / "b" / "000000000003_001.png").write_bytes((root / "a" / "001.png").read_bytes())
+        told["images"].append(dict(told["images"][0], id=0, file_name="b/000000000003_001.png"))
 
     made, _ = convert(plain(same_name), tmp_path / "made")
-    assert len({image.path for image in made.images}) == 3
-    assert made.image(1).sha256 != made.image(3).sha256
+    assert len({image.path for image in made.images}) == 4
+    assert made.image(1).sha256 == made.image(0).sha256 != made.image(3).sha256
+
+
+def test_the_preview_takes_pages_that_are_bands(plain):
+    def bands(told, root: Path) -> None:
+        for image in told["images"]:
+            path = root / "images" / image["split"] / image["file_name"]
+            Image.open(path).crop((0, 0, 8000, image["height"])).save(path)
+            image["width"] = 8000
+        told["annotations"] = [dict(one, segmentation=[[2, 2, 30, 2, 30, 30, 2, 30]], bbox=[2, 2, 28, 28])
+                               for one in told["annotations"] if one["id"] in (11, 21)]  # fmt: skip
+
+    found, problems = read_annotated_set(plain(bands))
+    assert len(found.images) == 2 and "data:image/jpeg;base64," in set_markdown(found, len(problems))
+    assert sheet(found).shape[1] < 5000
 
 
 def test_the_preview_shows_masks_in_the_colour_of_their_category(drawn_set):

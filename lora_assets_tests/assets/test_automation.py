@@ -138,6 +138,42 @@ def test_a_cell_that_fails_is_tried_three_times_more(data, drop_frames, tick, ru
     assert set(keys[4:]) == {keys[3]}
 
 
+def test_what_is_lost_after_its_run_is_made_again(data, drop_frames, tick, make_cell, run_job, instance):
+    drop_frames(count=1)
+    write_tracker(data, TrackerSpec(LIVE))
+    run_job("main_line_frames", "film", dataset="film")
+    (cell,) = tick(live_trackers).run_requests
+    make_cell("film", LIVE)
+    _end_run(instance, cell, dg.DagsterRunStatus.SUCCESS)
+    (page,) = tick(live_trackers).run_requests
+    run_job("main_line_dashboard", LIVE, tracker=LIVE)
+    _end_run(instance, page, dg.DagsterRunStatus.SUCCESS)
+    assert not tick(live_trackers).run_requests
+    (data / "pages" / LIVE / "inputs").unlink()
+    (data / "tables" / "masks" / LIVE / "film.parquet").unlink()
+    (again,) = tick(live_trackers).run_requests
+    assert (again.partition_key, again.tags) == (cell.partition_key, cell.tags)
+    assert again.run_key != cell.run_key
+    make_cell("film", LIVE)
+    assert tick(live_trackers).run_requests[0].run_key not in (page.run_key, cell.run_key, again.run_key)
+
+
+def test_what_stays_due_although_its_runs_succeed_is_told_and_tried_once_a_day(
+    data, drop_frames, tick, run_job, instance, clock, capfd
+):
+    drop_frames(count=1)
+    run_job("main_line_frames", "film", dataset="film")
+    keys = []
+    for _ in range(RETRIES + 1):
+        (request,) = tick(live_trackers).run_requests
+        _end_run(instance, request, dg.DagsterRunStatus.SUCCESS)
+        keys.append(request.run_key)
+    clock[0] = datetime.datetime.now(datetime.UTC).timestamp()
+    assert tick(live_trackers).run_requests[0].run_key == keys[-1]
+    assert "4 ended without it being up to date" in capfd.readouterr().err
+    assert tick(live_trackers, 90_000.0).run_requests[0].run_key not in keys
+
+
 def test_a_run_that_goes_on_is_not_asked_for_under_a_new_key(data, drop_frames, tick, run_job, instance):
     drop_frames(count=1)
     run_job("main_line_frames", "film", dataset="film")

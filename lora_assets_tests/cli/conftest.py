@@ -37,13 +37,6 @@ def project(data, monkeypatch):
 @pytest.fixture
 def run(project, monkeypatch, capsys):
     """Run `lora-assets ARGUMENTS`: exit code, standard output, standard error."""
-    monkeypatch.setattr(cli_app, "_add_commands", lambda: None)
-    if not cli_app.app.registered_commands:
-        monkeypatch.undo()
-        cli_app._add_commands()
-        monkeypatch.setenv("LORA_ASSETS_HOME", str(project))
-        monkeypatch.chdir(project)
-        monkeypatch.setattr(cli_app, "_add_commands", lambda: None)
 
     def command(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["lora-assets", *arguments])

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import csv
+import importlib
+import importlib.metadata as metadata
 import io
 import json
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import typer
+from typer.main import get_group
 
-from lora_assets.cli.app import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_SEALED, SECTIONS
+from lora_assets import cli
+from lora_assets.cli.app import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_RUN_FAILED, EXIT_SEALED, SECTIONS
 from lora_assets.cli.project import Project
-from lora_assets.cli.runs import dagster_home, open_instance
+from lora_assets.cli.runs import RunFailed, dagster_home, open_instance
+from lora_assets.input_folders import FolderGone
+from lora_assets.main_line.frames import update_raw_frames
 from lora_assets.planning import plan_all
 from lora_assets.process_identity import this_process
 from lora_assets.run_launcher import PROCESS_TAG
-from lora_assets.specs import LIVE, TrackerSpec, read_tracker, register_dataset, set_sealed, write_tracker
+from lora_assets.specs import (
+    LIVE,
+    TrackerSpec,
+    list_datasets,
+    read_tracker,
+    register_dataset,
+    set_sealed,
+    write_tracker,
+)
 from lora_assets.store import Store
-from lora_assets.tables import TABLES, RawFrame, columns
+from lora_assets.tables import TABLES, TRACKER_TABLES, RawFrame, columns
 from lora_assets.tracker.summary import read_dashboard
 from lora_assets_tests.judge.cells import DATASET, TRACKER, make_cell
 
@@ -108,6 +126,27 @@ def _check_reported(project):
     assert told.metadata["frames"].value == saved.total.frames == 3
     assert told.metadata["crops"].value == saved.total.crops
     assert "inputs" not in told.metadata
+
+
+def test_every_table_of_a_tracker_is_reported_under_its_asset(project, run, monkeypatch):
+    from lora_assets.definitions import GROUPS
+
+    class Instance:
+        def __init__(self):
+            self.told = []
+            self.add_dynamic_partitions = self.dispose = lambda *_: None
+
+        def report_runless_asset_event(self, event):
+            self.told.append((event.asset_key.path[-1], event.partition))
+
+    instance, store = Instance(), Store(project / "data")
+    monkeypatch.setattr("lora_assets.cli.register.open_instance", lambda _: instance)
+    write_tracker(store.data, TrackerSpec("T1", ("film",)))
+    for name, row_type in TRACKER_TABLES.items():
+        store.publish(store.table_path(name, "T1"), row_type, [], name, {})
+    assert run("reregister")[0] == 0
+    followers = ("curation", "exports", "mining", "mask_lab")
+    assert sorted(instance.told) == sorted((each.key.path[-1], "T1") for name in followers for each in GROUPS[name])
 
 
 def test_a_seal_needs_results_or_force(drop_frames, run):
@@ -264,14 +303,103 @@ def test_lists_of_a_tracker_without_rows_say_so(project, drop_frames, run):
     assert "- T1: lora-assets run --tracker T1 makes what is due" in run("status")[1]
 
 
+def test_what_cannot_be_planned_is_told_by_status_and_by_run(project, drop_frames, run, monkeypatch):
+    folder, data = drop_frames("film", count=8), project / "data"
+    write_tracker(data, TrackerSpec("T1", ("film",)))
+    film = list_datasets(data)["film"]
+    update_raw_frames(Store(data), film)
+    for path in sorted(folder.glob("*.jpg"))[:6]:
+        path.unlink()
+    update_raw_frames(Store(data), film)
+    words = "T1: 6 files of film are not there now, and most of its frames went at once"
+    assert f"- {words}" in run("status")[1]
+    assert json.loads(run("status", "--json")[1])[0]["problems"][0].startswith(words)
+    assert words.removeprefix("T1: ") in run("deleted", "list")[1]
+    monkeypatch.setattr("lora_assets.cli.runs._make_all", lambda *_: ())
+    code, _, err = run("run", "--tracker", "T1")
+    assert (code, err.startswith(f"note: {words}")) == (0, True)
+
+
+def test_a_folder_that_is_gone_holds_up_no_other(project, drop_frames, run, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "disk"
+    elsewhere.mkdir()
+    register_dataset(project / "data", elsewhere)
+    elsewhere.rmdir()
+    listed = []
+
+    def list_(_, dataset):
+        try:
+            update_raw_frames(Store(project / "data"), dataset)
+        except FolderGone as error:
+            raise RunFailed(str(error)) from error
+        listed.append(dataset.slug)
+
+    monkeypatch.setattr("lora_assets.cli.runs._list_frames", list_)
+    monkeypatch.setattr("lora_assets.cli.runs._make_due", lambda *_: ())
+    code, _, err = run("run", "--tracker", LIVE)
+    assert (code, "is gone" in err, "is empty" in err) == (EXIT_RUN_FAILED, True, False)
+    drop_frames("film", count=1)
+    code, _, err = run("run", "--tracker", LIVE)
+    assert (code, listed) == (EXIT_RUN_FAILED, ["film"])
+    assert f"failed: disk: the folder {elsewhere} is gone" in err
+    film = drop_frames("film", count=2)
+    elsewhere.mkdir()
+    shutil.copyfile(next(film.glob("*.jpg")), elsewhere / "a.jpg")
+    assert run("run", "--tracker", LIVE)[0] == 0
+    shutil.rmtree(elsewhere)
+    code, _, err = run("run", "--tracker", LIVE)
+    assert (code, f"failed: the folder {elsewhere} is gone" in err) == (EXIT_RUN_FAILED, True)
+    film.rename(project / "away")
+    write_tracker(project / "data", TrackerSpec("T1", ("disk",)))
+    assert run("run", "--tracker", "T1")[0] == EXIT_BAD_INPUT
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["run --tracker T1 --input", "segment", "models add", "models convert", "check-export", "caption import",
+     "export T1 --out", "annotations check", "verdicts export", "verdicts restore", "curate T1 --sheets", "mine"],
+)  # fmt: skip
+def test_a_path_that_leads_nowhere_is_told_in_one_line(project, run, command, monkeypatch):
+    (project / "loop").symlink_to("loop")
+    for path in ("~nobody-of-this-name/x", "loop"):
+        code, out, err = run(*command.split(), path)
+        assert (code, out, len(err.splitlines())) == (EXIT_BAD_INPUT, "", 1)
+
+
 def test_every_command_stands_in_one_section_of_the_help_with_its_whole_sentence(run):
     told = " ".join(run("--help")[1].split("Every day:")[1].split())
     sections = [name for names in SECTIONS.values() for name in names]
     assert len(sections) == len(set(sections))
-    assert "Other:" not in told
     assert "..." not in told
     for name in sections:
         assert f" {name} " in f" {told}"
+
+
+def test_every_command_of_a_module_is_reached_by_its_name():
+    listed = {module: set() for commands in SECTIONS.values() for module in commands.values()}
+    for commands in SECTIONS.values():
+        for name, module in commands.items():
+            listed[module].add(name)
+    found = {}
+    for path in Path(cli.__file__).parent.glob("*.py"):
+        if path.stem != "__main__" and "def add_to(" in path.read_text(encoding="utf-8"):
+            part = typer.Typer()
+            importlib.import_module(f"lora_assets.cli.{path.stem}").add_to(part)
+            found[path.stem] = set(get_group(part).commands)
+    assert listed == found
+
+
+def test_a_word_that_is_no_command_and_the_version(run):
+    code, _, err = run("statsu")
+    assert (code, "Did you mean 'status'?" in err) == (2, True)
+    assert run("--version")[:2] == (0, f"lora-assets {metadata.version('lora_assets')}\n")
+
+
+def test_a_command_imports_no_other():
+    code = "import sys; sys.argv = ['lora-assets', 'models', '--help']\nfrom lora_assets.cli import main\n"
+    code += "try: main()\nexcept SystemExit: print([m for m in sys.modules if m.startswith('lora_assets.cli.')])"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "lora_assets.cli.weights" in told and "lora_assets.cli.mine" not in told
 
 
 def _stopped_before_work(monkeypatch):
@@ -419,7 +547,7 @@ def test_what_the_system_refuses_is_one_line(project, drop_frames, run, monkeypa
 
     monkeypatch.setattr("lora_assets.cli.status.list_datasets", interrupted)
     assert run("status")[0] == EXIT_INTERRUPTED
-    monkeypatch.setattr("lora_assets.cli.app._add_commands", interrupted)
+    monkeypatch.setattr("lora_assets.cli.app._Commands.get_command", interrupted)
     assert run("status")[0] == EXIT_INTERRUPTED
 
 

@@ -203,6 +203,16 @@ def test_a_verdict_counts_in_both_trackers(data, value, before, after, change):
     assert (crop.before.verdict, crop.after.verdict) == (expected, expected)
 
 
+def test_boxes_with_the_same_pixels_share_their_crops_verdict(data):
+    again = {"crop_id": Crop(1).crop_id}
+    crops = [Crop(1), Crop(1, (12.0, 10.0, 112.0, 210.0), more=again)]
+    store = publish(data, "A", crops)
+    said(data, "good", Crop(1))
+    found = compare_trackers(store, "A", "A")
+    told = crop_changes(found, found.select(Selection(change="same")))
+    assert [crop.after.verdict for crop in told if crop.after] == ["good", "good"]
+
+
 def test_a_verdict_that_the_moved_box_lost_is_the_cause(data):
     """The rules say the same of both; the person's word fits the box before (IoU 0.83), not the one after (0.76)."""
     publish(data, "A", [Crop(1, (20.0, 10.0, 110.0, 210.0), 0.3)])
@@ -234,7 +244,11 @@ def test_the_state_changes_with_tables_and_verdicts(data):
     states.append(comparison_state(store, "A", "B"))
     publish(data, "B", [Crop(1, score=0.1)])
     states.append(comparison_state(store, "A", "B"))
-    assert len(set(states)) == 3
+    (data / "datasets").mkdir()
+    (data / "datasets" / "film.toml").write_text(f'name = "第03話"\nfolder = "{data}"\n')
+    states.append(comparison_state(store, "A", "B"))
+    assert compare_trackers(store, "A", "B").datasets[0].name == "第03話"
+    assert len(set(states)) == 4
 
 
 # --- settings, baseline, words ---------------------------------------------------------------------------------------

@@ -136,7 +136,8 @@ def test_every_candidate_has_an_answer(seed, count, method, target):
     [
         {"method": "best"}, {"target": 0}, {"target": True}, {"threshold": 11}, {"tiers": ()}, {"tiers": ("top",)},
         {"shares": (0.5, 0.5, 0.5)}, {"bands": (5.0, 7.0, 9.0)}, {"framing_shares": (1.0,)}, {"validation": 0.9},
-        {"character": 3}, {"source": "stars"}, {"variety": float("nan")}, {"seed": -1},
+        {"character": 3}, {"source": "stars"}, {"variety": float("nan")}, {"seed": -1}, {"tiers": "high"},
+        {"bands": 9.0},
     ],
 )  # fmt: skip
 def test_settings_that_do_not_fit(wrong):

@@ -31,6 +31,14 @@ def test_the_buckets_of_sd_scripts_are_those_that_it_makes():
     ]  # fmt: skip
 
 
+def test_limits_that_are_no_multiple_of_the_step_are_rounded_as_sd_scripts_does():
+    # BaseDataset.adjust_min_max_bucket_reso_by_steps: (250, 1030) by 64 becomes (192, 1088).
+    assert kohya_sizes((512, 512), 250, 1030, 64) == kohya_sizes((512, 512), 192, 1088, 64)
+    assert (192, 1088) in kohya_sizes((512, 512), 250, 1030, 64)
+    tall = trainers_rules(ExportSettings(resolution=1000))[0](1, 9)
+    assert tall == (256, 2048)  # the longest side, 2000, is no multiple of 64
+
+
 @pytest.mark.parametrize(
     ("rule", "size", "bucket"),
     [

@@ -122,6 +122,9 @@ def test_what_no_caption_file_can_hold_is_told(text):
         "{trigger} {tags}",
         "{class_word}{trigger}, x",
         "{tags}, {trigger}.",
+        "{trigger}, {tags:d}",
+        "{trigger}, {tags!z}",
+        "{trigger}, {tags:{x}}",
     ],
 )
 def test_templates_that_do_not_fit_are_refused(template):

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
+from lora_assets.exports.caption_files import beside_frame
 from lora_assets.exports.caption_log import write_captions
 from lora_assets.exports.caption_text import CaptionError
 from lora_assets.exports.captioning import NamedTagger, captions_for, make_captions
@@ -119,11 +121,27 @@ def test_a_csv_of_captions_is_read_too(store, data):
     assert "1 crops that are not exported (ffff)" in made.notes[-1]
 
 
+def test_a_frame_whose_name_leaves_no_room_for_the_ending_has_no_caption_beside(store):
+    crop = export_pool(store, TRACKER, EXPORT).crops[0]
+    assert beside_frame(dataclasses.replace(crop, files=("a" * 255,))) is None
+
+
+def test_a_caption_of_a_frame_that_is_not_there_is_told(store, data):
+    (data / "captions").mkdir()
+    rows = [{"frame": "f0000.png", "caption": "mio, in a coat"}, {"frame": "film/f0001.png", "caption": "mio"}]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (data / "captions" / f"{DATASET}.jsonl").write_text(text)
+    made, _ = captioned(store)
+    assert made.sources["file"] == 1
+    assert "1 frames that the tracker does not have (film/f0001.png)" in made.notes[-1]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
         ("film.jsonl", '{"crop_id": "a", "caption": "two\\nlines"}\n', "line 1: it holds a line break"),
         ("film.jsonl", '{"caption": "whose?"}\n', "names neither crop_id nor frame"),
+        ("film.jsonl", '{"crop_id": "a", "caption": ["mio", "coat"]}\n', "line 1: its caption is no text in quotes"),
         ("film.jsonl", "[1]\n", "line 1 is no object"),
         ("film.jsonl", "{\n", "line 1 is no JSON"),
         ("film.csv", "crop,text\n1,2\n", "first line with caption"),

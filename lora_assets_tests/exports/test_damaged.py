@@ -13,6 +13,7 @@ from PIL import Image
 
 from lora_assets.exports.making import default_place, make_exports, read_again
 from lora_assets.exports.manifest import file_hashes, read_manifest, write_manifest
+from lora_assets.exports.preview import export_sheet
 from lora_assets.exports.settings import FORMATS, CaptionSettings, ExportSettings
 from lora_assets.store import Store, StoreError
 from lora_assets_tests.exports.drawn_cell import TRACKER, make_drawn_cell, publish_curated
@@ -125,6 +126,9 @@ HARMS = [
     ("kohya-finetune", lambda f: first(f, "images/r*/*.png").unlink(), "there is no such picture"),
     ("kohya-finetune", lambda f: edit(first(f, "meta_r*.json"), "full body", "half"), "meant was"),
     ("kohya-finetune", lambda f: edit(first(f, "meta_r*.jsonl"), "full body", "half"), "do not say the same"),
+    ("kohya-finetune", lambda f: edit(f / "dataset.toml", "batch_size = 1", "batch_size = 1\nvalidation_split = 1.0"),
+     "trains these pictures"),
+    ("kohya-finetune", lambda f: first(f, "images/validation/*.png").unlink(), "there is no such picture"),
     ("onetrainer", lambda f: first(f, "train-*/*-masklabel.png").unlink(), "finds no mask"),
     ("onetrainer", lambda f: first(f, "train-*/*.txt").write_text("mio\nann"), "2 lines are taken for 2 captions"),
     ("onetrainer", lambda f: first(f, "train-*/*.txt").unlink(), "finds no caption"),
@@ -198,6 +202,31 @@ def test_caches_of_trainers_are_none_of_ours(whole, tmp_path):
     picture = first(folder, "train/*/*.png")
     picture.with_name(f"{picture.stem}_0256x0256_sd.npz").write_bytes(b"cached")
     assert read_again(folder).problems == []
+
+
+def test_a_damaged_export_has_a_sheet_of_what_can_be_seen(whole, tmp_path):
+    folder = tmp_path / "kohya"
+    shutil.copytree(whole / "kohya", folder)
+    every = export_sheet(folder, tile=32)
+    picture = first(folder, "train/*/*.png")
+    picture.write_bytes(picture.read_bytes()[:200])
+    left = export_sheet(folder, tile=32)
+    assert every is not None
+    assert left is not None
+    assert left.shape[1] < every.shape[1]
+    edit(folder / "arguments.txt", "512,512", "wide")
+    assert export_sheet(folder) is None
+    edit(folder / "manifest.json", '"format": "kohya"', '"format": "of another version"')
+    assert export_sheet(folder) is None
+
+
+@pytest.mark.parametrize(("old", "new"), [('"resolution": 512', '"resolution": 5'), ('"margin":', '"rand":')])
+def test_settings_that_this_version_does_not_know_are_told(whole, tmp_path, old, new):
+    folder = tmp_path / "kohya"
+    shutil.copytree(whole / "kohya", folder)
+    edit(folder / "manifest.json", old, new)
+    with pytest.raises(StoreError, match=r"manifest\.json holds settings that cannot be used .*export again"):
+        read_again(folder)
 
 
 def test_a_moved_export_is_told(data):

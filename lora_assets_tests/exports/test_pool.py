@@ -9,8 +9,10 @@ from lora_assets.exports.pool import export_pool
 from lora_assets.exports.settings import ExportSettings
 from lora_assets.specs import SpecError, TrackerSpec, write_tracker
 from lora_assets.store import Store, StoreError
+from lora_assets.tables import CharacterCrop, to_table
 from lora_assets.verdicts import Mark, open_log, tracker_places
 from lora_assets_tests.exports.drawn_cell import TRACKER, make_drawn_cell, publish_curated, publish_groups
+from lora_assets_tests.judge.cells import a_row
 
 SETTINGS = ExportSettings()
 
@@ -74,7 +76,8 @@ def test_an_empty_pool_says_why(data, prepare, told):
 
 def test_a_tracker_that_was_never_run_says_so(data):
     write_tracker(data, TrackerSpec(TRACKER, ("film",)))
-    assert "no scored crops yet" in chosen(data)[1].why_empty
+    for settings in (SETTINGS, ExportSettings(character="Mio")):
+        assert "no scored crops yet" in chosen(data, settings)[1].why_empty
 
 
 def test_a_missing_table_is_named(data):
@@ -159,3 +162,39 @@ def test_frames_are_read_where_their_dataset_lies_now(data):
     crop = chosen(moved)[1].crops[0]
     assert crop.folder == moved / "input" / "film"
     assert (crop.folder / crop.files[0]).exists()
+
+
+def test_a_dataset_on_a_failing_disk_is_read_where_it_was_listed(data):
+    make_drawn_cell(data)
+    failing = data / "failing"
+    failing.symlink_to("a" * 300)  # an OSError that Path.is_dir hands on, as that of a lost mount
+    (data / "datasets").mkdir()
+    (data / "datasets" / "film.toml").write_text(f'folder = "{failing}"\n')
+    assert {crop.folder for crop in chosen(data)[1].crops} == {data / "input" / "film"}
+
+
+def publish_characters(data, ids, names, numbers):
+    rows = [
+        a_row(CharacterCrop, crop_id=crop, frame_sha256="0" * 64, dataset="film", character_id=numbers[place],
+              character_name=names[place], membership=0.9, similarity=None, is_reference_match=False)
+        for place, crop in enumerate(ids)
+    ]  # fmt: skip
+    store = Store(data)
+    store.publish(store.table_path("characters", TRACKER), CharacterCrop, [to_table(rows, CharacterCrop)], "c1", {})
+
+
+def test_without_a_curated_dataset_a_character_is_told_by_the_table_of_characters(data):
+    ids = make_drawn_cell(data)
+    mio = ExportSettings(character="Mio")
+    with pytest.raises(SpecError, match=r"who is shown is not known yet.*'Mio'.*lora-assets curate"):
+        chosen(data, mio)
+    publish_characters(data, ids, ["Mio", "Ann", "", "Mio"], ["ch-0001", "ch-0002", "", "ch-0001"])
+    found, pool = chosen(data, mio)
+    assert set(found) == {ids[0], ids[3]}
+    assert found[ids[0]].character == "Mio"
+    assert pool.versions["characters"] == "c1"
+    assert "shows the character 'Bo'" in chosen(data, ExportSettings(character="Bo"))[1].why_empty
+    with pytest.raises(SpecError, match=r"2 characters \(Ann, Mio\)"):
+        chosen(data)
+    mark(data, ids, ["good", "bad"])
+    assert set(chosen(data)[0]) == {ids[0], ids[2], ids[3]}

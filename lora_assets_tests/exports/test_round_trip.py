@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zlib
 
 import numpy as np
 import pytest
@@ -39,6 +40,14 @@ def all_files(folder):
 def opened(path):
     with Image.open(path) as picture:
         return np.asarray(picture), picture.mode
+
+
+def claims_too_much(path):
+    """Damage a PNG so that its header tells a size that Pillow refuses to open (a flipped byte of width and height)."""
+    content = bytearray(path.read_bytes())
+    content[16] = content[20] = 1
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    path.write_bytes(content)
 
 
 @pytest.fixture
@@ -149,8 +158,9 @@ def test_a_lost_crop_picture_is_drawn_again_and_a_lost_original_is_told(data):
     written(data, picture="flat", formats=("kohya",))
     place = default_place(data, TRACKER) / "kohya"
     before = all_files(place)
-    for crop in ids:
+    for crop in ids[1:]:
         Store(data).picture("crops", crop, ".png").unlink()
+    claims_too_much(Store(data).picture("crops", ids[0], ".png"))
     shutil.rmtree(place)
     written(data, picture="flat", formats=("kohya",))
     assert all_files(place) == before
@@ -164,6 +174,19 @@ def test_a_lost_crop_picture_is_drawn_again_and_a_lost_original_is_told(data):
     shutil.rmtree(data / "input" / DATASET)
     with pytest.raises(ExportRefused, match="no picture could be made"):
         written(data, formats=("kohya",))
+
+
+def test_a_picture_whose_header_claims_too_much_is_told(data):
+    make_drawn_cell(data)
+    written(data, formats=("onetrainer",))
+    folder = default_place(data, TRACKER) / "onetrainer"
+    masks = sorted(folder.glob("train-*/*-masklabel.png"))
+    pictures = [path.with_name(path.name.replace("-masklabel", "")) for path in masks]
+    claims_too_much(pictures[0])
+    claims_too_much(masks[1])
+    problems = read_again(folder).problems
+    assert f"{pictures[0].name}: it is no picture that can be opened: export again" in problems
+    assert any(problem.startswith(f"{pictures[1].stem}: the trainer finds no mask") for problem in problems)
 
 
 def test_a_stored_crop_serves_where_the_original_is_gone(data):
@@ -249,13 +272,14 @@ def test_an_export_of_one_format_or_elsewhere_leaves_the_others_in_the_table(dat
     assert [reading.format for reading in read_exports(store, TRACKER)] == ["coco"]
 
 
-def test_masks_of_files_have_no_validation_in_the_configuration(data, curated):
-    written(data, formats=("kohya-masks",))
-    folder = default_place(data, TRACKER) / "kohya-masks"
+@pytest.mark.parametrize("name", ["kohya-masks", "kohya-finetune"])
+def test_what_sd_scripts_would_train_of_validation_is_not_in_the_configuration(data, curated, name):
+    written(data, formats=(name,))
+    folder = default_place(data, TRACKER) / name
     told = (folder / "dataset.toml").read_text()
     assert "validation" not in told
     assert len(list((folder / "images" / "validation").glob("*.png"))) == 1
-    assert len(list((folder / "masks" / "validation").glob("*.png"))) == 1
+    assert (folder / ("masks/validation" if name == "kohya-masks" else "meta_validation.json")).exists()
     assert any("the validation part lies apart" in note for note in read_again(folder).warnings)
 
 

@@ -49,7 +49,7 @@ def test_a_resumed_history_drops_what_comes_again_and_a_cut_line(tmp_path):
         one.tell(step, {"loss": step / 2})
     one.close()
     path = tmp_path / HISTORY
-    path.write_text(path.read_text() + '{"step": 5, "lo')
+    path.write_bytes(path.read_bytes() + b'\xff\x00\n{"step": 5, "lo')
     open_history(tmp_path, "x", "f", TrainingSettings(log="files"), 2)
     assert [(line["step"], line["loss"]) for line in read_history(path)] == [(1, 0.5), (2, 1.0)]
     open_history(tmp_path, "x", "f", TrainingSettings(log="files"), 0)

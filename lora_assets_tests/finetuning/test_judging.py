@@ -101,6 +101,23 @@ def test_the_verdict_goes_by_the_gain_and_says_when_it_is_not_sure():
         verdict_of(category_figures([_row(1, "text", 0.5, 0.5, POINT)]))
 
 
+def test_a_gain_is_not_sure_where_no_drawing_of_the_pages_holds_every_category():
+    rows = [_row(page, f"kind {page}", 0.5, 0.6) for page in range(12)]
+    figures = category_figures(rows)
+    whole = find_figure(figures, BOX, ALL, IOU)
+    assert whole is not None and (whole.low, whole.high) == (-1.0, 1.0)
+    told = verdict_of(figures)
+    assert (told.verdict, told.sure) == (BETTER, False)
+
+
+def test_a_category_that_is_called_all_is_not_the_mean_over_categories():
+    rows = [_row(page, name, 0.5, tuned) for page in range(6) for name, tuned in ((ALL, 0.9), ("text", 0.2))]
+    figures = category_figures(rows)
+    whole, own = find_figure(figures, BOX, ALL, IOU), find_figure(figures, BOX, "all (category)", IOU)
+    assert whole is not None and whole.gain == pytest.approx(0.05)
+    assert own is not None and own.gain == pytest.approx(0.4)
+
+
 def test_what_is_better_for_boxes_and_surely_worse_for_points_is_refused():
     boxes = [_row(page, "text", 0.6, 0.605) for page in range(6)]
     clicks = [_row(page, "text", 0.6, 0.1, POINT) for page in range(6)]

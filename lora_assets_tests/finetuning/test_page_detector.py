@@ -95,6 +95,7 @@ def test_a_restart_forgets_the_old_training_before_it_notes_the_new_one(drawn, t
     out = detector_path(tmp_path, "anew")
     state = out.with_suffix(".training")
     page_detector._begun(out, drawn, SMALL, resume=True)
+    assert known_detectors(tmp_path) == []  # a training's note is no card
     state.write_bytes(b"the state of another set")
 
     def killed(*_: object) -> None:
@@ -186,9 +187,10 @@ def test_what_is_not_its_card_is_refused(trained, tmp_path):
     copy.with_suffix(".json").write_text(card)
     with pytest.raises(ModelError, match="not the file that its card describes"):
         open_page_detector(tmp_path, "tiny")
-    copy.with_suffix(".json").write_text(json.dumps({"name": "tiny"}))
-    with pytest.raises(ModelError, match="damaged"):
-        open_page_detector(tmp_path, "tiny")
+    for damaged in (json.dumps({"name": "tiny"}), "null"):
+        copy.with_suffix(".json").write_text(damaged)
+        with pytest.raises(ModelError, match="damaged"):
+            open_page_detector(tmp_path, "tiny")
 
 
 def test_a_split_without_boxes_is_told_before_anything_is_trained(drawn, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 
 from lora_assets.annotations import AnnotatedImage, AnnotatedSet, AnnotationError, read_annotated_set, write_coco
 from lora_assets.annotations.sample import write_sample
+from lora_assets.annotations.writing import MaskForm
 from lora_assets.finetuning.page_cards import CategoryScore, PageDetectorCard
 from lora_assets.finetuning.page_detector import PageDetector
 from lora_assets.finetuning.page_segmenting import (
@@ -140,6 +141,30 @@ def test_what_could_not_be_written_is_told_before_any_page_is_segmented(drawn, t
             segment_pages(drawn.root, files, _detector(drawn), Never(drawn), out)
     with pytest.raises(AnnotationError, match="does not lie in"):
         segment_pages(tmp_path, files, _detector(drawn), Never(drawn), tmp_path / "found.json")
+
+
+def test_what_no_model_made_is_not_written_over(drawn, tmp_path):
+    kept = write_sample(tmp_path / "set", 2, 23, size=(240, 320))
+    before = {path: path.read_bytes() for path in sorted(kept.root.rglob("*.*"))}
+    one = [drawn.images[0].path]
+    cases: list[tuple[Path, MaskForm, str]] = [
+        (kept.root / "annotations.json", "rle", "was not written by segment-pages"),
+        (kept.root / "found.json", "file", "mask files of another set"),
+    ]
+    for out, form, words in cases:
+        with pytest.raises(StoreError, match=words):
+            segment_pages(drawn.root, one, _detector(drawn), _Knowing(drawn), out, form=form)
+    assert {path: path.read_bytes() for path in sorted(kept.root.rglob("*.*"))} == before
+    for _ in range(2):
+        segment_pages(drawn.root, one, _detector(drawn), _Knowing(drawn), tmp_path / "found.json", form="file")
+
+
+def test_a_page_whose_name_is_no_utf8_costs_no_other(drawn, tmp_path):
+    pages = [tmp_path / name for name in ("a.png", "caf\udce9.png")]
+    for path in pages:
+        path.write_bytes(drawn.images[0].path.read_bytes())
+    made = segment_pages(tmp_path, pages, _detector(drawn), _Knowing(drawn), tmp_path / "found.json")
+    assert made.pages == 1 and "caf?.png" in made.problems[0].where
 
 
 def test_a_mask_that_is_nothing_becomes_its_box(drawn):

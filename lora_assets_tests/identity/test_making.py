@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lora_assets.identity.descriptions import describe_crops
 from lora_assets.identity.embedding import embed_crops, open_space
@@ -176,11 +177,18 @@ def test_a_network_speaks_where_its_weights_are(cell):
 
 def test_a_lost_thumbnail_is_no_trouble(fresh_cell):
     store, written = fresh_cell
-    crop = next(iter(written.dolls))
+    crop, other = list(written.dolls)[:2]
     Path(store.picture("thumbs", crop, ".webp")).unlink()
+    damaged = store.picture("thumbs", other, ".webp")
+    content = bytearray(damaged.read_bytes())
+    content[26] = content[29] = 1  # a flipped byte of width and height: Pillow refuses such a size by itself
+    damaged.write_bytes(content)
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(damaged)
     rows = {row.crop_id: row for row in make_characters(store, TRACKER).rows}
     assert len(rows) == len(written.dolls)
     assert rows[crop].character_id  # its track tells it
+    assert rows[other].character_id
 
 
 def test_pulled_and_swapped_weights_are_seen(cell, monkeypatch):

@@ -100,8 +100,12 @@ def test_media():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"embedding": "magic"}, {"medium": "unsure"}, {"join": 2.0}, {"least_crops": 0}, {"sure": -1.0}]
-)
+    "wrong",
+    [
+        {"embedding": "magic"}, {"medium": "unsure"}, {"join": 2.0}, {"join": "0.7"}, {"least_crops": 0},
+        {"least_crops": 2.5}, {"sure": -1.0}, {"references": "Mio"},
+    ],
+)  # fmt: skip
 def test_settings_that_do_not_fit(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         IdentitySettings(**wrong)

@@ -99,6 +99,19 @@ def test_a_torn_last_line_is_left_out_and_spoils_no_other(data):
     assert read_registry(data).characters["ch-0001"].name == "A"
 
 
+@pytest.mark.parametrize("kept", range(len("初".encode())))
+def test_a_line_torn_inside_a_letter_is_a_torn_line(data, kept):
+    path = events_path(data)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"event": "renamed", "id": "ch-0001", "name": "' + "初".encode()[:kept])
+    assert list(read_registry(data).characters) == ["ch-0001", "ch-0002", "ch-0003"]
+    rename_character(data, "ch-0001", "初音")
+    assert read_registry(data).characters["ch-0001"].name == "初音"
+    path.write_bytes(b"\xff\n" + path.read_bytes())
+    with pytest.raises(StoreError, match="line 1 is damaged"):
+        read_registry(data)
+
+
 def test_a_damaged_line_in_the_middle_is_named(data):
     path = events_path(data)
     path.write_bytes(b"nonsense\n" + path.read_bytes())

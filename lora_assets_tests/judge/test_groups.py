@@ -11,7 +11,7 @@ FAR = ["0000000000000000", "ffffffffffffffff", "00000000ffffffff", "ffffffff0000
 
 
 def frames(*hashes, **more):
-    return [{"sha256": f"s{n}", "phash": phash} | more for n, phash in enumerate(hashes)]
+    return [{"path": f"f{n}.png", "sha256": f"s{n}", "phash": phash} | more for n, phash in enumerate(hashes)]
 
 
 def together(groups, a, b):
@@ -25,10 +25,22 @@ def test_consecutive_frames_of_near_hashes_are_one_run():
     assert not together(groups, "s0", "s3")
 
 
+def test_frames_are_consecutive_by_their_numbers_whatever_the_digits():
+    # A pan: each drawing is 8 bits from the one before, so that only the run holds the ends together.
+    rows = frames(*(f"{(1 << 8 * n) - 1:016x}" for n in range(8)))
+    for n, row in enumerate(rows):
+        row["path"] = f"shot/{n + 5}.png"
+    by_name = sorted(rows, key=lambda row: row["path"])
+    assert by_name[0]["path"] == "shot/10.png"
+    groups = frame_groups({"film": by_name}, {row["sha256"] for row in rows})
+    assert len(set(groups.values())) == 1
+
+
 def test_near_duplicates_are_one_group_wherever_they_stand():
     one = frames(FAR[0], FAR[1], "000000000000003f")
     groups = frame_groups(
-        {"film": one, "other": [{"sha256": "t0", "phash": "ffffffffffffff0f"}]}, {"s0", "s1", "s2", "t0"}
+        {"film": one, "other": [{"path": "t.png", "sha256": "t0", "phash": "ffffffffffffff0f"}]},
+        {"s0", "s1", "s2", "t0"},
     )
     assert together(groups, "s0", "s2")
     assert together(groups, "s1", "t0")
@@ -36,21 +48,21 @@ def test_near_duplicates_are_one_group_wherever_they_stand():
 
 
 def test_a_shot_column_decides_where_there_is_one():
-    rows = [{"sha256": f"s{n}", "phash": FAR[n], "shot": shot} for n, shot in enumerate([4, 4, 5])]
+    rows = [one | {"shot": shot} for one, shot in zip(frames(*FAR[:3]), [4, 4, 5], strict=True)]
     groups = frame_groups({"film": rows}, {"s0", "s1", "s2"})
     assert together(groups, "s0", "s1")
     assert not together(groups, "s1", "s2")
 
 
 def test_frames_without_a_hash_or_out_of_the_list_stand_alone():
-    rows = [*frames(FAR[0]), {"sha256": None, "phash": None}, {"sha256": "s9", "phash": None}]
+    rows = [*frames(FAR[0]), {"path": "bad", "sha256": None}, {"path": "s9", "sha256": "s9", "phash": None}]
     groups = frame_groups({"film": rows}, {"s0", "s9", "gone"})
     assert len(set(groups.values())) == 3
 
 
 def test_many_frames_are_compared_in_parts():
     rng = np.random.default_rng(0)
-    rows = [{"sha256": f"s{n}", "phash": f"{int(rng.integers(0, 2**63)):016x}"} for n in range(1200)]
+    rows = frames(*(f"{int(rng.integers(0, 2**63)):016x}" for _ in range(1200)))
     rows[1100]["phash"] = rows[3]["phash"]
     groups = frame_groups({"film": rows}, {row["sha256"] for row in rows})
     assert together(groups, "s3", "s1100")

@@ -5,6 +5,9 @@ import numpy as np
 import pytest
 
 from lora_assets.main_line import stages
+from lora_assets.main_line.frames import update_raw_frames
+from lora_assets.main_line.preview import frames_preview
+from lora_assets.specs import list_datasets
 from lora_assets.store import Store, StoreError
 from lora_assets.tables import Detection, Mask, ScoredCrop, from_table
 
@@ -29,6 +32,20 @@ def test_every_frame_gets_detections_masks_and_crops(data, drop_frames, line):
             assert rgba is not None
             assert rgba.shape == (row.height, row.width, 4)
             assert int((rgba[..., 3] > 0).sum()) == row.pixel_count
+
+
+def test_a_thumbnail_that_a_power_cut_emptied_costs_no_run_and_is_drawn_again(data, drop_frames, line):
+    drop_frames(count=2)
+    line.make(line.cell())
+    store, film = Store(data), list_datasets(data)["film"]
+    frames = store.frames_of("film")
+    assert frames is not None
+    whole = frames_preview(store, frames)
+    thumb = store.picture("frame_thumbs", frames.read(["sha256"]).column("sha256").to_pylist()[0], ".webp")
+    thumb.write_bytes(b"")
+    assert frames_preview(store, frames) not in (whole, "nothing to show")
+    update_raw_frames(store, film, rehash=True)
+    assert frames_preview(store, frames) == whole
 
 
 def test_nothing_is_done_twice(drop_frames, line):

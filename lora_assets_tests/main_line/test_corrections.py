@@ -139,7 +139,8 @@ def test_a_damaged_log_holds_up_only_the_cells_that_were_made_with_it(data, drop
     for path in corrections_path(data).parent.glob("*.sqlite*"):
         path.write_bytes(b"garbage" * 2000)
     plan = plan_tracker(store, read_tracker(data, "T1"))
-    assert [cell.dataset for cell in plan.cells] == ["other"]
+    assert ([cell.dataset for cell in plan.cells], plan.waiting) == (["other"], ("film",))
+    assert not plan_tracker(store, TrackerSpec("T1", ("film",))).nothing, "it would be sealed as complete"
     (told,) = plan.problems
     assert "corrections.sqlite" in told and "lora-assets corrections restore" in told and "the others go on" in told
     cells = DataFolder(path=str(data))

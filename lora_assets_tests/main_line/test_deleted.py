@@ -169,6 +169,26 @@ def test_an_emptied_folder_is_accepted_at_a_word(data, drop_frames, listing):
     assert {row.path for row in read_deleted(Store(data), "film")} == {"frame_000000.jpg", "frame_000001.jpg"}
 
 
+def test_frames_that_were_restored_in_an_emptied_folder_can_be_listed_again_and_forgotten(data, drop_frames, listing):
+    folder, store = drop_frames(count=3), Store(data)
+    listing()
+    names = sorted(path.name for path in folder.glob("*.jpg"))
+    for name in names:
+        (folder / name).unlink()
+    listing(accept=True)
+    restore(store, "film", names[:2])
+    assert listing().frames == 2
+    assert listing(rehash=True).frames == 2  # as every night
+    forget(store, "film", names[:1])
+    assert (listing().frames, _listed(data)) == (1, {names[1]})
+    drop_frames(count=1, start=4)
+    listing()
+    shutil.rmtree(folder)
+    folder.mkdir()
+    with pytest.raises(FolderGone, match="held 1 frames"):
+        listing()
+
+
 def test_a_mark_that_was_cleaned_away_returns_while_nothing_is_missing(data, drop_frames, listing):
     folder = drop_frames(count=2)
     listing()

@@ -83,6 +83,12 @@ def test_clicks_on_one_picture(folder, tmp_path):
             "annotations": [{"id": 1, "image_id": 7, "category_id": 2, "bbox": [1, 2, 29, 38]},
                             {"id": 2, "image_id": 8, "bbox": [1, 2, 3, 4]}, {"id": 3, "image_id": 7, "bbox": "x"}],
         })),
+        ("d.json", json.dumps({
+            "images": [{"id": 7, "file_name": "a.png"}, {"id": [7]}],
+            "categories": [{"id": {}}, {"id": 2, "name": "girl"}],
+            "annotations": [{"image_id": 7, "category_id": 2, "bbox": [1, 2, 29, 38]},
+                            {"image_id": [7], "bbox": [1, 2, 3, 4]}, {"image_id": 7, "category_id": [], "bbox": 1}],
+        })),
     ],
 )  # fmt: skip
 def test_boxes_of_every_form_are_read_and_what_does_not_fit_is_named(tmp_path, name, text):
@@ -92,7 +98,19 @@ def test_boxes_of_every_form_are_read_and_what_does_not_fit_is_named(tmp_path, n
     assert len(told.problems) == 2 and all(name in problem for problem in told.problems)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", "7", '{"a.png": [[1, 2, 3]]}', "file,x1\na.png,3"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        "7",
+        '{"a.png": [[1, 2, 3]]}',
+        "file,x1\na.png,3",
+        '{"images": [], "annotations": [], "categories": null}',
+        "file," + "x" * 200_000,
+    ],
+)
 def test_a_file_without_any_box_is_refused(tmp_path, text):
     path = tmp_path / ("boxes.csv" if text.startswith("file") else "boxes.json")
     path.write_text(text)

@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from lora_assets.mask_lab.grid import SweepRefused, count_presets, is_large, planned_presets, refusal
+from lora_assets.mask_lab.grid import (
+    SweepRefused,
+    count_presets,
+    is_large,
+    planned_presets,
+    refusal,
+    tried_presets,
+)
 from lora_assets.mask_lab.settings import LayerSettings, MaskLabSettings
 from lora_assets.specs import SpecError, TrackerSpec, section_settings
 
@@ -47,6 +54,24 @@ def test_ten_thousand_combinations_are_counted_before_they_are_made():
     more = {**LARGE, "close": [3], "close_iterations": list(range(50)), "open": [3], "open_iterations": list(range(50))}
     with pytest.raises(SweepRefused, match="the grid has 25,000,000 combinations, and 100,000 are the most"):
         planned_presets(_settings(presets=[], grid=more))
+
+
+def test_a_few_presets_of_a_sweep_are_tried_without_those_between():
+    for chosen in (
+        _settings(presets=[], grid=LARGE),
+        _settings(presets=["fine", "smooth"], grid={"dilate": [3, 5, 7]}),
+        _settings(presets=["fine", "smooth"]),
+    ):
+        every = planned_presets(chosen)
+        last = len(every) - 1
+        assert tried_presets(chosen) == [every[0], every[last // 2], every[last]]
+    # The first combination that is a chain, where the wanted one is none.
+    half = _settings(presets=[], grid={"gaussian": [0, 5], "threshold": [90, 91]})
+    assert [preset.name for preset in tried_presets(half)] == [
+        "baseline:gaussian=5,threshold=90", "baseline:gaussian=5,threshold=90", "baseline:gaussian=5,threshold=91",
+    ]  # fmt: skip
+    with pytest.raises(SweepRefused, match="no combination of the grid is a chain"):
+        tried_presets(_settings(presets=[], grid={"threshold": [90]}))
 
 
 @pytest.mark.parametrize(

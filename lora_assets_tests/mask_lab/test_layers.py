@@ -47,9 +47,10 @@ def test_layers_laid_over_each_other_are_the_frame_again(tmp_path, method):
 
 
 def test_the_layers_of_a_tracker_are_made_once(data):
-    make_cell(data, layers={"frames": 0, "grow": 2})
+    make_cell(data, layers={"frames": 5, "grow": 2})
     set_sealed(data, TRACKER, True)
     made = make_layers(data, TRACKER)
+    assert made.table.facts["said"] == []  # five there are, and none was left out
     rows = made.rows()
     assert (made.computed, made.reused, len(rows)) == (5, False, 5)
     assert [row.characters for row in sorted(rows, key=lambda row: row.path)] == [1, 2, 2, 1, 1]
@@ -94,7 +95,8 @@ def test_layers_that_are_there_keep_the_share_that_was_painted_with_its_soft_edg
 def test_other_settings_make_others_and_take_the_old_ones_away(data):
     make_cell(data, layers={"frames": 3, "seed": 1})
     first = make_layers(data, TRACKER)
-    assert len(first.rows()) == 3 and "at most 3 frames" in first.table.facts["said"][0]
+    assert len(first.rows()) == 3
+    assert first.table.facts["said"] == [f"{DATASET}: at most 3 frames, drawn with seed 1 of 5 with characters"]
     path = data / "trackers" / f"{TRACKER}.toml"
     path.write_text(path.read_text().replace("frames = 3", 'frames = 3\nmethod = "ns"'))
     second = make_layers(data, TRACKER)

@@ -23,7 +23,7 @@ from lora_assets.store import Store, StoreError
 from lora_assets.tables import Mask, from_table
 from lora_assets.tables.mask_lab import SweptMask
 from lora_assets.vision.refine import RefineSettings, refine_rows
-from lora_assets.vision.refine_presets import PRESETS
+from lora_assets.vision.refine_presets import PRESETS, changed_preset
 from lora_assets_tests.mask_lab.cells import DATASET, RECIPE, SIZE, TRACKER, make_cell
 from lora_assets_tests.mask_lab.test_grid import LARGE
 from lora_assets_tests.vision.tiny_models import brightness_onnx, constant_onnx
@@ -177,10 +177,20 @@ def test_a_sealed_tracker_may_be_swept_and_frames_that_are_gone_cost_pictures_on
 
 def test_a_large_sweep_is_refused_with_its_count_and_time_unless_it_is_asked_for(data, monkeypatch):
     make_cell(data, mask_lab={"presets": [], "grid": LARGE, "sample": 2, "repeats": 1})
+    made = []
+
+    def counted(base, changes):
+        made.append(changes)
+        return changed_preset(base, changes)
+
+    monkeypatch.setattr("lora_assets.mask_lab.grid.changed_preset", counted)
     with pytest.raises(
         SweepRefused, match=r"10,000 presets over 2 masks: 20,000 refinements, about .* It was not started"
     ):
         make_sweep(data, TRACKER)
+    assert [(one["dilate"], one["dilate_iterations"], one["threshold"]) for one in made] == [
+        (3, 1, 50), (7, 10, 248), (11, 20, 248),
+    ]  # fmt: skip
     assert not (data / "mask_lab").exists()
     monkeypatch.setattr("lora_assets.mask_lab.grid.MOST_PRESETS", 3)
     path = data / "trackers" / f"{TRACKER}.toml"
@@ -189,6 +199,7 @@ def test_a_large_sweep_is_refused_with_its_count_and_time_unless_it_is_asked_for
     with pytest.raises(SweepRefused, match="6 presets over 2 masks"):
         make_sweep(data, TRACKER)
     assert len(make_sweep(data, TRACKER, allow_large=True).results()) == 6
+    assert make_sweep(data, TRACKER).reused
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,21 @@ def test_a_pool_is_drawn_with_the_seed():
     assert len(pool_of(frames, MaskLabSettings(), 9)) == 9 == len(set(pool_of(frames, MaskLabSettings(seed=3), 9)))
 
 
+def test_the_frames_of_a_pool_are_put_in_order_once():
+    compared = []
+
+    class Name(str):
+        def __lt__(self, other: str) -> bool:
+            compared.append(other)
+            return str.__lt__(self, other)
+
+    frames = [Name(number * 37 % 101) for number in range(100)]
+    sorted(frames)
+    once = len(compared)
+    pool_of(frames, MaskLabSettings(), 40)
+    assert len(compared) == 2 * once
+
+
 def test_masks_are_judged_by_their_truth_else_by_a_second_opinion(data):
     truths = make_cell(data)
     sample, _ = _sample(data)

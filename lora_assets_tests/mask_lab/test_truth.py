@@ -86,6 +86,19 @@ def test_a_truth_of_other_frames_is_told(tmp_path):
         _told(tmp_path, {"size": [160, 240]})
 
 
+def test_polygons_of_larger_frames_are_told(tmp_path):
+    image = {"id": 1, "file_name": "b.png", "width": 480, "height": 320}
+    polygon = [[20.0, 20, 200, 20, 200, 140, 20, 140]]  # would fit the smaller frame as well, elsewhere
+    told = {"images": [image], "annotations": [{"image_id": 1, "segmentation": polygon}]}
+    (tmp_path / "truth.json").write_text(json.dumps(told))
+    truth = open_truth("", _source(tmp_path))
+    assert truth is not None and len(truth.masks_of(("a/b.png",), 480, 320)[0]) == 1
+    with pytest.raises(
+        StoreError, match=r"truth\.json: b\.png has 480 x 320 pixels there, the frame 240 x 160: the tr"
+    ):
+        truth.masks_of(("a/b.png",), *SIZE)
+
+
 def test_mask_files_are_found_by_the_frames_name(tmp_path):
     both = figure(60, 80, 20, 40) | figure(180, 80, 20, 40)
     masks = tmp_path / "masks"
@@ -111,6 +124,8 @@ def test_mask_files_are_found_by_the_frames_name(tmp_path):
         again.masks_of(("a/b.png",), *SIZE)
     with pytest.raises(StoreError, match="is no folder"):
         open_truth(str(tmp_path / "nowhere"), _source(tmp_path))
+    with pytest.raises(StoreError, match="no home folder as in ~nobody-there"):
+        open_truth("~nobody-there/masks", _source(tmp_path))
     assert open_truth("", _source(tmp_path)) is None
 
 

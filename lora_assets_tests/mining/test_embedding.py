@@ -150,6 +150,7 @@ def test_a_model_that_answers_nan_leaves_the_object_without_a_vector(street):
     told = [row.no_vector for row in made.rows if row.vector is None]
     assert told.count(NOT_FINITE) == -(-len(made.rows) // CHOSEN.batch)
     assert "the model answered with zeros" in told
+    assert made.computed == len(made.rows) - len(told)
 
 
 def test_a_lost_frame_is_told_and_tried_again(street):

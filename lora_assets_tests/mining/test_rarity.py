@@ -102,3 +102,6 @@ def test_novelty_follows_the_order_of_the_datasets():
     assert back[0].novelty is not None
     assert back[22].novelty is None
     assert "skip_novelty" in " ".join(_rate(rows, datasets=order, skip_novelty=True).said)
+    # A dataset without objects, as one that has no detections yet, is none to compare with.
+    after_nothing = _rate(rows, datasets={"day-0": {}, **order}).rows
+    assert [row.is_new_class for row in after_nothing] == [row.is_new_class for row in rated]

@@ -20,6 +20,7 @@ from lora_assets.specs import SpecError, TrackerSpec, section_settings
         ("caption_service", "ftp://x", "must be an address"),
         ("caption_service", "http://u:p@x/v1", "LORA_ASSETS_CAPTION_KEY"),
         ("caption_service", "http://x:99999/v1", "must be an address"),
+        ("caption_service", "http://x/v1?key=1", "must end before"),
         ("caption_prompt", " ", "is empty"),
         ("device", "tpu", "device must be"),
     ],

@@ -233,6 +233,10 @@ def test_the_basic_profile_measures_less(made_data: Path) -> None:
     assert set(made.facts["computed"]) == {"face_detections"} and made.facts["scored"] == 0
     assert made.numbers()["crops"] == made.facts["crops"]
     assert sheet_markdown(Store(made_data), scored_crops_of(made.table)) == "no crop has a score"
+    _set(made_data, profile="basic", leave_out=["face_detections"])  # and the others have no weights here
+    bare = make_quality(made_data, TRACKER)
+    assert (bare.facts["computed"], bare.facts["scored"], bare.table.rows) == ({}, 0, made.table.rows)
+    assert all(row.score is None and row.evidence == 0.0 and "face" in row.absent for row in _rows(made_data))
 
 
 def test_a_tracker_without_crops_gives_an_empty_table(data: Path) -> None:

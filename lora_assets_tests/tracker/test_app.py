@@ -6,6 +6,7 @@ import hashlib
 import html
 import io
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,7 +19,7 @@ import pytest
 from argon2 import PasswordHasher
 from PIL import Image
 
-from lora_assets.specs import dataset_slug
+from lora_assets.specs import dataset_slug, register_dataset
 from lora_assets.store import Store
 from lora_assets.tables import ScoredCrop, from_table
 from lora_assets.tracker.app import create_app
@@ -262,6 +263,19 @@ def test_an_original_that_is_not_the_rows_is_not_shown(
     assert words in page
     assert f"/frame-thumb/{crop.frame_sha256}.webp" in page
     assert f"/cutout/{crop.crop_id}" not in page
+
+
+def test_originals_are_found_again_where_their_folder_was_moved_to(own: Path, client_of: Callable[[Path], Client]):
+    crop = crops_of(own)[0]
+    client, page = client_of(own), f"{PAGE}/crop/{crop.crop_id}?in={SLUG}"
+    moved = own.parent / "elsewhere" / JAPANESE
+    moved.parent.mkdir()
+    shutil.move(own / "input" / JAPANESE, moved)
+    assert "is gone" in client.get(page).text
+    assert register_dataset(own, moved).slug == SLUG
+    told = client.get(page).text
+    assert "is gone" not in told
+    assert str(moved) in told
 
 
 def test_a_stored_picture_that_is_something_else_is_not_served(own: Path, client_of: Callable[[Path], Client]):

@@ -76,6 +76,20 @@ def test_the_page_shows_counts_causes_and_pairs(client: Client):
     assert f"partition={AFTER}&amp;view=checks&amp;checkDetail=not_worse_than_baseline" in text
 
 
+def test_a_tracker_whose_file_is_damaged_is_told_as_that(data: Path):
+    for tracker in ("A", "B"):
+        publish(data, tracker, [Crop(1)])
+    (data / "trackers" / "B.toml").write_text("note = [")
+    client = Client(create_app(data, password_hash=None))
+    for url in ("/compare/A/B", "/api/compare/B/A"):
+        answer = client.get(url)
+        assert (answer.status_code, "B.toml cannot be read as TOML" in answer.text) == (500, True)
+        assert "There is no such tracker" not in answer.text
+    assert client.get("/compare/A/NOPE").status_code == 404
+    chooser = client.get("/compare?after=B")
+    assert (chooser.status_code, "<option selected>B</option>" in chooser.text) == (200, True)
+
+
 def test_every_picture_and_crop_page_that_it_names_is_there(client: Client):
     text = client.get(URL).text
     named = set(re.findall(r'src="(/tracker/[^"]+)"', text)) | set(re.findall(r'class="half" href="([^"]+)"', text))

@@ -70,7 +70,7 @@ def test_judging_goes_on_by_itself_and_back_again(page: Any, own: Path):
     page.keyboard.press("u")
     assert went_from(page, seen[3]) == seen[2], "an undo leads to what it takes back"
     saved(page)
-    assert words_of(own)[seen[2]] == "cleared"
+    assert seen[2] not in words_of(own)
     page.keyboard.press("k")
     assert went_from(page, seen[2]) == seen[1]
     assert page.get_attribute(".mark-bad", "aria-pressed") == "true"

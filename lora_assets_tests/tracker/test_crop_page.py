@@ -250,6 +250,19 @@ def test_without_captions_there_is_none_and_a_damaged_table_is_none(own: Path, c
     assert client_of(own).get(url_of(crop)).status_code == 200
 
 
+@pytest.mark.parametrize(("score", "tier", "shown"), [(0.79996, "medium", "0.799"), (0.49996, "low", "0.499")])
+def test_a_score_never_looks_like_one_of_the_tier_above(
+    own: Path, client_of: Callable[[Path], Client], score: float, tier: str, shown: str
+):
+    rows = crops_of(own)
+    publish_again(own, "scored_crops", [replace(row, score=score, tier=tier) for row in rows], ScoredCrop, again=tier)
+    several = next(row for row in rows if sum(row.frame_sha256 == other.frame_sha256 for other in rows) > 1)
+    text = client_of(own).get(url_of(several)).text
+    assert f'<span class="big-score">{shown}</span>' in text
+    assert f'<span class="tile-score">{shown[:4]}</span>' in text, "the other crop of the frame"
+    assert f"{score:.3f}" not in text
+
+
 # --- pictures --------------------------------------------------------------------------------------------------------
 
 

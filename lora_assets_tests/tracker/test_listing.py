@@ -114,7 +114,7 @@ def test_alike_crops_are_one_tile_and_unfold(site: Site, sort: str):
     group(site, [1, 3, 5, 1])
     view = site.view("T")
     page = tracker_page(site.cells, view, {"sort": sort}, DAGSTER)
-    assert (page.matching, len(page.crops), page.last) == (40, 34, 34)
+    assert (page.matching, page.items, len(page.crops), page.last) == (40, 34, 34, 34)
     assert sorted(tile.alike for tile in page.crops)[-3:] == [1, 3, 5]
     order = [row["crop_id"] for row in view.rows(view.order(Choice(sort=sort)))]
     groups = view.groups[view.order(Choice(sort=sort))]

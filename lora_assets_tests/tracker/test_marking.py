@@ -163,6 +163,43 @@ def test_undo_takes_back_an_action_of_many_and_then_the_one_before(data: Path):
     assert marks.counts()[""] == 12
 
 
+def test_an_undo_brings_back_the_word_that_came_from_another_tracker(data: Path):
+    book = VerdictBook(data)
+    old, near = marks_of(data, "OLD", book), marks_of(data, "NEAR", book)
+    before, after = crops_of(data, "OLD")[0], crops_of(data, "NEAR")[0]
+    old.mark("request-1", [Change(before, "good", 4, "her cape")])
+    near.mark("request-2", [Change(after, "bad")])
+    assert near.said(after).value == "bad"
+    answer = near.undo("undo-0001")
+    assert (answer.now[after].value, answer.now[after].stars, answer.now[after].note) == ("good", 4, "her cape")
+    near.mark("request-3", [Change(after, "cleared", 0, "")])
+    assert near.said(after).value == "", "a person's own clearing holds the older word off"
+    near.undo("undo-0002")
+    assert near.said(after).value == "good"
+
+
+def test_an_undo_of_a_crop_that_was_made_anew_tells_of_one_crop(data: Path):
+    old = marks_of(data, "OLD")
+    old.mark("request-1", [Change(crops_of(data, "OLD")[0], "good")])
+    store, remade = Store(data), crops_of(data, "NEAR")[0]
+    for stage in ("frames", "detections", "scored_crops"):
+        shutil.copy(store.table_path(stage, "ep", "NEAR"), store.table_path(stage, "ep", "OLD"))
+    marks = marks_of(data, "OLD")
+    marks.follow()
+    assert marks.said(remade).value == "good"
+    answer = marks.undo("undo-0001")
+    assert {crop: said.value for crop, said in answer.now.items()} == {remade: ""}
+
+
+def test_an_undo_of_a_crop_that_is_gone_is_told_by_its_old_id(data: Path):
+    old = marks_of(data, "OLD")
+    gone = crops_of(data, "OLD")[0]
+    old.mark("request-1", [Change(gone, "good")])
+    for stage in ("frames", "detections", "scored_crops"):
+        shutil.copy(Store(data).table_path(stage, "ep", "FAR"), Store(data).table_path(stage, "ep", "OLD"))
+    assert set(marks_of(data, "OLD").undo("undo-0001").now) == {gone}
+
+
 def test_an_undo_leaves_what_was_said_elsewhere_since(data: Path):
     book = VerdictBook(data)
     old = marks_of(data, "OLD", book)

@@ -66,13 +66,13 @@ def view(cells: Cells) -> ReviewedView:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Cells:
-    """450 crops in one dataset, made without pictures."""
+    """450 crops in one dataset, made without pictures; files are numbered without zeros in front."""
     data = tmp_path_factory.mktemp("many")
     store = Store(data)
     frames, crops = [], []
     for number in range(450):
         sha256 = f"{number:064x}"
-        frames.append(RawFrame(f"{number:04}.png", sha256, 1, 1, 1, 90, 90, "PNG", 0.5, 0.1, 9.0, "0" * 16, None))
+        frames.append(RawFrame(f"{number}.png", sha256, 1, 1, 1, 90, 90, "PNG", 0.5, 0.1, 9.0, "0" * 16, None))
         row = Mask(sha256, f"{number:016x}", 1, 2, 30, 40, number.to_bytes(4, "big"), 100, 0.1, 0.9, 0.9)
         flags = [FLAGS[number % 5]] if number % 3 == 0 else []
         crops.append(scored(row, (1, 2, 30, 40), (number * 37 % 450) / 450, flags))

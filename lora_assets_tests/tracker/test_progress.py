@@ -17,12 +17,13 @@ from lora_assets.benchmarks.inputs import draw_frames
 from lora_assets.main_line.cells import update_detections, update_masks, update_scored_crops
 from lora_assets.specs import TrackerSpec, write_tracker
 from lora_assets.store import Store, StoreError
-from lora_assets.tables import RawFrame, ScoredCrop, to_table
+from lora_assets.tables import RawFrame, ScoredCrop, from_table, to_table
 from lora_assets.tracker.app import create_app
 from lora_assets.tracker.cells import Cells, Memory
 from lora_assets.tracker.language import read_labels
 from lora_assets.tracker.progress import duration_text, tracker_progress
 from lora_assets.tracker.summary import build_dashboard
+from lora_assets.tracker.unfinished import crops_so_far
 from lora_assets.tracker.view import TrackerView, read_view
 from lora_assets.under_way import StageState, telling
 from lora_assets_tests.main_line.conftest import Line
@@ -206,9 +207,24 @@ def test_every_finished_chunk_changes_the_state(half_made: Path):
     assert len(read_view(cells, cells.spec(TRACKER), Memory(2)).crops) == 5
 
 
-def _rows(store: Store, stage: str) -> list[RawFrame]:
-    from lora_assets.tables import from_table
+def test_cells_that_share_a_chunk_show_their_own_frames_of_it(half_made: Path):
+    store, cells = Store(half_made), Cells(half_made, live=True)
+    (recipe,) = (half_made / "store" / "scored_crops").iterdir()
+    frames = [frame.sha256 for frame in _rows(store, "frames") if frame.sha256]
+    rows = [row for _, table in store.shelf("scored_crops", recipe.name, ScoredCrop).read(frames) for row in
+            from_table(table, ScoredCrop)]  # fmt: skip
+    shelf = store.shelf("scored_crops", "0123456789abcdef", ScoredCrop)
+    shelf.append(to_table(rows[:2], ScoredCrop), [row.frame_sha256 for row in rows[:2]])
+    shown = []
+    for row in rows[:2]:
+        state = StageState(row.frame_sha256[:8], "film", "scored_crops", "running", recipe="0123456789abcdef")
+        table = crops_so_far(store, state, [row.frame_sha256], None)
+        assert table is not None
+        shown.append(cells.columns(table, ("frame_sha256",)).column("frame_sha256").to_pylist())
+    assert shown == [[row.frame_sha256] for row in rows[:2]]
 
+
+def _rows(store: Store, stage: str) -> list[RawFrame]:
     table = store.cell_table(stage, "film", TRACKER)
     assert table is not None
     return from_table(table.read(), RawFrame)

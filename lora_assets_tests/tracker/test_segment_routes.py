@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 from lora_assets.annotations import read_annotated_set
 from lora_assets.tracker.app import create_app
 from lora_assets.tracker.clicking import Clicker
+from lora_assets.tracker.language import read_labels
 from lora_assets.verdicts.corrections import CorrectionLog, corrections_path, read_corrections
 from lora_assets.verdicts.restoring import backups
 from lora_assets.vision.prompt_limits import MOST_POINTS
@@ -62,6 +66,7 @@ def test_clicks_are_answered_and_an_accepted_mask_is_in_the_log(clicked):
             "category": "character", "model": "discs"}  # fmt: skip
     first, again = client.post(f"{api}/correction", sent), client.post(f"{api}/correction", sent)
     assert first.status_code == 200 and first.json() == again.json()
+    assert first.json()["applies"]
     kept, _ = read_corrections(data)
     assert [(one.id, list(one.correction.box), int(one.correction.pixels.sum())) for one in kept] == [
         ("request-1", subject["box"], best["area"])
@@ -116,11 +121,58 @@ def test_a_mask_that_matches_no_box_is_listed(clicked):
     client, data = clicked
     frame, _ = _frame(client)
     sent = {"request_id": "request-2", "window": [2, 2, 10, 10], "runs": [0, 100], "detection": ""}
-    assert client.post(f"/api/tracker/{TRACKER}/segment/{frame}/correction", sent).status_code == 200
+    answer = client.post(f"/api/tracker/{TRACKER}/segment/{frame}/correction", sent)
+    assert (answer.status_code, answer.json()["applies"]) == (200, False), "the page must not say that a run takes it"
     page = client.get(f"/tracker/{TRACKER}/corrections").text
     assert "1 match no box" in page and "no box of the frame overlaps it by 0.8" in page
     with CorrectionLog(corrections_path(data)) as log:
         log.withdraw("request-2")
+
+
+def test_a_frame_without_a_box_says_that_no_run_takes_a_mask(clicked):
+    client, _ = clicked
+    empty = re.search(r'class="tile-draw" href="([^"]+)"', client.get(f"/tracker/{TRACKER}?show=nothing").text)
+    assert empty is not None
+    page = client.get(empty[1]).text
+    assert read_labels("en")("segment.unplaced") in page
+    assert read_labels("en")("segment.next_run") not in page
+
+
+def test_a_correction_is_dated_by_the_clock_of_this_machine(clicked, monkeypatch: pytest.MonkeyPatch):
+    client, data = clicked
+    frame, _ = _frame(client)
+    sent = {"request_id": "request-3", "window": [2, 2, 10, 10], "runs": [0, 100], "detection": ""}
+    at = client.post(f"/api/tracker/{TRACKER}/segment/{frame}/correction", sent).json()["at"]
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        page = client.get(f"/tracker/{TRACKER}/corrections").text
+        there = datetime.fromisoformat(at).astimezone(timezone(timedelta(hours=9)))
+        assert f"<time>{there:%Y-%m-%d %H:%M}</time>" in page
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    with CorrectionLog(corrections_path(data)) as log:
+        log.withdraw("request-3")
+
+
+@pytest.mark.parametrize(
+    ("category", "words"), [("脇役\u3000横顔", ""), ("a\nb", "does not print"), ("x" * 101, "100")]
+)
+def test_a_category_may_be_any_words_of_a_line(clicked, category, words):
+    client, _ = clicked
+    frame, _ = _frame(client)
+    sent = {"window": [2, 2, 10, 10], "runs": [0, 100], "set": "own-words", "category": category}
+    answer = client.post(f"/api/tracker/{TRACKER}/segment/{frame}/annotation", sent)
+    assert answer.status_code == (422 if words else 200)
+    assert words in answer.json().get("error", "")
+
+
+def test_a_frame_whose_original_is_gone_is_told_as_that(clicked):
+    client, _ = clicked
+    told = client.post(f"/api/tracker/{TRACKER}/segment/{'0' * 64}/open", {})
+    assert (told.status_code, told.json()["error"]) == (404, "this tracker has no such frame, or its original is gone")
+    assert client.get("/api/nothing").json()["error"] == "There is no such page"
 
 
 def test_an_accepted_mask_becomes_an_annotation(clicked):

@@ -9,8 +9,9 @@ import pytest
 
 from lora_assets.specs import SpecError, TrackerSpec, dataset_slug, write_tracker
 from lora_assets.store import Store, StoreError
+from lora_assets.tables import Detection
 from lora_assets.tracker import picture_check
-from lora_assets.tracker.cells import Cells
+from lora_assets.tracker.cells import Cells, Memory
 from lora_assets.tracker.summary import (
     build_dashboard,
     dashboard_path,
@@ -21,6 +22,7 @@ from lora_assets.tracker.summary import (
     starter_weights,
     summarise,
 )
+from lora_assets.tracker.view import read_view
 from lora_assets_tests.tracker.drawn_data import EVIL, HALF_MADE, JAPANESE, RUN_ID, TRACKER
 from lora_assets_tests.tracker.test_app import crops_of
 
@@ -46,6 +48,19 @@ def test_the_counts_are_those_of_the_tables(drawn: Path):
     assert sum(total.tiers.values()) == total.crops == 12
     assert starter_weights(datasets) == ("starter-yolo",)
     assert run_ids(datasets) == (RUN_ID,)
+
+
+def test_a_frame_that_could_not_be_looked_at_is_not_one_without_a_character(own: Path):
+    store, slug = Store(own), dataset_slug(JAPANESE)
+    cells = Cells(own)
+    (empty,) = read_view(cells, cells.spec(TRACKER), Memory(1)).nothing_found
+    made = store.cell_table("detections", slug, TRACKER)
+    assert made is not None
+    told = {**made.facts, "dropped": 1, "dropped_frames": {empty.sha256: "changed after it was listed"}}
+    store.publish(made.path, Detection, [made.read()], "dropped", told)
+    _, (japanese, _) = summarise(cells, cells.spec(TRACKER))
+    assert (japanese.counts.frames, japanese.counts.nothing_found, japanese.stages[1].dropped) == (9, 0, 1)
+    assert read_view(cells, cells.spec(TRACKER), Memory(1)).nothing_found == ()
 
 
 def test_what_is_not_made_is_unknown_and_not_zero(drawn: Path):

@@ -186,16 +186,18 @@ def test_a_log_that_cannot_be_read_is_503_and_the_page_says_why(own: Path, clien
 def test_verdicts_are_carried_away_and_back(own: Path, client: Client, crops: list[str], drawn: Path, tmp_path: Path):
     client.post(URL, body(*({"crop": crop, "value": "good", "note": "a\u2028b"} for crop in crops[:3])))
     client.post(f"{URL}/undo", {"request_id": "undo-0001"})
+    client.post(URL, body({"crop": crops[1], "value": "bad"}, request_id="request-2"))
     exported = client.get("/api/verdicts.jsonl")
     assert exported.headers["content-disposition"].startswith('attachment; filename="verdicts-')
-    assert len([json.loads(line) for line in exported.text.split("\n") if line]) == 6
+    assert len([json.loads(line) for line in exported.text.split("\n") if line]) == 7
     other = Client(create_app(shutil.copytree(drawn, tmp_path / "other"), password_hash=None))
     assert other.get("/api/verdicts.jsonl").text == ""
-    assert other.post("/api/verdicts/import", exported.content).json() == {"added": 6, "known": 0}
-    assert other.post("/api/verdicts/import", exported.content).json() == {"added": 0, "known": 6}
-    assert other.get(URL).json()["crops"] == client.get(URL).json()["crops"]
+    assert other.post("/api/verdicts/import", exported.content).json() == {"added": 7, "known": 0}
+    assert other.post("/api/verdicts/import", exported.content).json() == {"added": 0, "known": 7}
+    said = [{crop: told for crop, told in one.get(URL).json()["crops"].items() if any(told)} for one in (client, other)]
+    assert said[0] == said[1] == {crops[1]: ["bad", None, "", False]}
     refused = other.post("/api/verdicts/import", exported.content + b'{"x": 1}')
-    assert (refused.status_code, "line 7" in refused.json()["error"]) == (422, True)
+    assert (refused.status_code, "line 8" in refused.json()["error"]) == (422, True)
     assert other.post("/api/verdicts/import", b"\xff\xfe").status_code == 422
     assert other.post("/api/verdicts/import", b"[" * 100_000).status_code == 422
 

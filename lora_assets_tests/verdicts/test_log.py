@@ -60,7 +60,8 @@ def test_undo_takes_back_one_mark_after_another_by_new_rows(log):
     assert log.undo("c1", "u1").value == "good"
     assert log.current()["c1"].mark.stars == 4
     assert log.undo("c1", "u2", "T2").value == "cleared"
-    assert log.current()["c1"].mark.tracker == "T2"
+    assert log.history("c1")[-1].mark.tracker == "T2"
+    assert log.current() == {}, "as if nothing had been said"
     with pytest.raises(VerdictError, match="no verdict that could be undone"):
         log.undo("c1", "u3")
     log.append(a_mark("exclude"))
@@ -74,9 +75,7 @@ def test_the_last_action_of_a_tracker_is_undone_whole_and_then_the_one_before(lo
     log.append(a_mark("good", "c3", tracker="T2", request_id="r2:c3"), a_mark("good", "c9", request_id="r10:c9"))
     log.undo("c9", "u0")
     assert [verdict.crop_id for verdict in log.undo_last("u1", "T1")] == ["c1", "c2"]
-    assert {crop: verdict.value for crop, verdict in log.current().items()} == {
-        "c1": "good", "c2": "cleared", "c3": "good", "c9": "cleared"
-    }  # fmt: skip
+    assert {crop: verdict.value for crop, verdict in log.current().items()} == {"c1": "good", "c3": "good"}
     again = log.undo_last("u1", "T1")
     assert [verdict.crop_id for verdict in again] == ["c1", "c2"]
     assert [verdict.mark.undoes for verdict in again] == ["r1:c1", "r1:c2"]
@@ -121,6 +120,16 @@ def test_a_log_of_an_earlier_version_gets_its_index(data, log):
     with open_log(data) as opened:
         assert len(opened.history()) == 1
         assert opened._db.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'verdict_in_time'").get == 1
+
+
+def test_a_cleared_crop_stays_cleared_and_an_undone_one_was_never_marked(log):
+    log.append(a_mark("good"), a_mark("cleared"), a_mark("bad"))
+    assert log.undo("c1", "u1").value == "cleared"
+    assert log.current()["c1"].value == "cleared"
+    log.undo("c1", "u2")
+    assert log.current()["c1"].value == "good"
+    log.undo("c1", "u3")
+    assert log.current() == {}
 
 
 def test_an_undo_sent_again_undoes_once(log):

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from lora_assets.exports.reading.ai_toolkit import read_ai_toolkit
 from lora_assets.exports.reading.annotations import read_coco, read_imagefolder, read_yolo_boxes, read_yolo_outlines
 from lora_assets.exports.reading.diffusion_pipe import read_diffusion_pipe
-from lora_assets.exports.reading.judging import read_back
+from lora_assets.exports.reading.judging import as_seen, read_back
 from lora_assets.exports.reading.kohya import (
     read_kohya_alpha,
     read_kohya_finetune,
@@ -41,4 +41,4 @@ READERS: dict[str, Callable[[Export], Seen]] = {
 }
 """The reader of each format of settings.FORMATS."""
 
-__all__ = ["READERS", "Export", "Seen", "read_back"]
+__all__ = ["READERS", "Export", "Seen", "as_seen", "read_back"]

@@ -17,6 +17,7 @@ from lora_assets.exports.buckets import Size, kept_part
 from lora_assets.exports.caption_text import fault_of_line
 from lora_assets.exports.manifest import Manifest, MeantPicture, file_hashes, read_manifest
 from lora_assets.exports.pixels import LATENT
+from lora_assets.exports.place import MANIFEST
 from lora_assets.exports.reading.seen import Export, Seen, SeenPicture
 from lora_assets.exports.reading.sizes import mask_levels, picture_size
 from lora_assets.exports.records import faults_of_names
@@ -49,14 +50,18 @@ def read_back(folder: Path, format_name: str, read: Callable[[Export], Seen]) ->
     """Read the export in `folder` with a trainer's reader and judge it.
 
     Everything that is lost or read otherwise than it was meant is a problem in words. Raises StoreError when there is
-    no export, or its manifest cannot be understood.
+    no export, or its manifest cannot be understood or holds other settings than there are.
     """
     manifest = read_manifest(folder)
     if manifest is None:
         raise StoreError(f"{folder} holds no export (manifest.json is missing): export again")
     if manifest.format != format_name:
         raise StoreError(f"{folder} holds an export of the format {manifest.format}, not {format_name}")
-    seen = _seen(read, Export(folder, manifest))
+    try:
+        manifest.export_settings()
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"{folder / MANIFEST} holds settings that cannot be used ({error}): {_AGAIN}") from error
+    seen = as_seen(read, Export(folder, manifest))
     problems = [*_file_problems(folder, manifest), *seen.faults]
     figures = _Figures()
     problems += _picture_problems(seen, manifest, figures)
@@ -94,7 +99,7 @@ def read_back(folder: Path, format_name: str, read: Callable[[Export], Seen]) ->
     )
 
 
-def _seen(read: Callable[[Export], Seen], export: Export) -> Seen:
+def as_seen(read: Callable[[Export], Seen], export: Export) -> Seen:
     """What the reader sees; a configuration whose values make no sense stops a trainer, and is a loss here."""
     try:
         return read(export)

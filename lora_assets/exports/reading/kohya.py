@@ -292,25 +292,42 @@ def read_kohya_finetune(export: Export) -> Seen:
     for facts, part, rule in _subsets_of(export, seen, _METADATA_KEYS, masked=False):
         folder = _folder_of(export, seen, facts, "image_dir")
         file = export.local(str(facts.get("metadata_file", "")))
-        if folder is None:
-            continue
-        entries = _metadata(file, seen)
-        for key, entry in entries.items():
-            picture = _picture_of_key(export, folder, key)
-            if picture is None:
-                seen.faults.append(f"{key}: the metadata names it, but there is no such picture: {_AGAIN}")
-                continue
-            size = picture_size(picture)
-            if size is None:
-                seen.faults.append(f"{picture.name}: it is no picture that can be opened: {_AGAIN}")
-                continue
-            words = [str(entry.get(name) or "") for name in ("caption", "tags")]
-            caption = ", ".join(word for word in words if word) or None
+        if part == VALIDATION:
+            # https://github.com/kohya-ss/sd-scripts: its FineTuningDataset takes all pictures, whatever the split is.
+            seen.faults.append(
+                "dataset.toml: validation_split = 1.0 beside metadata_file is not heeded by sd-scripts, which trains "
+                "these pictures: take this [[datasets]] out"
+            )
+        if folder is not None:
             repeats = max(1, int(facts.get("num_repeats", 1)))
-            seen.pictures.append(SeenPicture(picture, part, repeats, caption, None, rule(*size)))
-        _compare_lines(export, file, entries, seen)
+            _add_entries(export, seen, folder, file, part, repeats, rule)
+    images = export.folder / "images" / VALIDATION
+    if images.is_dir() and not any(picture.path.parent == images for picture in seen.pictures):
+        _add_entries(export, seen, images, export.folder / f"meta_{VALIDATION}.json", VALIDATION, 1, None)
+        seen.remarks.append("the validation part lies apart: sd-scripts splits no dataset that has metadata_file")
     _prefix_faults(seen)
     return seen
+
+
+def _add_entries(
+    export: Export, seen: Seen, folder: Path, file: Path | None, part: str, repeats: int, rule: BucketRule | None
+) -> None:
+    """The pictures that a metadata file names; without a rule they lie apart and are brought to no size."""
+    entries = _metadata(file, seen)
+    for key, entry in entries.items():
+        picture = _picture_of_key(export, folder, key)
+        if picture is None:
+            seen.faults.append(f"{key}: the metadata names it, but there is no such picture: {_AGAIN}")
+            continue
+        size = picture_size(picture)
+        if size is None:
+            seen.faults.append(f"{picture.name}: it is no picture that can be opened: {_AGAIN}")
+            continue
+        words = [str(entry.get(name) or "") for name in ("caption", "tags")]
+        caption = ", ".join(word for word in words if word) or None
+        bucket = rule(*size) if rule is not None else None
+        seen.pictures.append(SeenPicture(picture, part, repeats, caption, None, bucket))
+    _compare_lines(export, file, entries, seen)
 
 
 def _metadata(file: Path | None, seen: Seen) -> dict[str, dict[str, Any]]:

@@ -17,7 +17,7 @@ def picture_size(path: Path) -> Size | None:
     try:
         with Image.open(path) as picture:
             return picture.size
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
 
 
@@ -34,5 +34,5 @@ def mask_levels(path: Path, *, of_alpha: bool) -> tuple[npt.NDArray[np.uint8], s
             if "A" not in mode:
                 return None
             return np.asarray(picture.getchannel("A"), np.uint8), mode
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None

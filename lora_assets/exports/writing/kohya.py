@@ -4,7 +4,8 @@ Its rules: masks lie in another folder under the same stem and need --masked_los
 masks names conditioning_data_dir, and then no class_tokens; a TOML reads no repeats from folder names, and pictures lie
 directly in image_dir; captions end in .caption unless .txt is asked for. Validation is a [[datasets]] of its own with
 validation_split = 1.0, since the key is the dataset's; not so with masks in another folder: sd-scripts also makes that
-dataset's training instance, which then has masks and no pictures, and extra masks stop it.
+dataset's training instance, which then has masks and no pictures, and extra masks stop it. Nor with metadata_file: that
+kind of dataset knows no split, and its pictures would be trained.
 """
 
 from __future__ import annotations
@@ -166,7 +167,8 @@ def _rgba(record: ExportRecord) -> bytes:
 def write_kohya_finetune(target: Target, records: Sequence[ExportRecord]) -> None:
     """Metadata for fine-tuning: meta_NAME.json (captions by stem) and the same as .jsonl, with dataset.toml.
 
-    No tags of their own: sd-scripts would put them behind the caption, which holds them already.
+    No tags of their own: sd-scripts would put them behind the caption, which holds them already. The validation part
+    lies apart, and dataset.toml does not name it.
     """
     subsets: dict[str, list[dict[str, Any]]] = {}
     for part, repeats, own in _subsets(records):
@@ -187,6 +189,8 @@ def write_kohya_finetune(target: Target, records: Sequence[ExportRecord]) -> Non
             for record in own
         ]
         write_text(target.folder / f"meta_{name}.jsonl", "".join(f"{line}\n" for line in lines))
+        if part == VALIDATION:
+            continue
         facts = {
             "image_dir": target.seen_as(f"images/{name}"),
             "metadata_file": target.seen_as(meta),

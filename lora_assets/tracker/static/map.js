@@ -64,7 +64,7 @@ class ObjectMap {
     document.addEventListener("click", (event) => {
       const tile = event.target.closest?.("a[data-object]");
       const found = tile ? this.data.id.indexOf(tile.dataset.object) : -1;
-      if (found < 0 || this.data.crop[found] || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      if (found < 0 || this.data.crop[found] || !this.data.frame[found] || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
       this.showFrame(found);
     });

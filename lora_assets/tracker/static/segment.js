@@ -337,8 +337,9 @@ async function accept(kind) {
       const detection = one("[data-subject]").value;
       const told = await sendOrAsk(chosen, { detection, category: "character", model });
       if (!told) return;
-      const said = word(told.sealed ? "segment_accepted_sealed" : "segment_accepted");
-      showToast(said);
+      const taken = told.sealed ? "segment_accepted_sealed" : "segment_accepted";
+      const said = word(told.applies ? taken : "segment_unplaced");
+      showToast(said, { warn: !told.applies });
       speak(said);
       await refreshCorrections();
     } else {
