@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lora_assets.benchmarks.tier_bases import Base, Damage, Damaged, draw_base, drawn_mask, visible_bases
+from lora_assets.benchmarks.tier_bases import draw_base, visible_bases
 from lora_assets.benchmarks.tier_picture_damages import lay_subtitle, lay_watermark
 from lora_assets.benchmarks.tier_regression import fit, held_line, numbers, on_other_scenes
 from lora_assets.benchmarks.tier_rules import LabelledCrop
-from lora_assets.benchmarks.tier_scenes import SIZE, labelled, labelled_crops
+from lora_assets.benchmarks.tier_scenes import SIZE, damaged_crop, labelled_crops
 from lora_assets.benchmarks.tiers import cutout_of
 from lora_assets.vision.lettering import LINE_SIGNS, LINES, WORD_SIGNS, WORDS, Regression, find_letters
 
@@ -53,15 +53,9 @@ def candidates(first_seed: int, scenes: int) -> Iterator[tuple[str, Candidate]]:
         if not bases:
             continue
         for name, lay in (("watermark", lay_watermark), ("watermark", lay_watermark), ("subtitle", lay_subtitle)):
-            crop = _lettered(seed, name, lay, bases[int(rng.integers(len(bases)))], rng)
+            crop = damaged_crop(seed, name, lay, bases[int(rng.integers(len(bases)))], rng)
             if crop is not None:
                 yield from _candidates_of(crop)
-
-
-def _lettered(seed: int, name: str, lay: Damage, base: Base, rng: np.random.Generator) -> LabelledCrop | None:
-    mask, box = drawn_mask(base.figure, base.others, rng), base.characters[base.subject].box
-    crop = Damaged(base.image, mask, box, {}, base.figure, characters=base.characters)
-    return labelled(seed, name, crop, base, rng) if lay(crop, base, rng) else None
 
 
 def _candidates_of(crop: LabelledCrop) -> Iterator[tuple[str, Candidate]]:

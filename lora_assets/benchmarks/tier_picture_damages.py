@@ -5,7 +5,7 @@ Each writes the strength that it made. Damages of the mask do not belong here (t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import cv2
@@ -201,10 +201,16 @@ def _above(mask: BoolMask, row: int) -> BoolMask:
 
 def draw_thing(crop: Damaged, _base: Base, rng: np.random.Generator) -> bool:
     """Instead of the character: a thing or an animal drawn over the place, found as a person."""
-    from lora_assets.scenes.ink import raster
-    from lora_assets.scenes.props import ANIMALS, CLUTTER, OBJECTS, STREET, draw_prop
+    from lora_assets.scenes.props import ANIMALS, CLUTTER, OBJECTS, STREET
 
-    names = sorted({*ANIMALS, *CLUTTER, *OBJECTS, *STREET})
+    return draw_one_of(sorted({*ANIMALS, *CLUTTER, *OBJECTS, *STREET}), crop, rng)
+
+
+def draw_one_of(names: Sequence[str], crop: Damaged, rng: np.random.Generator) -> bool:
+    """One of the named things (`scenes.props`) over the place of the character, found as a person."""
+    from lora_assets.scenes.ink import raster
+    from lora_assets.scenes.props import draw_prop
+
     name = names[int(rng.integers(len(names)))]
     height, width = crop.mask.shape
     pixels, surface = raster(width, height)

@@ -64,11 +64,16 @@ def labelled_crops(seed: int, size: tuple[int, int] = SIZE, per_scene: int = 5) 
     kinds = rng.choice(len(names), size=per_scene, replace=False, p=shares / shares.sum())
     for kind in kinds:
         name, base = names[int(kind)], bases[int(rng.integers(len(bases)))]
-        own = base.characters[base.subject]
-        mask = drawn_mask(base.figure, base.others, rng)
-        crop = Damaged(frame.image, mask, own.box, {}, base.figure, characters=frame.characters)
-        if DAMAGES[name][0](crop, base, rng):
-            yield labelled(seed, name, crop, base, rng)
+        crop = damaged_crop(seed, name, DAMAGES[name][0], base, rng)
+        if crop is not None:
+            yield crop
+
+
+def damaged_crop(seed: int, kind: str, damage: Damage, base: Base, rng: np.random.Generator) -> LabelledCrop | None:
+    """The base with one damage, labelled with the `kind`; None where it cannot be damaged so."""
+    mask, box = drawn_mask(base.figure, base.others, rng), base.characters[base.subject].box
+    crop = Damaged(base.image, mask, box, {}, base.figure, characters=base.characters)
+    return labelled(seed, kind, crop, base, rng) if damage(crop, base, rng) else None
 
 
 def labelled(seed: int, kind: str, crop: Damaged, base: Base, rng: np.random.Generator) -> LabelledCrop:

@@ -13,7 +13,7 @@ from lora_assets.vision.mask_evidence import BACKGROUND, HOLES, LEFT_OUT
 # Also of the measures in measures, body_checks, character_counts, picture_flaws, lettering, faint_words, letter_map,
 # lost_parts, outline_pieces, piece_evidence, mask_evidence, mask_critic, checking_maps, critic_look and screentone, and
 # of the second try in extract_again. Weights of the networks that are asked count by their digests (recipes.CHECKERS).
-CODE_VERSION = "10"
+CODE_VERSION = "11"
 
 # One mild finding makes a good crop medium, two make it low; a grave one makes it low by itself (the rules of
 # benchmarks.tier_rules): 0.7 x 1 >= 0.5 > 0.7 x 0.7 and 0.45 x 1.
@@ -58,7 +58,7 @@ CHECKS: tuple[Check, ...] = (
     Check("no_character", "thing", "is_thing", "above", 0, 1, 0.5, None, 0.5, True,
           "the detector says that this is a thing, and no head is in it"),
     Check("unsupported", "thing", "support", "below", 0, 1, 0.5, 0.2, MILD, False,
-          "hardly any head, face, key point or other detector speaks for a character here"),
+          "no head, face, key points or other detector speaks for a character here, nor does the cut-out"),
     Check("neighbour_left", "others", "neighbour_share", "above", 0, 1, 0.06, 0.35, MILD, False,
           "pixels of another character are left in the cut-out"),
     Check("missing_head", "body", "missing_head", "above", 0, 1, 0.5, None, GRAVE, False,
