@@ -41,11 +41,11 @@ def test_signs_of_a_masks_defects_are_shares_of_the_crops_that_can_be_judged(cro
             assert len(known.signs) == len(task.held.weights) and all(0.0 <= sign <= 1.0 for sign in known.signs)
 
 
-def test_things_held_out_of_trainings_tell_how_much_a_character_may_be_doubted(crops: list[LabelledCrop]):
+def test_things_held_out_of_trainings_are_nobody(crops: list[LabelledCrop]):
     things = list(tier_critic.held_out_things(71, 4))
     assert things and all(crop.kind == "thing" and crop.label.hides_all and not crop.figure.any() for crop in things)
-    lines = tier_critic.foreign_lines(things, tier_critic.collect(crops)["BACKGROUND"])
-    assert lines[0].startswith("FOREIGN = 0.") and f"{len(things)} things" in lines[2]
+    line = tier_critic.thing_line(things, tier_critic.collect(crops)["BACKGROUND"])
+    assert f"{len(things)} unknown things" in line and "clean characters" in line
 
 
 def test_a_blend_follows_the_sign_that_tells_and_its_limits_lie_between_good_and_bad():

@@ -15,7 +15,6 @@ from lora_assets.vision.boxes import FloatArray, FoundBox, clip_boxes, inside_sh
 PERSON, HEAD, FACE = "person", "head", "face"
 DETECTED, FROM_HEAD, FROM_FACE = "detected", "expanded_from_head", "expanded_from_face"
 FROM_KEY_POINTS, FROM_SAM, FROM_EDGES = "key_points", "sam", "edges"
-BY_DETECTORS, GUESSED = (DETECTED, FROM_KEY_POINTS), (FROM_HEAD, FROM_FACE)
 FACE_TO_BODY = "+face_to_body"
 
 LEAST_PAIRS = 20

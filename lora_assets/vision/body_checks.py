@@ -8,10 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from lora_assets.vision.body_box import BY_DETECTORS, GUESSED
 from lora_assets.vision.cutout import FRAME_EDGE, SIDES, CutOut, Head, box_of, covered_centre, off_top, tops
-from lora_assets.vision.mask_critic import doubts
-from lora_assets.vision.mask_evidence import FOREIGN
 from lora_assets.vision.picture_flaws import percentile
 
 _SURE_POINT = 0.5
@@ -43,20 +40,9 @@ def support(cut: CutOut) -> float | None:
     found = cut.detection
     if found.label.lower() != "person" or found.body_from is None:
         return None
-    most = _ALONE if found.body_from in GUESSED else 1.0
+    most = _ALONE if found.body_from in ("expanded_from_head", "expanded_from_face") else 1.0
     heads = [min(most, head.confidence) for head in cut.inside]
     return float(np.clip(max([found.agreement, *heads]), 0.0, 1.0))
-
-
-def character_evidence(cut: CutOut) -> float | None:
-    """How sure head, face, key points, other detectors (`support`) or the mask critic are that a person box is a
-    character, 0..1: 0.5 where the critic calls a share FOREIGN of the cut-out too much, 1 where it calls nothing so.
-    None where nothing is known of heads and faces. A body guessed from a head alone is no better for its mask."""
-    told = support(cut)
-    if told is None or cut.detection.body_from not in BY_DETECTORS:
-        return told
-    doubted = doubts(cut)
-    return told if doubted is None else max(told, 0.5 ** (doubted.too_much / FOREIGN))
 
 
 # --- heads -----------------------------------------------------------------------------------------------------------
@@ -79,12 +65,12 @@ def missing_head(cut: CutOut) -> float:
 
 def headless(cut: CutOut) -> float:
     """Share 0..1 of the top side that runs along the frame's edge, when no head is in the cut-out or was found at the
-    top of its box, and something else speaks for a character (`character_evidence`); else 0: where there is nobody, no
-    head is missing."""
+    top of its box, and something else speaks for a character; else 0: where nobody found anything (`support`), no head
+    is missing."""
     top, box = cut.sides["top"], box_of(cut.detection)
     if not top.border or cut.inside or any(tops(box, head) for head in cut.heads):
         return 0.0
-    told = character_evidence(cut)
+    told = support(cut)
     return top.contact if told is None or told >= _ALONE else 0.0
 
 
@@ -252,7 +238,7 @@ def gap_in_box(cut: CutOut) -> float | None:
     None for a box that no detector found itself (an expanded box is a guess), and for a mask without pixels.
     """
     found = cut.detection
-    if found.body_from not in BY_DETECTORS or not cut.area:
+    if found.body_from not in ("detected", "key_points") or not cut.area:
         return None
     x1, y1, x2, y2 = box_of(found)
     width, height = x2 - x1, y2 - y1

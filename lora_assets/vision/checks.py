@@ -58,7 +58,7 @@ CHECKS: tuple[Check, ...] = (
     Check("no_character", "thing", "is_thing", "above", 0, 1, 0.5, None, 0.5, True,
           "the detector says that this is a thing, and no head is in it"),
     Check("unsupported", "thing", "support", "below", 0, 1, 0.5, 0.2, MILD, False,
-          "no head, face, key points or other detector speaks for a character here, nor does the cut-out"),
+          "hardly any head, face, key point or other detector speaks for a character here"),
     Check("neighbour_left", "others", "neighbour_share", "above", 0, 1, 0.06, 0.35, MILD, False,
           "pixels of another character are left in the cut-out"),
     Check("missing_head", "body", "missing_head", "above", 0, 1, 0.5, None, GRAVE, False,

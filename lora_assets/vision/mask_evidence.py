@@ -31,9 +31,6 @@ class Blend:
         return min(1.0, mean * mean)
 
 
-FOREIGN = 0.01157
-"""Share 0..1 of a cut-out that the critic may call too much where no detector speaks for a character: of things that
-its training was not told of, one in twenty has less."""
 # What looks like the ground around, and what the critic calls too much.
 BACKGROUND = Blend((0.2948, 0.7052), 0.03481, 0.175)
 # Ends that look like the figure, how far the mask ends before its box, how plainly the body goes on where it ends, and

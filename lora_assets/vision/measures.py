@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 
 from lora_assets.vision.body_checks import (
-    character_evidence,
     completeness_with_room,
     gap_in_box,
     head_cut,
     headless,
     missing_head,
+    support,
     visible_cut,
 )
 from lora_assets.vision.character_counts import count_characters, is_thing, neighbour_share
@@ -193,7 +193,7 @@ MEASURES: dict[str, Callable[[CutOut], float | None]] = {
     "flat": colour_spread,
     "several_characters": lambda cut: float(count_characters(cut)),
     "no_character": is_thing,
-    "unsupported": character_evidence,
+    "unsupported": support,
     "neighbour_left": neighbour_share,
     "missing_head": missing_head,
     "headless": headless,

@@ -11,10 +11,8 @@ import numpy as np
 import pytest
 
 from lora_assets.tables import Detection, ScoredCrop, columns
-from lora_assets.vision import body_checks
 from lora_assets.vision.body_checks import (
     body_completeness,
-    character_evidence,
     cut_probability,
     gap_in_box,
     head_cut,
@@ -27,8 +25,7 @@ from lora_assets.vision.checks import CHECKS
 from lora_assets.vision.cutout import CutOut, find_heads, make_cutout, make_subject
 from lora_assets.vision.lettering import text_over
 from lora_assets.vision.lost_parts import find_lost_parts
-from lora_assets.vision.mask_critic import Doubts
-from lora_assets.vision.mask_evidence import FOREIGN, LEFT_OUT
+from lora_assets.vision.mask_evidence import LEFT_OUT
 from lora_assets.vision.measures import MEASURES, background_share, dark_share, ground_share, lost_ends
 from lora_assets.vision.picture_flaws import (
     Bars,
@@ -371,24 +368,6 @@ def test_a_person_without_support_is_told_and_old_rows_are_not_judged():
     assert support(detected(cut_of(figure(), rest=head), body_from="detected")) == 0.6
 
 
-def doubt(monkeypatch: pytest.MonkeyPatch, too_much: float) -> None:
-    """Let the mask critic call so much of every cut-out too much."""
-    monkeypatch.setattr(body_checks, "doubts", lambda _cut: Doubts(too_much, 0.0, 0.0))
-
-
-def test_the_critic_speaks_for_what_a_detector_found_alone(monkeypatch: pytest.MonkeyPatch):
-    cut = cut_of(figure())
-    alone = detected(cut, body_from="detected")
-    for too_much, least, most in ((0.0, 1.0, 1.0), (FOREIGN, 0.49, 0.51), (0.5, 0.0, 0.01)):
-        doubt(monkeypatch, too_much)
-        assert least <= (character_evidence(alone) or 0.0) <= most
-    assert character_evidence(detected(cut, body_from="detected", agreement=0.7)) == 0.7
-    doubt(monkeypatch, 0.0)
-    # A guess from a head alone stays one, however well its mask looks; old rows are not judged.
-    assert character_evidence(detected(cut, body_from="expanded_from_head")) == 0.0
-    assert character_evidence(cut) is None
-
-
 def key_points(**places: tuple[float, float]) -> list[float]:
     numbers = {"nose": 0, "shoulder": 5, "hip": 11, "knee": 13, "ankle": 15}
     points = np.zeros((17, 3))
@@ -503,16 +482,13 @@ def test_a_side_along_which_a_line_is_drawn_is_no_cut():
     assert visible_cut(cut_of(mask, lined, heads)) == 0.0
 
 
-def test_a_figure_without_a_head_is_told_where_something_else_speaks_for_it(monkeypatch: pytest.MonkeyPatch):
-    doubt(monkeypatch, 0.9)
+def test_a_figure_without_a_head_is_told_where_something_else_speaks_for_it():
     mask, image = figure()[85:], painted(figure())[85:]
     cut = cut_of(mask, image, box=(135, 0, 185, 160))
     assert headless(cut) > 0.8
     assert headless(detected(cut, body_from="detected", agreement=0.7)) > 0.8
-    # Where nobody found anything, and it does not look like anybody, it is unsupported.
+    # Where nobody found anything it is unsupported.
     assert headless(detected(cut, body_from="detected", agreement=0.0)) == 0.0
-    doubt(monkeypatch, 0.0)
-    assert headless(detected(cut, body_from="detected", agreement=0.0)) > 0.8
     lost = cut_of(mask, image, [detection_row((140, 0, 180, 30), "head0", "head", 0.9)], box=(135, 0, 185, 160))
     assert headless(lost) == 0.0
 
