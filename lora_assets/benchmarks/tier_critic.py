@@ -53,9 +53,9 @@ class Task:
 
 
 TASKS: dict[str, Task] = {
-    "BACKGROUND": Task(ground_signs, ("background", "several", "neighbour"), _TOO_MUCH, 0.18, BACKGROUND),
-    "LEFT_OUT": Task(lost_signs, _CUT, _LOST, 0.35, LEFT_OUT),
-    "HOLES": Task(hole_signs, ("holes",), _LOST, 0.2, HOLES),
+    "BACKGROUND": Task(ground_signs, ("background", "several", "neighbour"), _TOO_MUCH, 0.35, BACKGROUND),
+    "LEFT_OUT": Task(lost_signs, _CUT, _LOST, 0.4, LEFT_OUT),
+    "HOLES": Task(hole_signs, ("holes",), _LOST, 0.3, HOLES),
 }
 
 

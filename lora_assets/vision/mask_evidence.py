@@ -32,9 +32,9 @@ class Blend:
 
 
 # What looks like the ground around, and what the critic calls too much.
-BACKGROUND = Blend((0.2948, 0.7052), 0.03481, 0.175)
+BACKGROUND = Blend((0.2948, 0.7052), 0.04911, 0.175)
 # Ends that look like the figure, how far the mask ends before its box, how plainly the body goes on where it ends, and
 # what the critic misses beyond its outline.
-LEFT_OUT = Blend((0.2161, 0.2879, 0.08129, 0.4146), 0.03432, 0.1519)
+LEFT_OUT = Blend((0.2161, 0.2879, 0.08129, 0.4146), 0.03626, 0.1519)
 # What looks like the figure in the mask's gaps, and what the critic misses there.
-HOLES = Blend((0.4536, 0.5464), 0.01683, 0.1804)
+HOLES = Blend((0.4536, 0.5464), 0.01994, 0.1804)
