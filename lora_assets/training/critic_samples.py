@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 
 from lora_assets.starter import STARTER_SAM
-from lora_assets.training.mask_damages import Drawn, damaged_mask, good_mask, patch, wrong_pixels
+from lora_assets.training.mask_damages import Drawn, damaged_mask, good_mask, wrong_pixels
+from lora_assets.training.mask_shapes import patch
 from lora_assets.training.rendered import RenderedFrame
 from lora_assets.training.segmenter import choose_character, jittered_boxes
 from lora_assets.vision.critic_look import cells, coverage, look_around, paint

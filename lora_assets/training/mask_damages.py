@@ -11,8 +11,18 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from lora_assets.training.mask_shapes import (
+    close_mask,
+    colour_zone,
+    grow_mask,
+    half_plane,
+    joined_segments,
+    open_mask,
+    patch,
+    picture_segments,
+    shrink_mask,
+)
 from lora_assets.vision.images import RgbImage
 from lora_assets.vision.masks import BoolMask, mask_bounds
 
@@ -58,8 +68,8 @@ def wrong_pixels(mask: BoolMask, figure: BoolMask, grown: int = 0) -> tuple[Bool
 
 
 def _beyond_rim(wrong: BoolMask, right: BoolMask, rim: int) -> BoolMask:
-    core = wrong & ~_grown(right, rim)
-    return wrong & _grown(core, rim + 1) if core.any() else core
+    core = wrong & ~grow_mask(right, rim)
+    return wrong & grow_mask(core, rim + 1) if core.any() else core
 
 
 def good_mask(rng: np.random.Generator, drawn: Drawn) -> BoolMask:
@@ -69,10 +79,10 @@ def good_mask(rng: np.random.Generator, drawn: Drawn) -> BoolMask:
     if kind == 1:
         return cv2.medianBlur(figure.astype(np.uint8), 5) > 0
     if kind in (2, 3):
-        grown = _grown(figure, int(rng.integers(1, most + 1)))
+        grown = grow_mask(figure, int(rng.integers(1, most + 1)))
         return grown & ~_union(drawn.others, figure.shape) | figure if rng.random() < 0.7 else grown
     if kind == 4:
-        return _shrunk(figure, 1)
+        return shrink_mask(figure, 1)
     if kind == 5:
         return _trembling(rng, figure, float(rng.uniform(0.5, min(3.0, most))))
     return figure
@@ -101,7 +111,7 @@ def damaged_mask(rng: np.random.Generator, drawn: Drawn, found: BoolMask | None 
 def add_patches(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMask:
     """One to eight patches of what lies around, grown from places along the outline."""
     wanted = _amount(rng) * np.count_nonzero(drawn.figure)
-    ys, xs = np.nonzero(_grown(mask, 2) & ~mask)
+    ys, xs = np.nonzero(grow_mask(mask, 2) & ~mask)
     if not len(ys):
         return mask
     count = int(rng.integers(1, 9))
@@ -116,7 +126,7 @@ def add_patches(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolM
 def add_specks(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMask:
     """One to eight patches beside the figure."""
     wanted = _amount(rng) * np.count_nonzero(drawn.figure)
-    ys, xs = np.nonzero(~_grown(mask, 6))
+    ys, xs = np.nonzero(~grow_mask(mask, 6))
     if not len(ys):
         return mask
     count = int(rng.integers(1, 9))
@@ -137,7 +147,7 @@ def add_other(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMas
     if part < 0.35:
         other = other & half_plane(rng, other, float(rng.uniform(0.2, 0.8)))
     elif part < 0.65:
-        ys, xs = np.nonzero(other & _grown(mask, 12))
+        ys, xs = np.nonzero(other & grow_mask(mask, 12))
         if len(ys):
             at = int(rng.integers(len(ys)))
             wanted = _amount(rng) * np.count_nonzero(drawn.figure)
@@ -153,7 +163,7 @@ def add_around(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMa
     after = mask.copy()
     if kind < 2:
         reach = max(2, round(rng.uniform(0.03, 0.2) * drawn.longer))
-        after = _closed(mask, reach)
+        after = close_mask(mask, reach)
     elif kind == 2:
         points = cv2.findNonZero(mask.astype(np.uint8))
         levels = mask.astype(np.uint8)
@@ -172,7 +182,7 @@ def add_around(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMa
 
 def add_thing(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMask:
     """One or two things or animals near the figure, or one side of them."""
-    near = _grown(mask, max(4, round(0.1 * drawn.longer)))
+    near = grow_mask(mask, max(4, round(0.1 * drawn.longer)))
     seen = [thing for thing in drawn.things if np.count_nonzero(thing) > 40 and (thing & near).any()]
     if not seen:
         return add_segments(rng, mask, drawn)
@@ -189,7 +199,7 @@ def add_segments(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> Bool
 
     Neighbouring segments of the picture (`picture_segments`) are joined, like colours first, from a place along the
     outline."""
-    ys, xs = np.nonzero(_grown(mask, 3) & ~mask)
+    ys, xs = np.nonzero(grow_mask(mask, 3) & ~mask)
     if not len(ys):
         return mask
     # Finer than the look at it need not be, and it is many times as fast.
@@ -214,20 +224,20 @@ def fill_bays(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMas
     """What lies between limbs, between arm and head, or within an outline, is taken for the figure: some of the gaps
     that closing the mask, or its hull, would fill."""
     if rng.random() < 0.7:
-        filled = _closed(mask, max(3, round(rng.uniform(0.03, 0.25) * drawn.longer)))
+        filled = close_mask(mask, max(3, round(rng.uniform(0.03, 0.25) * drawn.longer)))
     else:
         levels = mask.astype(np.uint8)
         cv2.fillConvexPoly(levels, cv2.convexHull(cv2.findNonZero(levels)), 1)
         filled = levels > 0
     # Cut off from one another by what is hardly wider than a rim, they are bays of their own.
-    gaps = _opened(filled & ~mask, max(1, round(0.008 * drawn.longer)))
+    gaps = open_mask(filled & ~mask, max(1, round(0.008 * drawn.longer)))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(gaps.astype(np.uint8), connectivity=4)
     large = np.nonzero(stats[1:, cv2.CC_STAT_AREA] >= 0.004 * np.count_nonzero(drawn.figure))[0] + 1
     if not len(large):
         return mask
     taken = np.zeros(count, np.bool_)
     taken[rng.permutation(large)[: int(rng.integers(1, 4))]] = True
-    chosen = _grown(taken[np.asarray(labels, np.int32)], 2) & filled
+    chosen = grow_mask(taken[np.asarray(labels, np.int32)], 2) & filled
     return mask | (chosen & ~_union(drawn.others, mask.shape) if rng.random() < 0.6 else chosen)
 
 
@@ -244,7 +254,7 @@ def lose_thin(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMas
     reach = max(1, round(rng.uniform(0.004, 0.09) * drawn.longer))
     if rng.random() < 0.5:
         reach = int(rng.integers(2, 32))
-    opened = _opened(mask, reach) & mask
+    opened = open_mask(mask, reach) & mask
     if rng.random() < 0.5:
         return opened
     count, labels = cv2.connectedComponents((mask & ~opened).astype(np.uint8), connectivity=8)
@@ -273,14 +283,14 @@ def lose_zones(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMa
     lost = np.zeros_like(mask)
     for _ in range(int(rng.integers(1, 4))):
         at = int(rng.integers(len(ys)))
-        lost |= _zone(rng, drawn.image, int(xs[at]), int(ys[at]), 10.0 * drawn.longer)
+        lost |= colour_zone(rng, drawn.image, int(xs[at]), int(ys[at]), 10.0 * drawn.longer)
     # What lies between a lost zone and its outline goes with it.
-    return mask & ~_closed(lost & mask, 2)
+    return mask & ~close_mask(lost & mask, 2)
 
 
 def shrink(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMask:
     """The mask is narrower than the figure all around, or on one side."""
-    after = _shrunk(mask, max(2, round(rng.uniform(0.008, 0.035) * drawn.longer)))
+    after = shrink_mask(mask, max(2, round(rng.uniform(0.008, 0.035) * drawn.longer)))
     return after | (mask & half_plane(rng, mask, float(rng.uniform(0.3, 0.7)))) if rng.random() < 0.5 else after
 
 
@@ -309,108 +319,6 @@ DAMAGES: dict[str, tuple[Damage, float]] = {
 }
 
 
-# --- shapes ----------------------------------------------------------------------------------------------------------
-
-
-def patch(rng: np.random.Generator, image: RgbImage, x: int, y: int, area: float) -> BoolMask:
-    """A patch of about `area` pixels at a place: an ellipse, a polygon, a strip, or a zone of the picture's colours."""
-    levels = np.zeros(image.shape[:2], np.uint8)
-    radius = max(1.5, float(np.sqrt(max(area, 1.0) / np.pi)) * rng.uniform(0.7, 1.3))
-    kind = rng.random()
-    if kind < 0.3:
-        flat = rng.uniform(0.4, 1.0)
-        axes = (max(1, round(radius / np.sqrt(flat))), max(1, round(radius * np.sqrt(flat))))
-        cv2.ellipse(levels, (x, y), axes, float(rng.uniform(0, 180)), 0, 360, 1, -1)
-    elif kind < 0.55:
-        count = int(rng.integers(3, 10))
-        angles = np.sort(rng.uniform(0, 2 * np.pi, count))
-        far = radius * rng.uniform(0.5, 1.6, count)
-        points = np.stack([x + far * np.cos(angles), y + far * np.sin(angles)], axis=1)
-        cv2.fillPoly(levels, [np.round(points).astype(np.int32)], 1)
-    elif kind < 0.7:
-        thick = max(2, round(radius * rng.uniform(0.3, 0.8)))
-        angle, length = rng.uniform(0, 2 * np.pi), 3.1 * radius**2 / thick
-        end = (round(x + length * np.cos(angle)), round(y + length * np.sin(angle)))
-        cv2.line(levels, (x, y), end, 1, thick)
-    else:
-        return _zone(rng, image, x, y, 1.6 * radius)
-    return levels > 0
-
-
-def picture_segments(rng: np.random.Generator, image: RgbImage, pitch: float) -> npt.NDArray[np.int32]:
-    """The picture divided along its edges into segments about `pitch` pixels wide: a watershed (Meyer 1992) from a
-    trembling grid. Labels HxW from 1; no pixel is without one."""
-    height, width = image.shape[:2]
-    rows, columns = max(1, round(height / pitch)), max(1, round(width / pitch))
-    places = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), axis=-1) + 0.5
-    places += rng.uniform(-0.35, 0.35, places.shape)
-    at = (places * (height / rows, width / columns)).reshape(-1, 2).astype(int)
-    markers = np.zeros((height, width), np.int32)
-    markers[np.clip(at[:, 0], 1, max(1, height - 2)), np.clip(at[:, 1], 1, max(1, width - 2))] = 1 + np.arange(len(at))
-    labels = cv2.watershed(cv2.medianBlur(image, 3), markers)
-    # Watersheds themselves, and the border of the picture, belong to whatever is beside them.
-    return cv2.dilate(labels.astype(np.float32), np.ones((3, 3), np.uint8)).astype(np.int32).clip(1)
-
-
-def joined_segments(
-    rng: np.random.Generator, image: RgbImage, segments: npt.NDArray[np.int32], free: BoolMask, first: int, area: float
-) -> BoolMask:
-    """Segments that hang together, the `first` of them named, until they hold `area` pixels of `free` or nothing is
-    left; what is like the last one in colour is joined first, by chance."""
-    count = int(segments.max()) + 1
-    held = np.bincount(segments[free], minlength=count)
-    total = np.maximum(np.bincount(segments.ravel(), minlength=count), 1)
-    colours = np.stack(
-        [np.bincount(segments.ravel(), image[..., channel].ravel(), count) / total for channel in range(3)], axis=1
-    )
-    beside = [(segments[:, 1:], segments[:, :-1]), (segments[1:], segments[:-1])]
-    pairs = np.concatenate([np.stack([a[a != b], b[a != b]], axis=1) for a, b in beside])
-    pairs = np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0)
-    faithful = rng.uniform(10, 120)
-    taken, open_ones, sum_held, last = {first}, np.zeros(count, np.bool_), int(held[first]), first
-    while sum_held < area:
-        open_ones[pairs[pairs[:, 0] == last, 1]] = True
-        open_ones[list(taken)] = False
-        waiting = np.nonzero(open_ones & (held > 0))[0]
-        if not len(waiting):
-            break
-        unlike = np.linalg.norm(colours[waiting] - colours[last], axis=1) + rng.exponential(faithful, len(waiting))
-        last = int(waiting[np.argmin(unlike)])
-        taken.add(last)
-        sum_held += int(held[last])
-    chosen = np.zeros(count, np.bool_)
-    chosen[list(taken)] = True
-    return chosen[segments]
-
-
-def half_plane(rng: np.random.Generator, mask: BoolMask, share: float, below: bool = False) -> BoolMask:
-    """Where a share 0..1 of a mask lies on this side of a straight line; with `below` it is level and the rest is
-    below."""
-    kind = 0.0 if below else rng.random()
-    angle = np.pi / 2 if below else (int(rng.integers(4)) * np.pi / 2 if kind < 0.6 else rng.uniform(0, 2 * np.pi))
-    rows, columns = (np.arange(side, dtype=np.float32) for side in mask.shape)
-    along = columns * np.float32(np.cos(angle)) + rows[:, None] * np.float32(np.sin(angle))
-    return along <= np.quantile(along[mask], share) if mask.any() else np.ones_like(mask)
-
-
-def _zone(rng: np.random.Generator, image: RgbImage, x: int, y: int, reach: float) -> BoolMask:
-    """What hangs together with a pixel by like colours, within `reach` pixels of it."""
-    height, width = image.shape[:2]
-    far = max(3, round(reach))
-    left, top = max(0, x - far), max(0, y - far)
-    part = np.ascontiguousarray(image[top : min(height, y + far), left : min(width, x + far)])
-    found = np.zeros((part.shape[0] + 2, part.shape[1] + 2), np.uint8)
-    tolerance = (float(rng.uniform(4, 28)),) * 3
-    # Without a fixed range it also climbs along gradients.
-    flags = 4 | cv2.FLOODFILL_MASK_ONLY | (255 << 8) | (cv2.FLOODFILL_FIXED_RANGE if rng.random() < 0.7 else 0)
-    if not flags & cv2.FLOODFILL_FIXED_RANGE:
-        tolerance = (float(rng.uniform(1, 6)),) * 3
-    cv2.floodFill(part, found, (x - left, y - top), (0,), tolerance, tolerance, flags)
-    whole = np.zeros((height, width), np.bool_)
-    whole[top : top + part.shape[0], left : left + part.shape[1]] = _closed(found[1:-1, 1:-1] > 0, 1)
-    return whole
-
-
 def _trembling(rng: np.random.Generator, mask: BoolMask, strength: float) -> BoolMask:
     """The mask with its outline off by up to `strength` pixels, here outwards and there inwards."""
     levels = mask.astype(np.uint8)
@@ -430,21 +338,3 @@ def _union(masks: tuple[BoolMask, ...], shape: tuple[int, ...]) -> BoolMask:
     for mask in masks:
         whole |= mask
     return whole
-
-
-def _grown(mask: BoolMask, reach: int) -> BoolMask:
-    """The mask grown by `reach` pixels, by its distance map: as fast for a far reach as for a near one."""
-    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3) <= reach if mask.any() else mask
-
-
-def _shrunk(mask: BoolMask, reach: int) -> BoolMask:
-    """The mask without what lies within `reach` pixels of its outline; the frame's edge is none."""
-    return cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3) > reach
-
-
-def _opened(mask: BoolMask, reach: int) -> BoolMask:
-    return _grown(_shrunk(mask, reach), reach)
-
-
-def _closed(mask: BoolMask, reach: int) -> BoolMask:
-    return mask | ~_grown(~_grown(mask, reach), reach) if mask.any() else mask
