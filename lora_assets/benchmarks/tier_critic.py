@@ -15,7 +15,6 @@ import argparse
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -134,17 +133,17 @@ def _balance(evidence: npt.NDArray[np.float64], true: npt.NDArray[np.bool_]) -> 
 
 def held_out_things(first_seed: int, scenes: int) -> Iterator[LabelledCrop]:
     """A thing that no training was told of in the place of a character, for each scene that shows one."""
-    draw = partial(_held_out_thing, sorted(HELD_OUT_THINGS))
+    names = sorted(HELD_OUT_THINGS)
+
+    def draw(crop: Damaged, _base: Base, rng: np.random.Generator) -> bool:
+        return draw_one_of(names, crop, rng)
+
     for seed in range(first_seed, first_seed + scenes):
         rng, bases = np.random.default_rng([seed, 96]), visible_bases(draw_base(seed, *SIZE))
         if bases:
             crop = damaged_crop(seed, "thing", draw, bases[int(rng.integers(len(bases)))], rng)
             if crop is not None:
                 yield crop
-
-
-def _held_out_thing(names: Sequence[str], crop: Damaged, _base: Base, rng: np.random.Generator) -> bool:
-    return draw_one_of(names, crop, rng)
 
 
 def thing_line(things: Iterable[LabelledCrop], characters: Sequence[Known]) -> str:

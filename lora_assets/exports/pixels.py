@@ -26,6 +26,7 @@ from lora_assets.vision.crops import crop_window, cut_crop
 from lora_assets.vision.cutout import HEAD_LABELS, Xyxy, find_heads
 from lora_assets.vision.images import ImageRefused, ReadSettings, RgbImage, over_ground
 from lora_assets.vision.masks import BoolMask, Window, mask_bounds, window_pixels
+from lora_assets.vision.picture_errors import UNREADABLE
 
 CODE_VERSION = "1"
 LATENT = 8
@@ -167,7 +168,7 @@ def stored_cutout(store: Store, crop: ExportCrop, window: Window) -> npt.NDArray
     try:
         with Image.open(io.BytesIO(path.read_bytes())) as picture:
             pixels = np.asarray(picture.convert("RGBA"), np.uint8)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except UNREADABLE:
         return None
     return pixels if pixels.shape[:2] == (window[3], window[2]) else None
 

@@ -19,6 +19,7 @@ from lora_assets.exports.reading.seen import Export, SeenPicture
 from lora_assets.exports.reading.sizes import mask_levels
 from lora_assets.vision.crops import contact_sheet, picture_markdown
 from lora_assets.vision.images import RgbImage
+from lora_assets.vision.picture_errors import UNREADABLE
 
 _TILES, _TILE = 24, 192
 _INK, _CUT = (255, 46, 138), (255, 210, 0)
@@ -43,7 +44,7 @@ def shown_picture(picture: SeenPicture, tile: int) -> npt.NDArray[np.uint8] | No
     try:
         with Image.open(picture.path) as opened:
             pixels = np.asarray(opened.convert("RGB"), np.uint8)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except UNREADABLE:
         return None
     height, width = pixels.shape[:2]
     scale = min(1.0, tile / max(height, width))

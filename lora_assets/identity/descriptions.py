@@ -24,6 +24,7 @@ from lora_assets.identity.tracker_crops import TrackerCrop, TrackerCrops, Xyxy
 from lora_assets.store import Shelf, Store, digest
 from lora_assets.tables import to_table
 from lora_assets.tables.curation import CropDescription, FrameSignature
+from lora_assets.vision.picture_errors import UNREADABLE
 
 FloatArray = npt.NDArray[np.floating]
 CODE_VERSION = "-".join(("2", descriptor.CODE_VERSION, likeness.CODE_VERSION, medium.CODE_VERSION))
@@ -58,7 +59,7 @@ def read_picture(path: Path) -> npt.NDArray[np.uint8] | None:
         content = path.read_bytes()
         with Image.open(io.BytesIO(content)) as picture:
             return np.asarray(picture.convert("RGBA"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except UNREADABLE:
         return None
 
 

@@ -46,12 +46,14 @@ class TinyPictures:
 
     def distances(self, other: TinyPictures) -> FloatArray:
         """(N, others): the root of the mean square difference, 0..1, over colours and masks."""
-        square = self._squares[:, None] + other._squares[None] - 2.0 * (self._values @ other._values.T)
-        return np.sqrt(np.maximum(square, 0.0) / TINY_SIZE)
+        return self._to(other._values, other._squares)
 
     def distances_from(self, place: int) -> FloatArray:
         """(N,): those of one of them to all."""
-        square = self._squares[place] + self._squares - 2.0 * (self._values[place : place + 1] @ self._values.T)[0]
+        return self._to(self._values[place : place + 1], self._squares[place : place + 1])[:, 0]
+
+    def _to(self, values: FloatArray, squares: FloatArray) -> FloatArray:
+        square = self._squares[:, None] + squares[None] - 2.0 * (self._values @ values.T)
         return np.sqrt(np.maximum(square, 0.0) / TINY_SIZE)
 
 

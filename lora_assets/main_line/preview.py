@@ -9,6 +9,7 @@ from PIL import Image
 
 from lora_assets.store import PublishedTable, Store
 from lora_assets.vision.crops import contact_sheet, picture_markdown
+from lora_assets.vision.picture_errors import UNREADABLE
 
 _TILES = 24
 
@@ -27,7 +28,7 @@ def _thumbs(store: Store, kind: str, names: Iterable[str]) -> list[np.ndarray]:
         try:
             with Image.open(store.picture(kind, name, ".webp")) as picture:
                 found.append(np.asarray(picture.convert("RGBA")))
-        except (OSError, ValueError, SyntaxError):
+        except UNREADABLE:
             continue
     return found
 

@@ -21,6 +21,7 @@ from lora_assets.tables import Detection, Mask
 from lora_assets.vision.crops import crop_window
 from lora_assets.vision.images import ImageRefused, ReadSettings, RgbImage, decode_image, read_file
 from lora_assets.vision.masks import BoolMask, mask_bounds, window_pixels
+from lora_assets.vision.picture_errors import UNREADABLE
 
 CODE_VERSION = "1"
 
@@ -113,7 +114,7 @@ def crop_of_cutout(
         with Image.open(path) as picture:
             rgba = np.asarray(picture.convert("RGBA"))
         window = crop_window(row, *frame_size)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise PictureLost(f"and its stored cut-out cannot be read ({error})") from error
     mask = rgba[..., 3] >= 128
     if mask_bounds(mask) is None:

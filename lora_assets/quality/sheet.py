@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from lora_assets.store import Store
 from lora_assets.vision.crops import contact_sheet, picture_markdown
 from lora_assets.vision.images import RgbImage
+from lora_assets.vision.picture_errors import UNREADABLE
 
 TILES = 12
 _COLUMNS, _TILE, _GAP, _HEAD = 6, 128, 4, 26
@@ -27,7 +28,7 @@ def _part(store: Store, crops: Scored, title: str) -> RgbImage:
         try:
             with Image.open(path) as picture:
                 thumbs.append(np.asarray(picture.convert("RGBA")))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        except UNREADABLE:
             thumbs.append(np.full((_TILE, _TILE, 3), 238, np.uint8))
         scores.append(score)
     tiles = Image.fromarray(contact_sheet(thumbs, _COLUMNS, _TILE))

@@ -18,6 +18,7 @@ from PIL import Image
 
 from lora_assets.store import atomic_write_json
 from lora_assets.tracker.cells import Cell, Cells, file_mark
+from lora_assets.vision.picture_errors import UNREADABLE
 
 _FORMATS = {".webp": "WEBP", ".png": "PNG"}
 
@@ -67,7 +68,7 @@ def picture_fault(path: Path) -> str:
             picture.load()
     except FileNotFoundError:
         return "the file is missing"
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         return f"cannot be decoded: {type(error).__name__}"
     return ""
 

@@ -17,6 +17,7 @@ from lora_assets.training.mask_shapes import (
     colour_zone,
     grow_mask,
     half_plane,
+    hull_of,
     joined_segments,
     open_mask,
     patch,
@@ -165,10 +166,7 @@ def add_around(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMa
         reach = max(2, round(rng.uniform(0.03, 0.2) * drawn.longer))
         after = close_mask(mask, reach)
     elif kind == 2:
-        points = cv2.findNonZero(mask.astype(np.uint8))
-        levels = mask.astype(np.uint8)
-        cv2.fillConvexPoly(levels, cv2.convexHull(points), 1)
-        after = levels > 0
+        after = hull_of(mask)
     elif kind == 3:
         levels = mask.astype(np.uint8)
         cv2.ellipse(levels, (x + w // 2, y + h // 2), (w // 2, h // 2), 0, 0, 360, 1, -1)
@@ -226,9 +224,7 @@ def fill_bays(rng: np.random.Generator, mask: BoolMask, drawn: Drawn) -> BoolMas
     if rng.random() < 0.7:
         filled = close_mask(mask, max(3, round(rng.uniform(0.03, 0.25) * drawn.longer)))
     else:
-        levels = mask.astype(np.uint8)
-        cv2.fillConvexPoly(levels, cv2.convexHull(cv2.findNonZero(levels)), 1)
-        filled = levels > 0
+        filled = hull_of(mask)
     # Cut off from one another by what is hardly wider than a rim, they are bays of their own.
     gaps = open_mask(filled & ~mask, max(1, round(0.008 * drawn.longer)))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(gaps.astype(np.uint8), connectivity=4)

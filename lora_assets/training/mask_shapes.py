@@ -129,3 +129,10 @@ def open_mask(mask: BoolMask, reach: int) -> BoolMask:
 
 def close_mask(mask: BoolMask, reach: int) -> BoolMask:
     return mask | ~grow_mask(~grow_mask(mask, reach), reach) if mask.any() else mask
+
+
+def hull_of(mask: BoolMask) -> BoolMask:
+    """The convex hull of a mask that has pixels."""
+    levels = mask.astype(np.uint8)
+    cv2.fillConvexPoly(levels, cv2.convexHull(cv2.findNonZero(levels)), 1)
+    return levels > 0

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from lora_assets.exports.buckets import Size
+from lora_assets.vision.picture_errors import UNREADABLE
 
 
 def picture_size(path: Path) -> Size | None:
@@ -17,7 +18,7 @@ def picture_size(path: Path) -> Size | None:
     try:
         with Image.open(path) as picture:
             return picture.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except UNREADABLE:
         return None
 
 
@@ -34,5 +35,5 @@ def mask_levels(path: Path, *, of_alpha: bool) -> tuple[npt.NDArray[np.uint8], s
             if "A" not in mode:
                 return None
             return np.asarray(picture.getchannel("A"), np.uint8), mode
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except UNREADABLE:
         return None
